@@ -25,7 +25,7 @@ import psutil
 
 from modelforge.config.sweeps import read_sweep
 from modelforge.runs.jobs import read_sweep_file
-from modelforge.sweeps import sweeper
+from modelforge.sweeps import frozen_sweep
 from modelforge.sweeps.check import Checker
 from modelforge.sweeps.freezing import Shared, freeze, frozen_jobs
 from modelforge.sweeps.selection import select
@@ -103,5 +103,5 @@ def _report(root: Path, seen: Sequence[tuple[float, float, float]], seconds: flo
 
 
 if __name__ == "__main__":
-    assert sweeper  # imported before anything is measured
+    assert frozen_sweep  # imported before anything is measured
     main()

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import os
+import runpy
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
+
+TRAIN = Path(__file__).parents[1] / "train.py"
 
 if "PYTEST_XDIST_WORKER" in os.environ:
     # Before torch is imported, and inherited by child processes: the workers already occupy the cores.
@@ -31,9 +35,25 @@ def _forget_plugins() -> Iterator[None]:
         plugins._imported.clear()
 
 
+@pytest.fixture
+def command(monkeypatch: pytest.MonkeyPatch) -> Callable[..., int]:
+    """Runs train.py in this process, which has paid for its imports; gives the exit code."""
+
+    def command(*arguments: str) -> int:
+        monkeypatch.setattr(sys, "argv", [str(TRAIN), *arguments])
+        try:
+            runpy.run_path(str(TRAIN), run_name="__main__")
+        except SystemExit as exit:
+            return 0 if exit.code is None else int(exit.code)
+        return 0
+
+    return command
+
+
 collect_ignore = ["fuzz/guided.py"]
 """Its package, atheris, is installed for a hunt only."""
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption("--kills", type=int, default=3, help="runs that tests/train/test_kill.py kills")
+    parser.addoption("--kills", type=int, default=3, help="runs that the tests of kills kill")
+    parser.addoption("--kill-seed", type=int, help="draws the moments of a failure again; it is printed")

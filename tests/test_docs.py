@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib.util
 import re
 import shlex
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from importlib.util import find_spec
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
@@ -16,14 +16,16 @@ import torch
 import yaml
 
 import modelforge as mf
-from modelforge.config import compose
+from modelforge.config import Config, compose
 from modelforge.config.sweeps import compose_jobs, read_sweep
 from modelforge.inits.defaults import ROLE_DEFAULTS
 from modelforge.language.init import NAMED_ROLES
 from modelforge.layers.register import unregister_layer
+from modelforge.sweeps.selection import Candidate, select
 from modelforge.train.callbacks.registry import CALLBACKS, parse_callbacks
 from modelforge.train.prepare import prepare
 from modelforge.train.schedulers.scheduler import parse_scheduler
+from modelforge.train.settings import SweepSettings
 
 ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -71,6 +73,18 @@ def shown_commands(text: str) -> Iterator[str]:
         yield re.sub(r"\s+\(.*|, then .*", "", found)  # a remark
 
 
+def selected(overrides: Sequence[str], settings: Sequence[str]) -> Sequence[Candidate]:
+    """The jobs of a multirun that leaves combinations out."""
+
+    def check(config: Config) -> tuple[Config, tuple[()]]:
+        mf.parse(config)
+        return config, ()
+
+    conf = ROOT / "conf"
+    section = SweepSettings(**compose(conf, settings).values["sweep"])
+    return select(read_sweep(conf, overrides), section, conf, "config", check).jobs
+
+
 def test_every_command_that_is_shown_can_be_composed() -> None:
     # These make configs of their own; tests of their names run their commands.
     own = {"extending.md", "tutorial-tables.md", "tutorial-pictures.md"}
@@ -83,9 +97,12 @@ def test_every_command_that_is_shown_can_be_composed() -> None:
             continue
         if "hydra/launcher=ray" in words and find_spec("ray") is None:
             continue
-        if any(word.startswith("sweep.") for word in words):  # some of its combinations are no jobs
+        if any(word.startswith("sweep.resume=") for word in words):  # names the folder of a multirun
             continue
         overrides = [word for word in words if word != "-m"]
+        if settings := [word for word in overrides if word.startswith("sweep.")]:
+            assert selected([word for word in overrides if word not in settings], settings)
+            continue
         if "-m" in words:
             configs = compose_jobs(read_sweep(ROOT / "conf", overrides), ROOT / "conf", 2)
         else:  # Hydra's own flags come last

@@ -216,9 +216,9 @@ def list_(
 @app.command()
 def diff(
     old: Annotated[
-        str | None,
+        str,
         typer.Argument(metavar="A", help="A config folder, overrides, a git revision, or a range: main...HEAD"),
-    ] = None,
+    ] = "HEAD",
     new: Annotated[
         str | None, typer.Argument(metavar="B", help="What to compare A with. Default: . (the working tree).")
     ] = None,
@@ -253,8 +253,6 @@ def diff(
     """
     if schema:
         answer("diff:print_schema", as_json=True, plugins=False)
-    if old is None:
-        raise typer.BadParameter("name what to compare: a revision, a folder or overrides", param_hint="A")
     forms = {form, Format.markdown if markdown else None, Format.json if as_json else None} - {None}
     if len(forms) > 1:
         raise typer.BadParameter("choose one of --format, --markdown and --json")

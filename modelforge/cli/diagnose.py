@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from modelforge.cli.answer import Answer, progress
-from modelforge.cli.output import OPTION, check_output, written
+from modelforge.cli.output import OPTION, check_output, form_of, written
 from modelforge.config import compose
 from modelforge.config.sweeps import read_sweep
 from modelforge.core.errors import ForgeError, Problem
@@ -23,8 +23,9 @@ from modelforge.planning.study import Studies
 from modelforge.train.diagnosed import training_batch
 
 MAX_COMPARED = 8
-SUFFIXES: Mapping[str, str] = {".html": "html", ".json": "json", ".md": "markdown", ".png": "png"}
-"""The form that a file's name stands for."""
+SUFFIXES: Mapping[str, str] = {
+    ".html": "html", ".json": "json", ".md": "markdown", ".png": "png", ".txt": "text"
+}  # fmt: skip
 RANKS: Mapping[str, int] = {"none": 0, "note": 1, "warning": 2, "error": 3}
 
 
@@ -46,7 +47,7 @@ def diagnose(
         conf: The config folder; None for the default one.
         overrides: Hydra overrides for all configs.
         compared: Overrides that each may give several values: a config for each combination.
-        form: `text`, or a name of `FORMATS`; None for the form that the name of the file stands for.
+        form: `text`, or a name of `FORMATS`; None for the form that the ending of the file stands for.
         measure: Whether to build the networks and to measure them.
         data: Whether to measure them on examples of the data that the config names.
         batch: Examples in a batch; None for as many as cost little.
@@ -56,7 +57,7 @@ def diagnose(
     Raises:
         ForgeError: what is wrong with a config, or with the file.
     """
-    name = form or (SUFFIXES.get(output.suffix.lower(), "text") if output is not None else "text")
+    name = form or form_of(output, SUFFIXES)
     if name in ("png", "html") and output is None:
         message = f"`--format {name}` is not for a terminal"
         raise ForgeError([Problem("MF051", OPTION, message, f"name a file: `--output diagnosis.{name}`")])

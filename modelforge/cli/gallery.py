@@ -13,7 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from modelforge.cli.answer import Answer, progress
-from modelforge.cli.output import check_output, written
+from modelforge.cli.output import check_output, form_of, written
 from modelforge.gallery.claim import load_claim, names
 from modelforge.gallery.document import markdown
 from modelforge.gallery.measure import measure
@@ -22,13 +22,15 @@ from modelforge.gallery.pictures import check_folder, write_pictures
 from modelforge.gallery.result import Result
 from modelforge.report.table import new_table
 
+SUFFIXES: Mapping[str, str] = {".html": "html", ".json": "json", ".md": "markdown", ".txt": "text"}
+
 
 def gallery(
     conf: Path | None,
     claims: Sequence[str],
     seeds: Sequence[int],
     *,
-    form: str = "text",
+    form: str | None = None,
     output: Path | None = None,
     pictures: Path | None = None,
 ) -> Answer:
@@ -38,20 +40,21 @@ def gallery(
         conf: The folder of configs; None for the default one.
         claims: Their names; none for all.
         seeds: In place of those that a claim names.
-        form: `text`, `json`, `html` or `markdown`.
+        form: `text`, `json`, `html` or `markdown`; None for the form that the ending of the file stands for.
         output: A file to write; None for the standard output.
         pictures: A folder for pictures, which Markdown links to.
 
     Raises:
         ForgeError: a claim or its config is wrong, or a file cannot be written.
     """
+    name = form or form_of(output, SUFFIXES)
     check_output(output)
     if pictures is not None:
         check_folder(pictures)
     chosen = tuple(claims or names(conf))
-    for name in chosen:
-        load_claim(name, conf)  # all of them before the first is measured
-    results = tuple(measure(name, conf, seeds=seeds) for name in progress(chosen, "claims"))
+    for claim in chosen:
+        load_claim(claim, conf)  # all of them before the first is measured
+    results = tuple(measure(claim, conf, seeds=seeds) for claim in progress(chosen, "claims"))
     if pictures is not None:
         write_pictures(results, pictures)
     found = answer_of(results)
@@ -61,7 +64,7 @@ def gallery(
         "html": partial(html, results),
         "markdown": partial(markdown, results, pictures, output),
     }
-    found = replace(found, text=forms[form]())
+    found = replace(found, text=forms[name]())
     return found if output is None else written(found, output, f"{_count(results)}\nwrote {output}")
 
 

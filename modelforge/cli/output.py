@@ -1,15 +1,19 @@
-"""check_output: a file that cannot be written → the problem, before long work. written: an answer → a file."""
+"""check_output: a file that cannot be written → the problem, before long work. written: an answer → a file.
+
+form_of: the name of a file → the form that it stands for.
+"""
 
 from __future__ import annotations
 
 import errno
 import os
+from collections.abc import Mapping
 from pathlib import Path
 
 from rich.console import Group
 
 from modelforge.cli.answer import Answer
-from modelforge.core.errors import ForgeError
+from modelforge.core.errors import ForgeError, Problem
 from modelforge.core.files import unwritable, write_atomically
 from modelforge.report.table import to_text
 
@@ -34,6 +38,25 @@ def check_output(output: Path | None) -> None:
         raise ForgeError([unwritable(str(output), os.strerror(errno.EISDIR).lower(), OPTION)])
     if not os.access(folder, os.W_OK | os.X_OK):
         raise ForgeError([unwritable(str(output), os.strerror(errno.EACCES).lower(), OPTION)])
+
+
+def form_of(output: Path | None, forms: Mapping[str, str]) -> str:
+    """The form that the name of a file stands for; text for the standard output and names without an ending.
+
+    Args:
+        output: The file; None for the standard output.
+        forms: By ending, such as `.html`.
+
+    Raises:
+        ForgeError: the name stands for none.
+    """
+    if output is None or not output.suffix:
+        return "text"
+    if (ending := output.suffix.lower()) not in forms:
+        message = f"the ending of `{output.name}` stands for no form of the result"
+        hint = f"choose one of {', '.join(f'`{known}`' for known in forms)}, or name the form: `--format text`"
+        raise ForgeError([Problem("MF051", OPTION, message, hint)])
+    return forms[ending]
 
 
 def written(answer: Answer, output: Path, line: str) -> Answer:

@@ -222,7 +222,7 @@ def gallery(
         list[int] | None,
         typer.Option("--seed", metavar="N", help="Measure with this seed instead of those of the claim; repeatable."),
     ] = None,
-    form: Annotated[Page, typer.Option("--format", help="How to print it.")] = Page.text,
+    form: Annotated[Page | None, typer.Option("--format", help="How to print it. Default: by FILE, else text.")] = None,
     output: Report = None,
     pictures: Annotated[
         Path | None, typer.Option("--pictures", metavar="DIR", help="Draw pictures (SVG) into this folder.")
@@ -240,5 +240,5 @@ def gallery(
         if claims or seeds or output or pictures:
             raise typer.BadParameter("--list lists all claims: leave NAME, --seed, --output and --pictures out")
         answer("gallery:listing", conf, as_json=as_json)
-    options: dict[str, Any] = {"form": form.value, "output": output, "pictures": pictures}
+    options: dict[str, Any] = {"form": form and form.value, "output": output, "pictures": pictures}
     answer("gallery:gallery", conf, claims or [], seeds or [], as_json=as_json and output is None, **options)

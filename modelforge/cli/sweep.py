@@ -20,13 +20,14 @@ from modelforge.results.grouping import Grouped, group
 from modelforge.results.page import page
 from modelforge.results.report import as_text, default_over
 from modelforge.results.significance import Contrast, contrasts
-from modelforge.results.sweep import OPEN, Sweep
+from modelforge.results.sweep import OPEN, OVER, Sweep
 from modelforge.results.table import MAX_LINES
 from modelforge.results.watch import watch
 from modelforge.results.words import counts_line
-from modelforge.runs.status import DONE
 
-SUFFIXES: Mapping[str, str] = {".html": "html", ".json": "json", ".csv": "csv", ".parquet": "parquet"}
+SUFFIXES: Mapping[str, str] = {
+    ".html": "html", ".json": "json", ".csv": "csv", ".parquet": "parquet", ".txt": "text"
+}  # fmt: skip
 """The form that a file's name stands for."""
 
 
@@ -57,21 +58,15 @@ def sweep(
         ForgeError: there is no such folder, it holds no run, no run has the metric, a key or a baseline, or the file
             cannot be written.
     """
-    name = form or (SUFFIXES.get(output.suffix.lower(), "text") if output is not None else "text")
+    name = form or _form_of(output)
     if name in ("html", "parquet") and output is None:
         message = f"`--format {name}` is not for a terminal"
         raise ForgeError([Problem("MF051", OPTION, message, f"name a file: `--output sweep.{name}`")])
     check_output(output)
-    found = watch(folders, console()) if live else collect(*folders)
-    if metric is not None:
-        if metric not in found.metric_names:
-            hint = did_you_mean(metric, found.metric_names)
-            where = f"`{found.folder}`"
-            raise ForgeError([Problem("MF080", metric, f"no run in {where} has a metric `{metric}`", hint)])
-        found = found.by(metric)
+    found = _sorted(watch(folders, console()) if live else collect(*folders), metric)
     grouped = group(found, _checked(found, over) or default_over(found))
     compared = contrasts(grouped, baseline)
-    status = int(bool(found.counts.keys() - {*DONE, *OPEN}))
+    status = int(bool(not found.rows or found.counts.keys() - OVER - OPEN))
     data = document(grouped, compared).model_dump(mode="json") if name == "json" else None
     if name == "parquet":
         assert output is not None
@@ -80,6 +75,30 @@ def sweep(
     text = _text(name, grouped, compared, output, every=every, with_jobs=not over and not baseline)
     answer = Answer(data, text, status)
     return answer if output is None else written(answer, output, _line(found, output).rstrip("\n"))
+
+
+def _sorted(found: Sweep, metric: str | None) -> Sweep:
+    if metric is None:
+        return found
+    if metric not in found.metric_names:
+        message = f"no run in `{found.folder}` has a metric `{metric}`"
+        raise ForgeError([Problem("MF080", metric, message, did_you_mean(metric, found.metric_names))])
+    return found.by(metric)
+
+
+def _form_of(output: Path | None) -> str:
+    """The form that a file's name stands for.
+
+    Raises:
+        ForgeError: it stands for none.
+    """
+    if output is None:
+        return "text"
+    if (suffix := output.suffix.lower()) not in SUFFIXES:
+        message = f"the name of `{output}` stands for no form of the results"
+        hint = f"end it in {', '.join(SUFFIXES)}; or say which: `--format text`"
+        raise ForgeError([Problem("MF051", OPTION, message, hint)])
+    return SUFFIXES[suffix]
 
 
 def _text(

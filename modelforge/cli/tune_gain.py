@@ -11,7 +11,7 @@ from pathlib import Path
 from modelforge.cli.answer import Answer
 from modelforge.config import default_conf
 from modelforge.sweeps import tune_gain as search
-from modelforge.sweeps.tune_gain import Wanted
+from modelforge.sweeps.tune_gain import TuningSettings
 
 INTERRUPTED = 130
 
@@ -40,11 +40,13 @@ def tune_gain(
     Raises:
         ForgeError: the config is wrong, has no number at the key, or the folder cannot be written.
     """
-    wanted = Wanted(conf if conf is not None else default_conf(), tuple(overrides), key, budget, seeds, minutes)
+    settings = TuningSettings(
+        conf if conf is not None else default_conf(), tuple(overrides), key, budget, seeds, minutes
+    )
     place = folder if folder is not None else Path("runs/tune-gain") / f"{datetime.now():%Y-%m-%d_%H-%M-%S_%f}"
     try:
         with redirect_stdout(sys.stderr):
-            report = search.tune_gain(wanted, place)
+            report = search.tune_gain(settings, place)
     except KeyboardInterrupt:
         text = f"interrupted; to go on: the same command with --folder {place}"
         return Answer({"folder": str(place), "override": None}, f"{text}\n", INTERRUPTED)

@@ -14,16 +14,16 @@ from modelforge.core.limits import MAX_CONDITION, MAX_RESULT
 from modelforge.core.quoting import quoted
 from modelforge.core.suggestions import did_you_mean
 
-_COMPARISONS: Mapping[type[ast.cmpop], Callable[[Any, Any], Any]] = MappingProxyType(
+_COMPARISONS: Mapping[type[ast.cmpop], tuple[str, Callable[[Any, Any], Any]]] = MappingProxyType(
     {
-        ast.Eq: operator.eq,
-        ast.NotEq: operator.ne,
-        ast.Lt: operator.lt,
-        ast.LtE: operator.le,
-        ast.Gt: operator.gt,
-        ast.GtE: operator.ge,
-        ast.In: lambda one, many: one in many,
-        ast.NotIn: lambda one, many: one not in many,
+        ast.Eq: ("==", operator.eq),
+        ast.NotEq: ("!=", operator.ne),
+        ast.Lt: ("<", operator.lt),
+        ast.LtE: ("<=", operator.le),
+        ast.Gt: (">", operator.gt),
+        ast.GtE: (">=", operator.ge),
+        ast.In: ("in", lambda one, many: one in many),
+        ast.NotIn: ("not in", lambda one, many: one not in many),
     }
 )
 _ARITHMETIC: Mapping[type[ast.operator], Callable[[Any, Any], Any]] = MappingProxyType(
@@ -94,8 +94,8 @@ class Condition:
         """
         try:
             return bool(_value(self.tree, subject))
-        except (TypeError, ValueError, ZeroDivisionError, OverflowError, RecursionError) as error:
-            raise Refusal(f"`{self.text}` cannot be decided: {error}") from None
+        except (TypeError, ValueError, OverflowError, RecursionError):
+            raise Refusal("its values cannot be calculated with") from None
 
     def options(self) -> Iterator[tuple[str, str]]:
         """Each bare name with each text that it is compared with: a group and an option, if it is a group."""
@@ -135,12 +135,15 @@ def _value(node: ast.expr, subject: Subject) -> Any:
         case ast.UnaryOp(op=ast.Not(), operand=operand):
             return not _value(operand, subject)
         case ast.UnaryOp(op=op, operand=operand):
-            number = _value(operand, subject)
-            return -number if isinstance(op, ast.USub) else +number
+            number = _number(_value(operand, subject))
+            return -number if isinstance(op, ast.USub) else number
         case ast.Compare(left=left, ops=ops, comparators=others):
             return _compared([left, *others], ops, subject)
         case ast.BinOp(left=left, op=op, right=right):
-            return _calculated(op, _value(left, subject), _value(right, subject))
+            first, second = _number(_value(left, subject)), _number(_value(right, subject))
+            if second == 0 and not isinstance(op, ast.Add | ast.Sub | ast.Mult):
+                raise Refusal(f"`{ast.unparse(node)}` divides by zero")
+            return _calculated(op, first, second)
         case ast.List(elts=parts) | ast.Tuple(elts=parts):
             return [_value(part, subject) for part in parts]
         case ast.Subscript(value=inner, slice=ast.Constant(value=int() as index)):
@@ -154,9 +157,15 @@ def _value(node: ast.expr, subject: Subject) -> Any:
 def _compared(sides: list[ast.expr], ops: Iterable[ast.cmpop], subject: Subject) -> bool:
     about = any(isinstance(side, ast.Name) and side.id in subject.choices for side in sides)
     values = [_with_texts(side, subject) if about else _value(side, subject) for side in sides]
-    return all(
-        _COMPARISONS[type(op)](first, second) for op, first, second in zip(ops, values, values[1:], strict=False)
-    )
+    return all(_holds(op, first, second) for op, first, second in zip(ops, values, values[1:], strict=False))
+
+
+def _holds(op: ast.cmpop, first: Any, second: Any) -> bool:
+    sign, compare = _COMPARISONS[type(op)]
+    try:
+        return compare(first, second)
+    except TypeError:
+        raise Refusal(f"`{sign}` does not compare {quoted(first)} with {quoted(second)}") from None
 
 
 def _with_texts(node: ast.expr, subject: Subject) -> Any:
@@ -181,10 +190,13 @@ def _texts(node: ast.expr) -> Iterator[str]:
             return
 
 
-def _calculated(op: ast.operator, first: Any, second: Any) -> Any:
-    for number in (first, second):
-        if isinstance(number, bool) or not isinstance(number, int | float):
-            raise Refusal(f"a condition calculates with numbers, and {quoted(number)} is none")
+def _number(value: Any) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise Refusal(f"a condition calculates with numbers, and {quoted(value)} is none")
+    return value
+
+
+def _calculated(op: ast.operator, first: float, second: float) -> float:
     result = _ARITHMETIC[type(op)](first, second)
     if abs(result) > MAX_RESULT:
         raise Refusal("the result is too large")

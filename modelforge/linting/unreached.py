@@ -11,6 +11,8 @@ from modelforge.core.words import number, plural
 from modelforge.inits.laws.law import Distribution, Normal, Uniform
 from modelforge.planning.assign import ParameterPlan
 
+START = "`init` itself does not reach"
+"""How a sentence about them begins."""
 BARE = frozenset({"init", "model.init"})
 """The blocks around all layers, by key."""
 MAX_NAMED = 4
@@ -87,7 +89,7 @@ def unreached_words(found: Iterable[Unreached], std: float | None = None) -> str
     """
     parts = [_drawn(one, std) for one in found if one.std]
     parts += [_fixed(one) for one in found if not one.std]
-    return f"`init` itself does not reach {'; '.join(parts)}" if parts else ""
+    return f"{START} {'; '.join(parts)}" if parts else ""
 
 
 def _drawn(one: Unreached, std: float | None) -> str:

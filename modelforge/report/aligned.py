@@ -22,7 +22,8 @@ PATH = re.compile(r".+?(?:\s+|(?<!\d)\.|\.(?!\d)|$)")
 NAME = re.compile(r"\s*.+?(?:\s+|_+|$)")
 PLACE = re.compile(r".+?(?:\s+|/|$)")
 WORDS = re.compile(r".+?(?:\s+|$)")
-"""What stays together in a path, in the name of a layer, in a place and in a text."""
+NAMES = re.compile(r".+?(?:\s+|/|,(?! )|$)")
+"""What stays together in a path, in the name of a layer, in a place, in a text, and in one with names of runs."""
 
 
 @dataclass(frozen=True)
@@ -39,10 +40,12 @@ class Aligned:
     """How many columns stay in one line where all have no room; the last of these whatever the width."""
     wraps: bool = False
     """Whether the last column is wrapped where it stands, if there is some room for it."""
+    pieces: re.Pattern[str] = WORDS
+    """What stays together in that column."""
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         limit = options.max_width - self.indent
-        rows = _lastfolded(self.rows, limit) if self.wraps else self.rows
+        rows = _lastfolded(self.rows, limit, self.pieces) if self.wraps else self.rows
         widths = _widths(rows)
         inline = next((size for size in (len(widths), *self.stages) if _sum(widths[:size]) <= limit), self.stages[-1])
         for row in rows:
@@ -55,11 +58,11 @@ class Aligned:
             below = Text(" " * GAP).join(cell for cell in row[inline:] if cell.plain)
             if line.plain or not below.plain:
                 yield line
-            for part in folded(below, limit - BELOW) if below.plain else ():
+            for part in folded(below, limit - BELOW, self.pieces) if below.plain else ():
                 yield _line(self.indent + BELOW).append_text(part)
 
 
-def _lastfolded(rows: Sequence[Sequence[Text]], limit: int) -> Sequence[Sequence[Text]]:
+def _lastfolded(rows: Sequence[Sequence[Text]], limit: int, pieces: re.Pattern[str]) -> Sequence[Sequence[Text]]:
     """The rows with their last cell in several lines, where all have no room and that one has some."""
     widths = _widths(rows)
     room = limit - _sum(widths[:-1]) - GAP
@@ -68,7 +71,7 @@ def _lastfolded(rows: Sequence[Sequence[Text]], limit: int) -> Sequence[Sequence
     return [
         [*row[:-1], part] if first else [*[Text()] * (len(row) - 1), part]
         for row in rows
-        for first, part in zip((True, *[False] * len(row[-1])), folded(row[-1], room), strict=False)
+        for first, part in zip((True, *[False] * len(row[-1])), folded(row[-1], room, pieces), strict=False)
     ]
 
 

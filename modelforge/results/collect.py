@@ -27,7 +27,7 @@ WRITTEN = frozenset({".hydra", "plan.json", "ledger.json", "metrics.csv", "check
 """What a run writes besides; conf/ has a config.yaml too."""
 MARKS = (SWEEP_FILE, JOBS, "multirun.yaml")
 """Files of which one lies in the folder of a multirun."""
-INSIDE = frozenset({"checkpoints", "jobs", "wandb", "mlruns", "evaluation", "__pycache__"})
+INSIDE = frozenset({"checkpoints", "jobs", "set-aside", "wandb", "mlruns", "evaluation", "__pycache__"})
 """Folders of runs and of sweeps that hold no runs."""
 NUMBERED = re.compile(r"(\d{1,7})(?:,|$)")
 LOWER_IS_BETTER = ("loss", "bits", "mse")
@@ -69,16 +69,28 @@ def collect(folder: str | Path, *others: str | Path) -> Sweep:
     metrics = {row.optimized_metric for row in rows if row.optimized_metric}
     metric = next(iter(metrics)) if len(metrics) == 1 else ""
     names = ", ".join(map(str, roots))
-    return Sweep(names, tuple(rows), tuple(differing(rows)), metric, tuple(map(str, roots))).by(metric)
+    damaged = tuple(_damaged(root) for root in roots if _listed(root) is None and (root / SWEEP_FILE).is_file())
+    return Sweep(names, tuple(rows), tuple(differing(rows)), metric, tuple(map(str, roots)), damaged).by(metric)
 
 
-def planned_jobs(root: Path) -> list[Planned]:
-    """The jobs that a multirun's folder lists; those that are frozen in it, where the list is damaged."""
+def _damaged(root: Path) -> str:
+    return f"{root / SWEEP_FILE} cannot be read: jobs that never began are those in {root / JOBS_FOLDER}"
+
+
+def _listed(root: Path) -> list[Planned] | None:
+    """The jobs of sweep.json; None where there is none, or it is damaged."""
     with suppress(OSError, ValueError, LookupError, TypeError, AttributeError):
         listed = json.loads(read_text(root / SWEEP_FILE, MAX_SWEEP_FILE_BYTES))["jobs"]
         return [
             Planned(int(job["number"]), as_overrides(job["overrides"]), str(job.get("folder") or "")) for job in listed
         ]
+    return None
+
+
+def planned_jobs(root: Path) -> list[Planned]:
+    """The jobs that a multirun's folder lists; those that are frozen in it, where the list is damaged."""
+    if (listed := _listed(root)) is not None:
+        return listed
     if (root / SWEEP_FILE).is_file():
         return [*_frozen(root)]
     with suppress(OSError, ValueError):
@@ -217,6 +229,8 @@ def _row_of(status: Mapping[str, Any], names: Mapping[str, Any]) -> Row:
     reason = "; ".join(str(problem["message"]).splitlines()[0] for problem in status["error"])
     if state not in STATES:
         raise ValueError(state)
+    if state == "finished" and status.get("pruned"):
+        state = "pruned"
     if state == "killed":
         reason = f"its process ({status['pid']}) is gone"
         if status.get("machine", machine()) != machine():

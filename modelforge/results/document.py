@@ -2,27 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
 from modelforge._version import __version__
-from modelforge.results.effects import Effect, effects
-from modelforge.results.foresight import Foresight, foresight, starts_of
+from modelforge.results.effects import effects
+from modelforge.results.foresight import foresight, starts_of
 from modelforge.results.grouping import Grouped
 from modelforge.results.significance import Contrast
 from modelforge.results.starts import RunStart
-from modelforge.results.sweep import Row, State, Sweep
+from modelforge.results.sweep import Row, State
 
-FORMAT_VERSION = "1.0"
+FORMAT_VERSION = "1.1"
 """The minor number rises with additions, the major one with everything else."""
 
 
 class Data(BaseModel):
-    """Frozen; unknown keys are refused."""
+    """Frozen; unknown keys are refused. Reads the attributes of what it is made of."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", from_attributes=True)
 
 
 class JobData(Data):
@@ -109,6 +109,8 @@ class SweepDocument(Data):
     keys: list[str]
     """The overrides that differ between jobs."""
     counts: dict[str, int]
+    damaged: list[str] = []
+    """Lists of jobs that cannot be read, each in a sentence."""
     rows: list[JobData]
     averaged_over: list[str]
     groups: list[GroupData]
@@ -132,11 +134,12 @@ def document(grouped: Grouped, compared: Sequence[Contrast]) -> SweepDocument:
         lower_is_better=sweep.lower_is_better,
         keys=[*sweep.keys],
         counts=dict(sweep.counts),
+        damaged=[*sweep.damaged],
         rows=[_job(row, starts.get(row.folder, RunStart())) for row in sweep.rows],
         averaged_over=[*grouped.over],
         groups=[_group(one) for one in compared],
-        effects=[_effect(one) for one in effects(sweep)],
-        foresight=_foresight(sweep, starts),
+        effects=[EffectData.model_validate(one) for one in effects(sweep)],
+        foresight=[ForesightData.model_validate(one) for one in foresight(sweep, starts).rows],
     )
 
 
@@ -180,15 +183,3 @@ def _group(found: Contrast) -> GroupData:
         p=found.p,
         p_adjusted=found.adjusted,
     )
-
-
-def _effect(one: Effect) -> EffectData:
-    return EffectData(key=one.key, value=one.value, mean=one.mean, std=one.std, n=one.n, counts=dict(one.counts))
-
-
-def _foresight(sweep: Sweep, starts: Mapping[str, RunStart]) -> list[ForesightData]:
-    found: Foresight = foresight(sweep, starts)
-    return [
-        ForesightData(explodes=one.explodes, finished=one.finished, diverged=one.diverged, median=one.median)
-        for one in found.rows
-    ]

@@ -10,6 +10,7 @@ from statistics import median
 from modelforge.core.words import number, plural
 from modelforge.results.starts import RunStart, read_start
 from modelforge.results.sweep import Row, Sweep
+from modelforge.runs.status import DONE
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +78,7 @@ def foresight(sweep: Sweep, starts: Mapping[str, RunStart]) -> Foresight:
         sweep: The jobs.
         starts: What they recorded, by folder.
     """
-    over = [(row, starts.get(row.folder, RunStart()).explodes) for row in sweep.rows if row.is_over]
+    over = [(row, starts.get(row.folder, RunStart()).explodes) for row in sweep.rows if row.state in DONE]
     unknown = sum(predicted is None for _, predicted in over)
     return Foresight(tuple(_counted(sweep, over)), unknown)
 

@@ -15,7 +15,7 @@ from modelforge.results.effects import effects
 from modelforge.results.foresight import foresight, starts_of
 from modelforge.results.grouping import Grouped
 from modelforge.results.significance import Contrast
-from modelforge.results.sweep import Row
+from modelforge.results.sweep import OPEN, OVER, Row
 from modelforge.results.table import notes, reasons
 from modelforge.results.words import counts_line, headline, p_text, values_text
 
@@ -61,7 +61,7 @@ def page(grouped: Grouped, compared: Sequence[Contrast], at: Path) -> str:
         headline=headline(grouped, compared),
         counts=counts_line(sweep),
         severity=_severity(sweep.counts),
-        notes=[*notes(grouped, compared)],
+        notes=[*sweep.damaged, *notes(grouped, compared)],
         axes=charts.by_axes(grouped),
         heat=charts.heat_map(grouped),
         parallel=charts.parallel(grouped),
@@ -78,9 +78,9 @@ def page(grouped: Grouped, compared: Sequence[Contrast], at: Path) -> str:
 
 
 def _severity(counts: Mapping[str, int]) -> str:
-    if counts.keys() <= {"finished"}:
+    if counts.keys() <= {"finished", "pruned"}:
         return "none"
-    return "warning" if counts.keys() <= {"finished", "diverged", "running", "queued"} else "error"
+    return "warning" if counts.keys() <= OVER | OPEN else "error"
 
 
 def _shown(rows: Sequence[Row]) -> Sequence[Row]:

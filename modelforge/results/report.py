@@ -37,7 +37,7 @@ def report_sweep(folder: Path, screen: Console) -> Sweep:
     grouped = group(sweep, default_over(sweep))
     compared = contrasts(grouped)
     screen.print()
-    screen.print(as_text(grouped, compared, most=MAX_LINES, with_jobs=True))
+    screen.print(as_text(grouped, compared, most=MAX_LINES, with_jobs=True), crop=False)
     line = f"\n{counts_line(sweep) or 'no job began'}  ·  {printable(str(folder))}"
     screen.print(line, highlight=False, markup=False, soft_wrap=True)
     write_atomically(folder / CSV, to_csv(sweep), SWEEP)
@@ -59,7 +59,9 @@ def as_text(grouped: Grouped, compared: Sequence[Contrast], most: int | None, *,
         most: Lines of a table; None for all.
         with_jobs: Whether jobs are listed one by one; groups are where some hold several.
     """
-    parts: list[RenderableType] = []
+    parts: list[RenderableType] = [Wrapped(Text(line, "yellow")) for line in grouped.sweep.damaged]
+    if not grouped.sweep.rows:
+        return Group(*parts, Text(f"no job has begun in {printable(grouped.sweep.folder)}"))
     if with_jobs:
         parts.append(table(grouped.sweep, most))
     if grouped.over or not with_jobs:

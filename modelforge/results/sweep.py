@@ -10,11 +10,14 @@ from types import MappingProxyType
 from typing import Literal, get_args
 
 State = Literal[
-    "finished", "running", "queued", "interrupted", "diverged", "failed", "killed", "broken", "missing"
+    "finished", "pruned", "running", "queued", "interrupted", "diverged", "failed", "killed", "broken", "missing"
 ]  # fmt: skip
-"""`queued`: not begun, but the sweep goes on; `killed`: its process is gone or silent; `broken`: the status cannot be
-read; `missing`: a folder without a status, or a job that never began and that no process works on."""
+"""`pruned`: ended early by a search; `queued`: not begun, but the sweep goes on; `killed`: its process is gone or
+silent; `broken`: the status cannot be read; `missing`: a folder without a status, or a job that never began and that no
+process works on."""
 STATES = MappingProxyType({state: rank for rank, state in enumerate(get_args(State))})
+OVER = frozenset({"finished", "pruned", "diverged"})
+"""States with a result."""
 OPEN = frozenset({"running", "queued"})
 """States of a job that may still finish by itself."""
 FAR = 1_000_000_000
@@ -54,7 +57,7 @@ class Row:
     @property
     def is_over(self) -> bool:
         """Whether it gave a result: a number, or a divergence."""
-        return self.state in ("finished", "diverged")
+        return self.state in OVER
 
 
 @dataclass(frozen=True)
@@ -70,6 +73,8 @@ class Sweep:
     """What the rows are sorted by: errors upwards, anything else downwards.
     Empty where jobs optimize different metrics."""
     folders: tuple[str, ...] = ()
+    damaged: tuple[str, ...] = ()
+    """Lists of jobs that cannot be read, each in a sentence."""
 
     @property
     def finished(self) -> bool:

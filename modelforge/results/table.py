@@ -12,7 +12,7 @@ from rich.text import Text
 
 from modelforge.core.quoting import printable
 from modelforge.core.words import digits, plural
-from modelforge.report.aligned import Aligned, Wrapped
+from modelforge.report.aligned import NAMES, Aligned, Wrapped
 from modelforge.results.effects import Effect, effects
 from modelforge.results.grouping import Grouped
 from modelforge.results.listing import Listing
@@ -21,7 +21,11 @@ from modelforge.results.sweep import Row, Sweep
 from modelforge.results.words import p_text, values_text
 
 STYLES = MappingProxyType(
-    {"finished": "green", "running": "cyan", "queued": "cyan", "interrupted": "yellow", "missing": "yellow"}
+    {
+        **dict.fromkeys(("finished", "pruned"), "green"),
+        **dict.fromkeys(("running", "queued"), "cyan"),
+        **dict.fromkeys(("interrupted", "missing"), "yellow"),
+    }
 )  # the rest is red
 MAX_LINES = 100
 """Jobs or groups that are listed, unless all are asked for."""
@@ -39,7 +43,7 @@ def table(sweep: Sweep, most: int | None = None) -> Stack:
     shown = sweep.rows[:most]
     parts: list[RenderableType] = [_jobs(sweep, shown), *_left_out(len(sweep.rows) - len(shown), "job")]
     why = [[Text(name), Text(reason)] for name, reason in reasons(sweep.rows)]
-    return Stack(*parts, *([Text(), Aligned(why, wraps=True)] if why else []))
+    return Stack(*parts, *([Text(), Aligned(why, wraps=True, pieces=NAMES)] if why else []))
 
 
 def group_table(grouped: Grouped, compared: Sequence[Contrast], most: int | None = None) -> Stack:

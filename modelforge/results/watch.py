@@ -116,7 +116,7 @@ def _looks(folders: Sequence[Path], sleep: Callable[[float], None]) -> Iterator[
 def line(found: Progress) -> str:
     """One line: how many jobs are over, what became of them, the time left, the best so far."""
     parts = [f"{found.num_over} of {plural(found.num_jobs, 'job')}", counts_line(found.sweep), *_times(found)]
-    return "  ·  ".join([*parts, *_best(found.sweep)])
+    return "  ·  ".join(filter(None, [*parts, *_best(found.sweep)]))
 
 
 def shown(found: Progress) -> Group:

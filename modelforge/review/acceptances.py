@@ -93,14 +93,15 @@ class Acceptances:
 
 
 def read_acceptances(old: Side, new: Side) -> Acceptances:
-    """What the new side accepts; nothing where it has no such file.
+    """What the new side accepts, and the further compositions of either side; nothing where there is no such file.
 
     Raises:
         ForgeError: the file is wrong.
     """
-    found = content(new, REVIEW)
+    found, before = content(new, REVIEW), content(old, REVIEW)
+    known = _entries(before)
     if found is None:
-        return Acceptances()
+        return Acceptances(entries=tuple(known))
     if found.problems:
         raise ForgeError(found.problems)
     try:
@@ -108,7 +109,7 @@ def read_acceptances(old: Side, new: Side) -> Acceptances:
     except ValidationError as error:
         raise ForgeError(_problem(detail, found) for detail in error.errors(include_url=False)) from None
     places = [_place(found, ("accept", index, "fingerprint")) for index in range(len(read.accept))]
-    earlier = frozenset(_fingerprints(content(old, REVIEW)))
+    earlier = frozenset(_fingerprints(before))
     accepted = {
         one.fingerprint: Acceptance(reason=one.reason, author=one.author, arrives=one.fingerprint not in earlier)
         for one in read.accept
@@ -117,8 +118,14 @@ def read_acceptances(old: Side, new: Side) -> Acceptances:
         accepted,
         {one.fingerprint: place for one, place in zip(read.accept, places, strict=True)},
         earlier,
-        tuple(read.entries),
+        tuple(dict.fromkeys([*read.entries, *known])),
     )
+
+
+def _entries(found: Content | None) -> list[str]:
+    """The further compositions of the old side: a change cannot take them out of its own review."""
+    listed = found.data.get("entries") if found else None
+    return [one for one in listed if isinstance(one, str)][:MAX_FURTHER] if isinstance(listed, list) else []
 
 
 def _fingerprints(found: Content | None) -> Iterable[str]:

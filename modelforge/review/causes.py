@@ -11,7 +11,7 @@ from modelforge.review.affected import Composition
 from modelforge.review.apart import Part, apart, breaking
 from modelforge.review.cause import Cause, Outcome, Written
 from modelforge.review.changed_files import PACKAGE, FileDiff
-from modelforge.review.edits import Edit, edits, moves
+from modelforge.review.edits import Edit, edits, moved_name, moves
 from modelforge.review.review import EntryDiff
 from modelforge.review.values import ABSENT, Change, Path, exact, meet
 
@@ -147,8 +147,10 @@ class _Placing:
 
     def __call__(self, edit: Edit) -> Written:
         """The edited place."""
-        old = self.old.place(edit.old_path or edit.path) if edit.old is not ABSENT else None
-        new = self.new.place(edit.path) if edit.new is not ABSENT else None
+        moved = moved_name(edit.old, edit.new) if edit.kind == "moved" else ""
+        path = (*edit.path, moved) if moved else edit.path
+        old = self.old.place(edit.old_path or path) if edit.old is not ABSENT else None
+        new = self.new.place(path) if edit.new is not ABSENT else None
         places = [place for place in (new, old) if place is not None]
         for place in places:
             for written in self.overriding:

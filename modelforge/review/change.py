@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
-from modelforge.review.document import MAX_LABELS, Cause, Change
+from modelforge.review.document import MAX_EFFECTS, MAX_LABELS, Cause, Change, Effect
 from modelforge.review.fingerprints import fingerprint
 from modelforge.review.kinds import KINDS
 from modelforge.review.rows import bounded, spot
@@ -45,3 +46,22 @@ def cause_of(edit: Edit, key: str) -> Cause:
 def labels_of(labels: Sequence[str]) -> tuple[str, ...]:
     """As many labels as a document holds."""
     return tuple(map(bounded, labels[:MAX_LABELS]))
+
+
+def of_compositions(rows: Mapping[Effect, Iterable[str]]) -> dict[str, Any]:
+    """The fields of a change with an effect for each row; a row that not all compositions show names its own.
+
+    Args:
+        rows: The effects, each with the compositions that show it.
+    """
+    labels = list(dict.fromkeys(label for several in rows.values() for label in several))
+    effects = [
+        row if len(own := [*several]) == len(labels) else row.model_copy(update={"entries": labels_of(own)})
+        for row, several in rows.items()
+    ]
+    return {
+        "effects": tuple(effects[:MAX_EFFECTS]),
+        "num_effects": sum(row.copies for row in effects),
+        "entries": labels_of(labels),
+        "num_entries": len(labels),
+    }

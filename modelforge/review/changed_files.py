@@ -148,7 +148,9 @@ def _file_diff(path: str, old: Side | None, new: Side | None) -> FileDiff:
     reordered = False
     if before is not None and after is not None and not (before.problems or after.problems):
         if before.document.package != after.document.package:
-            edits.append(Change(PACKAGE, before.document.package, after.document.package, path=(PACKAGE,)))
+            old_at, new_at = Place(before.document.file, line=1), Place(after.document.file, line=1)
+            packages = before.document.package, after.document.package
+            edits.append(Change(PACKAGE, *packages, old_at, new_at, (PACKAGE,)))
         edits += value_changes(before.data, after.data, before.place, after.place)
         reordered = not edits and exact(before.data) != exact(after.data)
     return FileDiff(path, "changed", before, after, tuple(edits), reordered)

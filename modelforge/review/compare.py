@@ -18,6 +18,7 @@ from modelforge.review.changed_files import PACKAGE, FileDiff, changed_files, co
 from modelforge.review.consequences import Known
 from modelforge.review.diff import diff
 from modelforge.review.pair import Pair, open_sides
+from modelforge.review.project_code import REASON
 from modelforge.review.review import EntryDiff, FileNote, Review
 from modelforge.review.revision import short
 from modelforge.review.sides import Side
@@ -74,7 +75,7 @@ def review_sides(
     Raises:
         ForgeError: a side's default does not compose, or has no plan.
     """
-    return _Reviewer(pair.old, pair.new, pair.overrides, track, further, effective).review(pair.range)
+    return _Reviewer(pair.old, pair.new, pair.overrides, track, further, effective).review(pair)
 
 
 class _Reviewer:
@@ -99,25 +100,28 @@ class _Reviewer:
         self.libraries = {old.folder: Library(), new.folder: Library()}
         self.failed: dict[str, str] = {}
         """Why an entry can be composed on neither side, by its file."""
-        self.alone: list[str] = []
+        self.alone: dict[str, str] = {}
         self.num_unaffected = 0
         self.read: dict[str, list[tuple[EntryDiff, tuple[Any, ...]]]] = {}
         """For each file that differs the comparisons that read it, and the files that each of them merged."""
 
-    def review(self, name: str) -> Review:
-        """Compares the sides; `name` is that of the range that both come from, if they do."""
+    def review(self, pair: Pair) -> Review:
+        """Compares the sides."""
         found = tuple(self._compare_all())
         same_folder = not self.files and self.old.folder == self.new.folder
         return Review(
             self.old.name,
             self.new.name,
             self.overrides,
-            notes=tuple(self._notes(name)),
-            files=tuple(self._note(file) for file in self.files),
+            notes=tuple(self._notes(pair.range)),
+            files=(
+                *map(self._note, self.files),
+                *(FileNote(FileDiff(path, "changed", None, None), REASON) for path in pair.code),
+            ),
             num_files=0 if same_folder else len(self.paths),
             entries=found,
             num_unaffected=self.num_unaffected,
-            alone=tuple(self.alone),
+            alone=self.alone,
             causes=self.causes.found(),
         )
 
@@ -138,9 +142,9 @@ class _Reviewer:
             before = Composition(None) if kind == "added" else self._composed(self.old, entry)
             after = Composition(None) if kind == "removed" else self._composed(self.new, entry)
             if not (before.config or after.config or kind == "added"):
-                problems = after.problems or before.problems
-                self.failed[entry.file] = f"`{entry.label}` cannot be composed alone: {problems[0].message}"
-                self.alone.append(entry.label)
+                why = (after.problems or before.problems)[0].message
+                self.failed[entry.file] = f"`{entry.label}` cannot be composed alone: {why}"
+                self.alone[entry.label] = why
                 continue
             signature = (before.signature, after.signature)
             whole = before.config is not None and after.config is not None
@@ -229,7 +233,7 @@ class _Reviewer:
 
     def _notes(self, name: str) -> Iterator[str]:
         if name:
-            yield f"`{name}` compares `{short(self.old.name)}` with `{short(self.new.name)}`"
+            yield f"`{short(name)}` compares `{short(self.old.name)}` with `{short(self.new.name)}`"
         yield from (side.note for side in (self.old, self.new) if side.note)
         if self.new.kind == "overrides" and self.old.kind != "overrides" and self.old.name != ".":
             words = f'"{self.new.name}"' if " " in self.new.name else self.new.name

@@ -8,8 +8,10 @@ from dataclasses import replace
 from modelforge.core.errors import Problem
 from modelforge.core.quoting import listed
 from modelforge.core.words import plural
+from modelforge.linting.unreached import START
 from modelforge.review.acceptances import Acceptances
-from modelforge.review.change import cause_of, labels_of, of_kind
+from modelforge.review.change import cause_of, labels_of, of_compositions, of_kind
+from modelforge.review.changed_files import REVIEW
 from modelforge.review.diff_words import MARKS
 from modelforge.review.document import (
     MAX_CHANGES,
@@ -18,6 +20,7 @@ from modelforge.review.document import (
     Change,
     Compared,
     Document,
+    Effect,
     NotCompared,
     Picture,
     Spot,
@@ -31,7 +34,7 @@ from modelforge.review.pictures import picture
 from modelforge.review.review import EntryDiff, FileNote, Review
 from modelforge.review.rows import bounded, spot
 from modelforge.review.titles import follows, head, kind_of
-from modelforge.review.value_words import list_edit, pair
+from modelforge.review.value_words import arrow, list_edit, pair
 from modelforge.review.values import ABSENT, exact
 from modelforge.review.values import Change as Edit
 from modelforge.review.verdict import MAX_NAMED, verdict
@@ -165,8 +168,17 @@ def _left(review: Review) -> Iterator[Change]:
     for entry in review.entries:
         if entry.diff is not None and entry.diff.left_out:
             found.setdefault(entry.diff.left_out, []).append(entry.label)
-    for words, labels in found.items():
+    if len(found) == 1:
+        ((words, labels),) = found.items()
         yield of_kind("init-unreached", words, words, entries=labels_of(labels), num_entries=len(labels))
+    elif found:
+        rows = {
+            Effect(
+                mark="~", subject="value", name="not reached", words=bounded(words.removeprefix(START).strip())
+            ): labels
+            for words, labels in found.items()
+        }
+        yield of_kind("init-unreached", exact([*found]), f"{START} some parameters", **of_compositions(rows))
 
 
 def _entries(review: Review) -> Iterator[Change]:
@@ -242,9 +254,20 @@ def _pictures(review: Review) -> Iterator[Picture]:
 
 def _notes(review: Review) -> Iterator[str]:
     """Files that say the same, where others do not."""
-    same = [note.file.path for note in review.files if note.equal and note.file.is_config]
+    same = [
+        note.file.path
+        for note in review.files
+        if note.equal
+        and note.file.is_config
+        and note.file.path != REVIEW
+        and not (note.rewritten or note.file.reordered)
+    ]
     if same and not review.equal:
         yield f"only formatting, comments or the order of keys differ in {listed(same, MAX_NAMED)}"
+    for note in review.files:
+        for edit in note.rewritten:
+            words = arrow(*pair(edit.old, edit.new))
+            yield f"the same value in all compositions: {edit.name} {words} ({note.file.path})"
 
 
 def _compared(review: Review) -> Compared:
@@ -264,8 +287,8 @@ def _compared(review: Review) -> Compared:
 def _not_compared(review: Review) -> Iterator[NotCompared]:
     for note in review.not_compared:
         yield NotCompared(name=bounded(note.file.path), reason=bounded(note.reason))
-    for label in review.alone:
-        yield NotCompared(name=bounded(label), reason="it cannot be composed alone")
+    for label, why in review.alone.items():
+        yield NotCompared(name=bounded(label), reason=bounded(f"it cannot be composed alone: {why}"))
     for entry in review.entries:
         if entry.broken == "both":
             why = entry.problems[0].message

@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
+from modelforge.core.words import value
 from modelforge.review.cause import Cause, Written
 from modelforge.review.document import Effect
 from modelforge.review.model_changes import Changes, LayerDiff, ParameterDiff
 from modelforge.review.review import Review
 from modelforge.review.rows import rows, value_rows
 from modelforge.review.starts import is_fixed
+from modelforge.review.value_words import MAX_VALUE
 from modelforge.review.values import Change, Path
 
 UNPLANNED = frozenset({"model", "init", "choices"})
@@ -67,6 +69,14 @@ class Draft:
         """Parameters of both sides that start differently."""
         return sum(kind in REDRAWN for kind in self.parameters.values())
 
+    @property
+    def holds_values(self) -> bool:
+        """Whether several composed values differ, and the edit's own values in words are too long to say which."""
+        edit = self.edit
+        written = (edit.change.old, edit.change.new) if edit and edit.kind == "value" else ()
+        says_all = bool(written) and all(len(value(side)) <= MAX_VALUE for side in written)
+        return len(self.values) > 1 and not says_all
+
     def add(self, labels: Sequence[str], values: Sequence[Change], derived: Sequence[Change], diff: Changes | None):
         """Takes in what follows in some compositions."""
         self.labels |= dict.fromkeys(labels)
@@ -82,7 +92,7 @@ class Draft:
             self.totals |= {change.name for change in diff.totals}
 
     def _rows(self, values: Sequence[Change], derived: Sequence[Change], diff: Changes | None) -> Iterator[Effect]:
-        whole = self.edit is None or self.edit.kind in ("file", "defaults") or len(values) > 1
+        whole = self.edit is None or self.edit.kind in ("file", "defaults") or (len(values) > 1 and self.holds_values)
         shown = [change for change in values if whole and change.path[0] not in UNPLANNED]
         if diff is not None:
             yield from rows(diff, self.edit.change if self.edit else None)

@@ -73,6 +73,19 @@ def moves(every: Sequence[Edit]) -> list[tuple[Edit, ...]]:
     return [tuple(group) for group in groups.values()]
 
 
+def moved_name(old: Sequence[str], new: Sequence[str]) -> str:
+    """The one name that is in another place; empty where several are.
+
+    >>> moved_name(["a", "b", "c", "d"], ["a", "c", "d", "b"]), moved_name(["a", "b", "c"], ["c", "b", "a"])
+    ('b', '')
+    """
+
+    def without(names: Sequence[str], name: str) -> list[str]:
+        return [other for other in names if other != name]
+
+    return next((name for name in new if without(old, name) == without(new, name)), "")
+
+
 def _holds(value: Any, name: str, item: Any) -> bool:
     if not isinstance(value, Mapping):
         return False

@@ -10,9 +10,10 @@ import yaml
 
 from modelforge.core.errors import Problem
 from modelforge.core.words import magnitude, plural, printable
-from modelforge.review.change import labels_of, of_kind
+from modelforge.review.change import labels_of, of_compositions, of_kind
 from modelforge.review.consequences import Consequences
 from modelforge.review.document import MAX_EFFECTS, MAX_FOLLOWS, Change, Effect
+from modelforge.review.groups import grouped
 from modelforge.review.old_checkpoint import OldCheckpoint
 from modelforge.review.review import EntryDiff, Review
 from modelforge.review.rows import bounded, spot, value_rows
@@ -26,8 +27,9 @@ RULES = (("rename", "rename"), ("skip", "name to skip"))
 
 def following(review: Review) -> Iterator[Change]:
     """What follows from all edits together, equal in several compositions once."""
-    for find in (_costs, _checkpoint, _findings, _training):
+    for find in (_costs, _checkpoint, _findings):
         yield from _once(review, find)
+    yield from _training(review)
     yield from signals(review)
 
 
@@ -55,7 +57,14 @@ def _costs(entry: EntryDiff) -> list[Change]:
         if (words := _cost_words(layer.old, layer.new))
     ]
     title = _cost_words(costs.old, costs.new)
-    return [of_kind("costs-changed", title, title, effects=tuple(rows[:MAX_EFFECTS]), num_effects=len(rows))]
+    return [of_kind("costs-changed", title, title, **_rows(rows))]
+
+
+def _rows(rows: Sequence[Effect]) -> dict[str, Any]:
+    """The fields of a change with these effects, equal ones of copies together."""
+    groups = grouped(rows, lambda row: row.name, lambda row: (row.mark, row.words))
+    effects = [group.first.model_copy(update={"name": group.label, "copies": group.count}) for group in groups]
+    return {"effects": tuple(effects[:MAX_EFFECTS]), "num_effects": len(rows)}
 
 
 def _cost_words(old: Any, new: Any) -> str:
@@ -77,8 +86,7 @@ def _checkpoint(entry: EntryDiff) -> list[Change]:
         return []
     rows = list(_keys(checkpoint))
     key = exact([title := loads(checkpoint), [row.name for row in rows]])
-    effects = tuple(rows[:MAX_EFFECTS])
-    return [of_kind("checkpoint-keys", key, title, follows=remedy(checkpoint), effects=effects, num_effects=len(rows))]
+    return [of_kind("checkpoint-keys", key, title, follows=remedy(checkpoint), **_rows(rows))]
 
 
 def _keys(checkpoint: OldCheckpoint) -> Iterator[Effect]:
@@ -128,10 +136,14 @@ def _finding(how: str, problem: Problem) -> Change:
     return of_kind(kind, f"{problem.code} {problem.path}", words, mark=mark, spot=spot(problem.place))
 
 
-def _training(entry: EntryDiff) -> list[Change]:
-    if not entry.effective:
-        return []
-    words = ", ".join(row.name for row in value_rows(entry.effective))
-    rows = tuple(value_rows(entry.effective))
-    title = f"{words} {'differs' if len(rows) == 1 else 'differ'}"
-    return [of_kind("training-effective", words, title, effects=rows, num_effects=len(rows))]
+def _training(review: Review) -> Iterator[Change]:
+    """What the trainings come to in numbers, in all compositions together."""
+    rows: dict[Effect, dict[str, None]] = {}
+    for entry in review.entries:
+        for row in value_rows(entry.effective):
+            rows.setdefault(row, {})[entry.label] = None
+    if rows:
+        names = list(dict.fromkeys(row.name for row in rows))
+        title = f"{', '.join(names)} {'differs' if len(names) == 1 else 'differ'}"
+        key = exact([[row.name, row.words] for row in rows])
+        yield of_kind("training-effective", key, title, **of_compositions(rows))

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from modelforge.config import shipped
 from modelforge.core.errors import ForgeError, Problem
+from modelforge.review.project_code import changed_code
 from modelforge.review.sides import Side, open_side, parse_range
 
 
@@ -22,6 +23,8 @@ class Pair:
     """Of both."""
     range: str = ""
     """The name that both come from, if they come from one."""
+    code: tuple[str, ...] = ()
+    """The modules of the project's plugins that differ."""
 
     @property
     def are_revisions(self) -> bool:
@@ -53,7 +56,7 @@ def open_sides(old: str, new: str | None, conf: Path | None, overrides: Sequence
         if problems:
             raise ForgeError(problems)
         _check_working_tree(sides, conf)
-        yield Pair(sides[0], sides[1], tuple(overrides), old if ends else "")
+        yield Pair(sides[0], sides[1], tuple(overrides), old if ends else "", changed_code(*sides))
 
 
 def _check_working_tree(sides: Sequence[Side], conf: Path | None) -> None:

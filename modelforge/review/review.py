@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from modelforge.core.errors import Problem
@@ -102,8 +103,8 @@ class Review:
     """The compositions that were compared, the default first."""
     num_unaffected: int
     """Further compositions that read none of the files that differ."""
-    alone: tuple[str, ...] = ()
-    """Further options that cannot be composed alone on either side."""
+    alone: Mapping[str, str] = field(default_factory=dict[str, str])
+    """Further options that cannot be composed alone on either side, each with the reason."""
     causes: tuple[Cause, ...] = ()
     """The edits with what each of them does."""
 
@@ -120,7 +121,7 @@ class Review:
     @property
     def not_compared(self) -> tuple[FileNote, ...]:
         """The files that differ and that no composition reads."""
-        return tuple(note for note in self.files if note.reason)
+        return tuple(note for note in self.files if note.reason and note.file.path != REVIEW)
 
     def to_dict(self) -> dict[str, Any]:
         """The review as plain data; the model of the default composition comes first, as `Changes.to_dict` gives it."""

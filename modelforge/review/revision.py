@@ -20,7 +20,7 @@ from modelforge.core.git import GIT, run
 from modelforge.core.limits import MAX_FILES, MAX_LISTING_BYTES, MAX_REVISION_BYTES
 from modelforge.core.suggestions import did_you_mean
 
-_HASH = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
+_HASH = re.compile(r"\b(?:[0-9a-f]{64}|[0-9a-f]{40})\b")
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,12 +33,12 @@ class _File:
 
 
 def short(name: str) -> str:
-    """A name for a person to read: of a full hash the beginning.
+    """A name, or a range, for a person to read: of a full hash the beginning.
 
-    >>> short("0123456789abcdef0123456789abcdef01234567"), short("main")
-    ('0123456789ab', 'main')
+    >>> short("0123456789abcdef0123456789abcdef01234567...main"), short("main")
+    ('0123456789ab...main', 'main')
     """
-    return name[:12] if _HASH.fullmatch(name) else name
+    return _HASH.sub(lambda found: found[0][:12], name)
 
 
 def is_revision(name: str, folder: Path) -> bool:
@@ -47,6 +47,12 @@ def is_revision(name: str, folder: Path) -> bool:
         return bool(_object(folder, f"{name}^{{commit}}"))
     except (OSError, ValueError):
         return False  # there is no git, or no revision can have such a name
+
+
+def commit_of(name: str, folder: Path) -> str:
+    """The commit of a side's name, which may end with a folder: `HEAD~1:configs`."""
+    whole = _object(folder, f"{name}^{{commit}}")
+    return whole or _object(folder, f"{name.partition(':')[0]}^{{commit}}")
 
 
 def root_of(folder: Path) -> Path | None:
@@ -127,7 +133,7 @@ def extracted(revision: str, folder: Path) -> Generator[Path]:
 
 def _read(revision: str, folder: Path) -> Iterator[tuple[str, bytes]]:
     """Path below `folder` and content of every file, as the revision has them."""
-    what = f"`{folder}` of the revision `{revision}`"
+    what = f"`{folder}` of the revision `{short(revision)}`"
     root, tree = _tree(revision, folder)
     files: list[_File] = []
     for line in _list(root, tree, what):
@@ -162,7 +168,7 @@ def _tree(revision: str, folder: Path) -> tuple[Path, str]:
         found = _object(root, f"{commit}:{below}")
         if found and (tree := _object(root, f"{found}^{{tree}}")):
             return root, tree
-    message = f"there is no folder `{folder}` in the revision `{revision}`"
+    message = f"there is no folder `{folder}` in the revision `{short(revision)}`"
     raise Refusal(message, _elsewhere(root, revision, commit, below), "MF070")
 
 
@@ -174,7 +180,7 @@ def _elsewhere(root: Path, revision: str, commit: str, below: str) -> str:
     folders = [os.fsdecode(name.rpartition(b"/")[0]) for name in listed if name.endswith(b"/config.yaml")]
     if not folders:
         return "name another one: `--conf DIR`"
-    return f"it has a `config.yaml` in `{folders[0]}`: name that side `{revision}:{folders[0]}`"
+    return f"it has a `config.yaml` in `{folders[0]}`: name that side `{short(revision)}:{folders[0]}`"
 
 
 def _list(root: Path, tree: str, what: str) -> list[bytes]:

@@ -40,11 +40,23 @@ def parse_range(name: str, conf: Path | None = None) -> tuple[str, str] | None:
     Raises:
         ForgeError: the two have no common commit.
     """
-    found = _RANGE.fullmatch(name)
-    if found is None or name == ".." or _is_folder(Path(name)) or not (found["old"] or found["new"]):
+    if name == ".." or _is_folder(Path(name)):
         return None
-    old, new = found["old"] or "HEAD", found["new"] or "HEAD"
-    return (merge_base(old, new, find_conf(conf)) if found["dots"] == "..." else old), new
+    found = _RANGE.fullmatch(name)
+    old, dots, new = (found["old"], found["dots"], found["new"]) if found else _odd_range(name, find_conf(conf))
+    if not (old or new):
+        return None
+    old, new = old or "HEAD", new or "HEAD"
+    return (merge_base(old, new, find_conf(conf)) if dots == "..." else old), new
+
+
+def _odd_range(name: str, folder: Path) -> tuple[str, str, str]:
+    """The parts of a range of revisions that could be overrides by their names; empty where git knows no such two."""
+    for dots in ("...", ".."):
+        old, _, new = name.partition(dots)
+        if "=" in name and old and new and is_revision(old, folder) and is_revision(new, folder):
+            return old, dots, new
+    return "", "", ""
 
 
 def _is_folder(path: Path) -> bool:
@@ -71,7 +83,7 @@ def open_side(name: str, conf: Path | None) -> Generator[Side]:
         found = _config_folder(folder) or folder
         note = f"`{name}` is read as the folder; to name the revision: `refs/heads/{name}`" if known else ""
         yield Side(name, "folder", found, _shown(found), note=note)
-    elif "=" in name or name.startswith(("~", "+")):
+    elif ("=" in name or name.startswith(("~", "+"))) and not (name.startswith("refs/") and is_revision(name, wanted)):
         present = _present(wanted, conf)
         yield Side(name, "overrides", present, _shown(present), split_words(name))
     else:

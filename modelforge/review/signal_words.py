@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from modelforge.core.words import plural
-from modelforge.review.change import labels_of, of_kind
-from modelforge.review.document import MAX_EFFECTS, Change, Effect
+from modelforge.review.change import of_compositions, of_kind
+from modelforge.review.document import Change, Effect
 from modelforge.review.review import Review
 from modelforge.review.rows import bounded
 from modelforge.review.signals import SignalChange, What
@@ -18,31 +18,23 @@ WORDS: dict[What, tuple[str, str]] = {"signal": ("signals", "E x²"), "gradient"
 def signals(review: Review) -> Iterator[Change]:
     """How predicted energies differ: of each composition the layer where they differ most, equal rows once."""
     rows: dict[Effect, dict[str, None]] = {}
+    sizes: dict[Effect, float] = {}
     most: dict[What, SignalChange] = {}
     for entry in review.entries:
         changes = entry.consequences.signal if entry.consequences else ()
         for what in WORDS:
             if found := [change for change in changes if change.what == what]:
                 worst = max(found, key=lambda change: change.size)
-                rows.setdefault(_row(worst, found), {})[entry.label] = None
+                row = _row(worst, found)
+                rows.setdefault(row, {})[entry.label] = None
+                sizes[row] = worst.size
                 most[what] = max(most.get(what, worst), worst, key=lambda change: change.size)
     if not rows:
         return
     title = "predicted energy " + ", ".join(f"of {WORDS[what][0]} {_factor(change)}" for what, change in most.items())
-    labels = list(dict.fromkeys(label for several in rows.values() for label in several))
-    effects = [
-        row if len(several) == len(labels) else row.model_copy(update={"entries": labels_of([*several])})
-        for row, several in rows.items()
-    ]
-    yield of_kind(
-        "signal-changed",
-        title,
-        title,
-        effects=tuple(effects[:MAX_EFFECTS]),
-        num_effects=len(effects),
-        entries=labels_of(labels),
-        num_entries=len(labels),
-    )
+    # The largest first, so that the rows of the title are seen.
+    rows = {row: rows[row] for row in sorted(rows, key=lambda row: -sizes[row])}
+    yield of_kind("signal-changed", title, title, **of_compositions(rows))
 
 
 def _row(worst: SignalChange, found: Sequence[SignalChange]) -> Effect:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 from modelforge.core.quoting import listed
 from modelforge.core.words import plural, value
 from modelforge.review.cause import Written
+from modelforge.review.changed_files import PACKAGE
 from modelforge.review.drafts import Draft
+from modelforge.review.edits import moved_name
 from modelforge.review.value_words import arrow, list_edit, pair
 from modelforge.review.values import ABSENT
 
@@ -77,6 +79,8 @@ def head(draft: Draft) -> tuple[str, str]:
         return choice.path[-1], arrow(*pair(choice.old, choice.new))
     if edit.kind == "file":
         return change.name, edit.how if edit.how in ("added", "removed") else "changed"
+    if edit.kind == "defaults" and change.name == PACKAGE:
+        return _name(edit), arrow(*pair(change.old or ABSENT, change.new or ABSENT))
     if edit.kind == "defaults":
         return _name(edit), list_edit(change.old, change.new) or "in another order"
     if edit.kind == "override" and change.old is ABSENT and change.new is ABSENT:
@@ -84,13 +88,25 @@ def head(draft: Draft) -> tuple[str, str]:
     if edit.how == "renamed":
         return ".".join(draft.path), f"was `{edit.old_name}`"
     if edit.how == "moved":
-        order = (", ".join(map(value, side)) for side in (change.old, change.new))
-        return ".".join(draft.path), " → ".join(order)
+        return ".".join(draft.path), _order(change.old, change.new)
     return ".".join(draft.path), arrow(*pair(change.old, change.new))
 
 
+def _order(old: Sequence[str], new: Sequence[str]) -> str:
+    """
+    >>> _order(["a", "b", "c", "d"], ["a", "c", "d", "b"]), _order(["a", "b", "c"], ["c", "b", "a"])
+    ('b now behind d', 'a, b, c → c, b, a')
+    """
+    if not (name := moved_name(old, new)):
+        return " → ".join(", ".join(map(value, side)) for side in (old, new))
+    place = new.index(name)
+    return f"{value(name)} now behind {value(new[place - 1])}" if place else f"{value(name)} now first"
+
+
 def _name(edit: Written) -> str:
-    return f"defaults of {edit.file}" if edit.kind == "defaults" else edit.change.name
+    if edit.kind != "defaults":
+        return edit.change.name
+    return f"{'package' if edit.change.name == PACKAGE else 'defaults'} of {edit.file}"
 
 
 def follows(draft: Draft) -> str:
@@ -98,7 +114,7 @@ def follows(draft: Draft) -> str:
     if draft.path == ("seed",):
         return "every drawn value changes"
     found = consequences(draft.layers, draft.parameters)
-    if not found and len(draft.values) > 1:
+    if not found and draft.holds_values:
         found.append(f"{plural(len(draft.values), 'value')} differ")
     return ", ".join(found)
 

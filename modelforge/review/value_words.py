@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Any
 
 from modelforge.core.words import cut, printable, value
@@ -12,15 +13,27 @@ MAX_VALUE = 100
 
 
 def pair(old: Any, new: Any) -> tuple[str | None, str | None]:
-    """Both values; those that differ in type alone as JSON writes them, None where a side has none.
+    """Both values; of those that differ in type a text in quotes, None where a side has none.
 
-    >>> pair(0.001, 0.01), pair(1, 1.0), pair("1", 1), pair(ABSENT, None)
-    (('0.001', '0.01'), ('1', '1.0'), ('"1"', '1'), (None, 'null'))
+    >>> pair(0.001, 0.01), pair(1, 1.0), pair("1", 1), pair(0.002, "2e-3"), pair(None, ""), pair(ABSENT, None)
+    (('0.001', '0.01'), ('1', '1.0'), ('"1"', '1'), ('0.002', '"2e-3"'), ('null', '""'), (None, 'null'))
     """
     words = [None if item is ABSENT else _brief(value(item)) for item in (old, new)]
-    if words[0] == words[1]:
+    texts = [item for item in (old, new) if isinstance(item, str)]
+    if words[0] == words[1] or "" in texts or (len(texts) == 1 and _looks_typed(texts[0]) and ABSENT not in (old, new)):
         words = [None if raw is ABSENT else _brief(exact(raw)) for raw in (old, new)]
     return words[0], words[1]
+
+
+def _looks_typed(text: str) -> bool:
+    """Whether YAML reads the text, without quotes, as a number, a truth value or null.
+
+    >>> _looks_typed("yes"), _looks_typed("2e-3"), _looks_typed("same")
+    (True, True, False)
+    """
+    with suppress(ValueError):
+        return bool(float(text) or True)
+    return text.lower() in ("", "~", "null", "true", "false", "yes", "no", "on", "off")
 
 
 def arrow(old: str | None, new: str | None) -> str:

@@ -86,8 +86,20 @@ NAMING = frozenset({"layers", "blocks", "args", "input", "inputs"})
 """Sections whose keys are names, so that `init` may be one."""
 
 
+ORDERED = ("data", "callbacks")
+"""Sections of a config with mappings in which the order counts: steps that are done one after the other."""
+
+
 def value_changes(old: Any, new: Any, old_place: Find, new_place: Find) -> Iterator[Change]:
-    """The values that differ between two mappings, in the order of the new one; those of the old alone come last."""
+    """The values that differ between two mappings, in the order of the new one; those of the old alone come last.
+
+    Example:
+        >>> steps = {"flip": "RandomHorizontalFlip", "crop": {"type": "RandomCrop"}}
+        >>> orders = (["flip", "crop"], ["crop", "flip"])
+        >>> old, new = ({"data": {"augment": {name: steps[name] for name in names}}} for names in orders)
+        >>> [(one.name, one.old, one.new) for one in value_changes(old, new, lambda key: None, lambda key: None)]
+        [('data.augment', ['flip', 'crop'], ['crop', 'flip'])]
+    """
     before, after = flat(old), flat(new)
     for path in dict.fromkeys((*after, *before)):
         one, other = before.get(path, ABSENT), after.get(path, ABSENT)
@@ -95,6 +107,27 @@ def value_changes(old: Any, new: Any, old_place: Find, new_place: Find) -> Itera
             key = ".".join(path)
             old_at, new_at = (None if one is ABSENT else old_place(key)), (None if other is ABSENT else new_place(key))
             yield Change(key, one, other, old_at, new_at, path)
+    for name in ORDERED:
+        sides = [side.get(name) if isinstance(side, Mapping) else None for side in (old, new)]
+        for path, one, other in _exchanged(sides[0], sides[1], (name,)):
+            key = ".".join(path)
+            yield Change(key, one, other, old_place(key), new_place(key), path)
+
+
+def _exchanged(old: Any, new: Any, path: Path) -> Iterator[tuple[Path, list[str], list[str]]]:
+    """The mappings of named steps whose common names come in another order, with these names."""
+    if not (isinstance(old, Mapping) and isinstance(new, Mapping)):
+        return
+    before, after = [name for name in old if name in new], [name for name in new if name in old]
+    if before != after and all(map(_holds_steps, (old, new))) and path != ("data",):
+        yield path, before, after
+    for name in before:
+        yield from _exchanged(old[name], new[name], (*path, name))
+
+
+def _holds_steps(value: Mapping[str, Any]) -> bool:
+    """Whether a mapping may hold steps by names: each is a type or a mapping, where a step itself has a `type`."""
+    return "type" not in value and all(isinstance(item, Mapping | str) for item in value.values())
 
 
 def _one_number(path: Path, old: Any, new: Any) -> bool:

@@ -6,9 +6,10 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from modelforge.core.quoting import listed
 from modelforge.core.words import magnitude, plural
+from modelforge.review.changed_files import REVIEW
 from modelforge.review.document import Change
 from modelforge.review.drafts import Draft
-from modelforge.review.review import EntryDiff, Review
+from modelforge.review.review import EntryDiff, FileNote, Review
 from modelforge.review.titles import consequences, kind_of
 from modelforge.review.value_words import ratio
 
@@ -135,12 +136,24 @@ def _equal(review: Review) -> str:
     parts = [
         f"{listed(paths, MAX_NAMED)} {_differ(len(paths))} {how}"
         for paths, how in (
-            ([n.file.path for n in review.files if n.file.is_config], "in formatting, comments or the order of keys"),
-            ([n.file.path for n in review.files if not n.file.is_config], "but composition does not read such files"),
+            (_paths(review, "formatting"), "in formatting, comments or the order of keys"),
+            (_paths(review, "rewritten"), "in how it writes values that are the same in all compositions"),
+            (_paths(review, "unread"), "but composition does not read such files"),
         )
         if paths
     ]
     return f"no semantic change: {'; '.join(parts)}"
+
+
+def _paths(review: Review, how: str) -> list[str]:
+    return [note.file.path for note in review.files if _how(note) == how]
+
+
+def _how(note: FileNote) -> str:
+    """In what a file differs that says the same."""
+    if not note.file.is_config or note.file.path == REVIEW:
+        return "unread"
+    return "rewritten" if note.rewritten else "formatting"
 
 
 def _looked_at(entry: EntryDiff) -> str:

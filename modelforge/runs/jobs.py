@@ -162,6 +162,9 @@ def read_sweep_file(folder: Path) -> SweepFile:
     except FileNotFoundError:
         what = "holds no sweep" if folder.is_dir() else "is a file" if folder.exists() else "does not exist"
         hint = f"name the folder of a multirun, which has a `{SWEEP_FILE}`: runs/sweeps/..."
+        if (folder / JOBS_FOLDER).is_dir():
+            what = f"holds no whole sweep: it has `{JOBS_FOLDER}`, but no `{SWEEP_FILE}`, so that no job has begun"
+            hint = f"start the sweep again with the same overrides; `hydra.sweep.dir={folder}` may stay"
         raise ForgeError([Problem("MF076", str(folder), f"`{folder}` {what}", hint)]) from None
     except (OSError, ValueError, RecursionError) as error:
         raise _damaged(path, _reason(error), _START_AGAIN) from None

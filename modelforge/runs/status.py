@@ -48,6 +48,8 @@ class Status:
     """Metrics, without their stage, that improve downwards."""
     metrics: Mapping[str, float] = field(default_factory=dict[str, float])
     """Final values; one that is not finite is left out: JSON cannot hold it."""
+    pruned: bool = False
+    """Whether a search ended it before its last epoch: its metrics are those of fewer epochs."""
     error: tuple[Mapping[str, Any], ...] = ()
     """Problems as data, where the run did not finish."""
     warnings: tuple[Mapping[str, Any], ...] = ()
@@ -68,6 +70,7 @@ class Status:
         state: State,
         *,
         metrics: Mapping[str, float] | None = None,
+        pruned: bool = False,
         error: tuple[Mapping[str, Any], ...] = (),
         warnings: tuple[Mapping[str, Any], ...] = (),
         fit_seconds: float | None = None,
@@ -80,6 +83,7 @@ class Status:
             self,
             state=state,
             metrics=finite,
+            pruned=pruned,
             error=error,
             warnings=warnings,
             ended=now.isoformat(),

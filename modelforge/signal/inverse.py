@@ -27,27 +27,58 @@ class Inverse:
     """The variance of the logarithm."""
 
 
-def inverse(freedom: float, count: float, eps: float = 0.0) -> Inverse:
-    """The mean over `count` independent variances v ~ χ²/freedom, whose mean is 1, of 1/(v + ε).
+@dataclass(frozen=True, slots=True)
+class Level:
+    """Energies of positions behind norms in series: (v + top)/(v + bottom), v ~ χ²/freedom."""
+
+    freedom: float
+    top: float
+    bottom: float
+    count: float
+    """Positions."""
+
+    @property
+    def mean(self) -> Inverse:
+        """Their mean over positions."""
+        found = inverse(self.freedom, self.count, self.bottom)
+        more = (self.top - self.bottom) * found.factor
+        return Inverse(1 + more, (more / (1 + more)) ** 2 * found.noise)
+
+
+def inverse(freedom: float, count: float, eps: float = 0.0, power: int = 1) -> Inverse:
+    """The mean over `count` independent variances v ~ χ²/freedom, whose mean is 1, of 1/(v + ε)^power.
 
     For two degrees of freedom and fewer, E 1/v does not exist: the smallest v of all makes most of the sum S. With
     W ~ Exp(1), P(W/S > u) = E e^-uS = (E e^(-u/(v + ε)))^count, and ln S = ln W - ln W/S has all moments.
 
     Formula: E 1/v = d/(d - 2), Var 1/v = 2·d²/((d - 2)²·(d - 4)) for d degrees of freedom
     """
-    if freedom >= MANY:
+    if freedom >= MANY and power == 1:
         pull = 2 / freedom / (1 + eps) ** 2
         return Inverse((1 + pull / (1 - pull)) / (1 + eps), pull / max(1.0, count))
-    return _inverse(float(f"{max(FEWEST, freedom):.3g}"), float(f"{max(1.0, count):.3g}"), float(f"{eps:.3g}"))
+    return _inverse(float(f"{max(FEWEST, freedom):.3g}"), float(f"{max(1.0, count):.3g}"), float(f"{eps:.3g}"), power)
+
+
+def mean_share(share: float, freedom: float) -> float:
+    """E b/(b + w) in units of β, b = β·χ²_d/d and w = 1 - β.
+
+    Formula: ∫ (1 + 2tβ/d)^(-d/2 - 1) e^(-t(1 - β)) dt
+    """
+    if share == 0:
+        return 1.0
+    log_t = np.linspace(math.log(1e-6), math.log(1e6), 2 * POINTS)
+    t = np.exp(log_t)
+    inside = np.exp(-(freedom / 2 + 1) * np.log1p(2 * t * share / freedom) - t * (1 - share))
+    return float(np.trapezoid(inside * t, log_t))
 
 
 @lru_cache(maxsize=512)
-def _inverse(freedom: float, count: float, eps: float) -> Inverse:
+def _inverse(freedom: float, count: float, eps: float, power: int) -> Inverse:
     low = -2 / freedom * (math.log(count) + TAIL / 2)
     log_v = np.linspace(low, math.log(1 + 12 * math.sqrt(2 / freedom) + 2 * TAIL / freedom), POINTS)
     weights = np.exp(freedom / 2 * (log_v - np.exp(log_v) + 1))
     weights /= weights.sum()
-    x = 1 / (np.exp(log_v) + eps)
+    x = (np.exp(log_v) + eps) ** -power
     # ln u from where no sum reaches W to where every sum does
     log_u = np.linspace(-math.log(count * x.max()) - TAIL, -math.log(count * x.min()) + math.log(TAIL) + 8, 2 * POINTS)
     missing = -np.expm1(-np.exp(np.minimum(log_u[:, None] + np.log(x), 700.0))) @ weights

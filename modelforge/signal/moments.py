@@ -134,6 +134,42 @@ def _steeper(
     return float(weights @ (slope**2 * after) / apart) if apart else 1.0
 
 
+def held_variance(activation: Activation, mean: float, variance: float) -> float:
+    """n times the relative variance of the variance of φ over n numbers whose own mean and variance are fixed.
+
+    Formula: (Var ψ - Cov(ψ, z)² - Cov(ψ, z²)²/2) / (Var φ)², ψ = φ² - 2·φ·E φ, z ~ N(0, 1)
+    """
+    return _held_variance(activation.function, _rounded(mean), _rounded(variance))
+
+
+@lru_cache(maxsize=256)
+def _held_variance(function: Callable[[Tensor], Tensor], mean: float, variance: float) -> float:
+    z, weights = normal_points()
+    value = _both(function, mean + math.sqrt(variance) * z)[0]
+    value = value - weights @ value
+    spread = float(weights @ value**2)
+    influence = value**2 - spread
+    free = weights @ influence**2 - (weights @ (influence * z)) ** 2 - (weights @ (influence * z**2)) ** 2 / 2
+    return max(0.0, float(free)) / spread**2 if spread else 0.0
+
+
+def homogeneous(activation: Activation, mean: float, variance: float) -> float:
+    """How near φ′(x)·x is to a multiple of φ(x) and a constant, as for ReLU: 1 less the share of it that is not."""
+    return _homogeneous(activation.function, _rounded(mean), _rounded(variance))
+
+
+@lru_cache(maxsize=256)
+def _homogeneous(function: Callable[[Tensor], Tensor], mean: float, variance: float) -> float:
+    z, weights = normal_points()
+    value, slope = _both(function, mean + math.sqrt(variance) * z)
+    moved, value = slope * (mean + math.sqrt(variance) * z), value - weights @ value
+    whole, spread = weights @ moved**2, weights @ value**2
+    if not whole or not spread:
+        return 0.0
+    rest = whole - (weights @ moved) ** 2 - (weights @ (moved * value)) ** 2 / spread
+    return float(1 - max(0.0, rest) / whole)
+
+
 def correlation_depth(activation: Activation, variance: float, gain: float) -> float:
     """Layers over which the correlation of two inputs comes e times as near to its fixed point c*.
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
-from math import exp, log
 from typing import Any
 
 from rich.console import RenderableType
@@ -26,13 +25,6 @@ from modelforge.signal.rule import RULES, Node, Passed, SignalRule, Unpredictabl
 from modelforge.signal.rules.elementwise import activation
 from modelforge.signal.value import Gradient, Shape, Signal, summed
 
-LEANING = log(2)
-"""The logarithm of a factor that norms make of a gradient, from which on it is less sure.
-
-A norm divides by a variance v of few degrees of freedom; E 1/v is larger than 1/E v, and in series such factors are not
-independent.
-"""
-MOST_LEANING = 100.0
 ONCE = "from here on"
 """What a note begins with that holds for all layers behind."""
 SMALLEST, LARGEST = 1e-140, 1e140
@@ -319,21 +311,4 @@ def _nodes(
         source = Source(leaf.layer.path, index)
         node = NodeSignal(leaf.layer.path, leaf.layer.type, signals.get(source), gradients.get(source), note=note)
         nodes.append(node if result is None else replace(node, chi=result.chi, slope=result.slope))
-    last = max((place for place, node in enumerate(nodes) if _leans(node)), default=None)
-    if last is not None:
-        nodes[last] = _doubted(nodes[last])
     return nodes
-
-
-def _leans(node: NodeSignal) -> bool:
-    return node.gradient is not None and node.gradient.leaned > LEANING
-
-
-def _doubted(node: NodeSignal) -> NodeSignal:
-    """The node with a note that gradients from here back are less sure."""
-    assert node.gradient is not None, "a gradient leans"
-    factor = number(float(f"{exp(min(node.gradient.leaned, MOST_LEANING)):.2g}"))
-    doubt = (
-        f"from here back, gradients are less sure: norms over few independent numbers make them {factor} times as large"
-    )
-    return replace(node, note=f"{node.note}; {doubt}" if node.note else doubt)

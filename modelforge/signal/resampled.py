@@ -54,6 +54,8 @@ def resampled(signal: Signal, shape: Shape, matrices: Sequence[np.ndarray]) -> P
         tail=2 + (signal.tail - 2) * prod(axis.power(4) / (axis.power(2) or 1.0) ** 2 for axis in one),
         profile=profile,
         weight_gain=None,
+        held=None,
+        placed=0.0,
         near=_near(signal, one),
         behind=_copied(signal, one),
     )

@@ -67,6 +67,11 @@ class Taps:
         shares = (self.reads >= 0).mean(axis=0)
         return float(shares.sum() ** 2 / (shares**2).sum())
 
+    def alike(self, near: float) -> float:
+        """The share of pairs of taps that read the same, those near each other with the probability near^distance."""
+        apart = np.abs(np.subtract.outer(np.arange(self.kernel), np.arange(self.kernel))) * self.dilation
+        return float((near**apart).mean())
+
     @property
     def spill(self) -> float:
         """The number of taps through which two positions both reach windows."""

@@ -10,12 +10,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from math import prod, sqrt
+from math import log, prod, sqrt
 
 import numpy as np
 
 from modelforge.core.frozen import FrozenDict
 from modelforge.core.matrix import Activation
+from modelforge.signal.inverse import Inverse, Level
 
 Profile = Mapping[int, np.ndarray]
 """Energy along dimensions where it is not the same everywhere, each with mean 1."""
@@ -73,13 +74,18 @@ class Signal:
     along: float
     """E x x′ of one unit at two positions of an example."""
     across: float
-    """E x x′ of one unit in two examples."""
+    """E x x′ of one unit in two examples, a mean over all pairs of positions."""
+    placed: float = 0.0
+    """By how much more that is at one position than at two: padding leaves each position taps of its own."""
     drift: float = 0.0
     """Variance of ln E x² over draws of the weights before it, which the layers behind it inherit."""
     noise: float = 0.0
     """Variance of ln E x² on top of that, from the number of elements here."""
+    lift: float = 0.0
+    """By how much the mean of ln E x² over draws is above that of a lognormal law of this energy and spread."""
     chance: float = 0.0
-    """The squared correlation of two examples or positions in one model where its mean over models is 0: chance."""
+    """The squared correlation of two examples or positions in one model, about what all have in common and where its
+    mean over models is 0: chance."""
     own_chance: float = 0.0
     """The same on top of that for a single unit, where groups of units read different ones."""
     swing: float = 0.0
@@ -95,6 +101,10 @@ class Signal:
     """`along` by the later of two positions, in units of its mean, where positions read earlier ones only."""
     table: tuple[str, float] | None = None
     """A table of which each position holds a row that it chose, and how often."""
+    held: float | None = None
+    """Relative variance of a unit's own variance over the batch, where a batch norm holds that before it at 1."""
+    level: Level | None = None
+    """Energies of positions, where norms of small ones made them and nothing mixed them since."""
     near: float = 0.0
     """Correlation of neighbouring positions on top of that of any two, where both were made of the same ones."""
     behind: Behind | None = None
@@ -110,9 +120,24 @@ class Signal:
         """Standard deviation of ln E x² over draws: what one model may be off by."""
         return sqrt(self.drift + self.noise)
 
+    @property
+    def log_mean(self) -> float:
+        """The mean of ln E x² over draws: below ln of the mean, as that is for what scatters."""
+        return log(self.second) - (self.drift + self.noise) / 2 + self.lift
+
     def correlation(self, covariance: float) -> float:
         """A covariance (`along`, `across`) about the mean, in units of the variance."""
         return 0.0 if self.variance == 0 else float(np.clip((covariance - self.mean**2) / self.variance, -1, 1))
+
+    @property
+    def by_place(self) -> tuple[float, float]:
+        """E x x′ of one unit in two examples at one position, and at two."""
+        share = 1 / self.shape.num_positions
+        return self.across + (1 - share) * self.placed, self.across - share * self.placed
+
+    def over_places(self, same: float, other: float) -> float:
+        """The mean over pairs of positions of something that is `same` at one position, and `other` at two."""
+        return other + (same - other) / self.shape.num_positions
 
     @property
     def lean(self) -> float:
@@ -134,6 +159,7 @@ class Signal:
             second=square * self.second,
             along=square * self.along,
             across=square * self.across,
+            placed=square * self.placed,
             third=factor**3 * self.third,
             table=self.table and (self.table[0], factor * self.table[1]),
             behind=None,
@@ -144,17 +170,19 @@ class Signal:
 class Pull:
     """What a norm of units one by one made of a gradient: those of little variance got more.
 
-    Weights right before it made the variances. As far as they read no more directions than there are, their own size
-    takes that back: w²/v is the same for all.
+    Weights right before it made the variances. As far as these differ by the weights, their size takes that back: w²/v
+    is the same for all.
     """
 
     factor: float
     """The part of E g² that comes from the unevenness of variances."""
     noise: float
     freedom: float
-    """Directions that the variances are made of."""
-    kept: float
-    """The factor that the number of examples alone would give, which weights do not take back."""
+    """Degrees of freedom of a variance, 2/d its relative variance."""
+    alone: float
+    """The same where nothing but the number of examples and positions makes variances differ."""
+    count: float
+    """Variances that differ from each other."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,13 +215,25 @@ class Gradient:
     pull: Pull | None = None
     through: Through | None = None
     """The activation that it has come through last; None where something else was after it on its way back."""
-    leaned: float = 0.0
-    """The logarithm of the factor that the unevenness of variances made in norms on its way, a mean over ways."""
+    level: Level | None = None
+    """Energies by position that norms in series make of even ones, in units of their mean."""
+    radial: Inverse | None = None
+    """What a norm of each position left of the gradient in the direction of what it reads; None behind other layers."""
+    square: float = 0.0
+    """The share of E (Σ g x)² over the batch that a norm of the unit behind has taken out: all where nothing else is
+    between, as behind a depthwise convolution of single pixels."""
+    lift: float = 0.0
+    """By how much the mean of ln E g² over draws is above that of a lognormal law of this energy and spread."""
 
     @property
     def spread(self) -> float:
         """Standard deviation of ln E g² over draws."""
         return sqrt(self.drift + self.noise)
+
+    @property
+    def log_mean(self) -> float:
+        """The mean of ln E g² over draws."""
+        return log(self.energy) - (self.drift + self.noise) / 2 + self.lift
 
     def scaled(self, factor: float) -> Gradient:
         """The gradient of which each number is √factor as large."""
@@ -250,5 +290,6 @@ def summed(gradients: list[Gradient], sizes: tuple[int, ...]) -> Gradient:
         sum(one.tilt * one.energy for one in gradients) / total if total else 1.0,
         mixed_profile([(one.energy, one.profile) for one in gradients], sizes),
         mixed_profile([(abs(one.along), one.later) for one in gradients], sizes),
-        leaned=sum(one.leaned * one.energy for one in gradients) / total if total else 0.0,
+        level=max(gradients, key=lambda one: one.energy).level,
+        lift=sum(one.lift * one.energy for one in gradients) / total if total else 0.0,
     )

@@ -14,12 +14,13 @@ from modelforge.config.engines import NONE, PLUGINS
 from modelforge.config.sweeps import running_sweep
 from modelforge.core.errors import ForgeError, Problem
 from modelforge.core.files import SWEEP, write_atomically
+from modelforge.core.words import plural
 from modelforge.report.screen import Screen
 from modelforge.report.stream import exiting
 from modelforge.results.collect import JOBS
 from modelforge.results.report import report_sweep
+from modelforge.results.sweep import OPEN, OVER
 from modelforge.runs.liveness import STATUS
-from modelforge.runs.status import DONE
 from modelforge.train.terminal import say
 
 if TYPE_CHECKING:
@@ -51,5 +52,8 @@ class SweepReport(Callback):
             return
         with exiting():
             sweep = report_sweep(Path(str(config.hydra.sweep.dir)), Screen())
-        if not sweep.rows or sweep.counts.keys() - {*DONE}:
+        if num_open := sum(sweep.counts.get(state, 0) for state in OPEN):
+            folder = shlex.quote(str(config.hydra.sweep.dir))
+            say(f"other processes have {plural(num_open, 'job')} to run: modelforge sweep --watch {folder} shows them")
+        if not sweep.rows or sweep.counts.keys() - OVER:
             sys.exit(1)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -28,6 +30,8 @@ from modelforge.runs.liveness import LOCK
 from modelforge.sweeps.selection import Candidate, Selection
 from modelforge.train.settings import SweepSettings
 
+FROZEN = re.compile(r"\d{4,}\.yaml")
+"""The names of frozen jobs."""
 STANDARD = "${mf.folder_name:${hydra:job.num},${hydra:job.override_dirname}}"
 """How conf/hydra/default.yaml names the folder of a job."""
 
@@ -121,10 +125,15 @@ def freeze(
 def check_empty(folder: Path) -> None:
     """Refuses a folder that holds anything: a sweep has one of its own.
 
+    Frozen jobs without sweep.json are no sweep: what froze them was killed before any began. They are removed.
+
     Raises:
         ForgeError: it holds runs, or other files.
     """
     names = sorted(path.name for path in folder.iterdir() if path.name != LOCK)
+    if names == [JOBS_FOLDER] and all(FROZEN.fullmatch(path.name) for path in (folder / JOBS_FOLDER).iterdir()):
+        shutil.rmtree(folder / JOBS_FOLDER)
+        return
     if not names:
         return
     message = f"`{folder}` already holds `{names[0]}`" + (f" and {len(names) - 1} more" if len(names) > 1 else "")

@@ -124,6 +124,8 @@ class GainReport:
         if self.recommended is None:
             return f"no gain trains: all {plural(self.search.num_tried, 'training')} diverged or failed"
         best, here = self._mean(self.search.best), self._mean(0)
+        if [*self.search.results] == [0]:
+            return f"keep {self.override} ({self.metric} {here}): no other gain was tried, raise --budget"
         if self.search.best == 0:
             return f"keep {self.override}: of the gains that were tried none is better ({self.metric} {here})"
         if self.search.mean(0) is None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import AbstractContextManager, nullcontext
 from types import MappingProxyType
 from typing import Any
 
@@ -83,11 +84,29 @@ def make_launcher(context: HydraContext, task: TaskFunction, config: DictConfig,
     for problem in fit_to_cores(config, num_threads):
         complain(problem)
     launcher: Any = Plugins.instance().instantiate_launcher(context, task, config)
-    if _kind(config.hydra.launcher).startswith("submitit"):
-        from modelforge.sweeps.launchers_submitit import honest
+    kind = _kind(config.hydra.launcher)
+    if kind == "joblib":
+        from modelforge.sweeps.launchers_joblib import make_pool
 
-        return honest(launcher)
+        return make_pool(launcher)
+    if kind.startswith("submitit"):
+        from modelforge.sweeps.launchers_submitit import waiting
+
+        return waiting(launcher)
     return launcher
+
+
+def start_early(settings: DictConfig) -> AbstractContextManager[None]:
+    """What an engine does while the jobs are composed.
+
+    Args:
+        settings: Of `hydra.launcher`.
+    """
+    if _kind(settings) == "joblib" and settings.n_jobs != 1:
+        from modelforge.sweeps.launchers_joblib import early_workers
+
+        return early_workers(settings)
+    return nullcontext()
 
 
 def fit_to_cores(config: DictConfig, num_threads: int | None) -> Iterator[Problem]:

@@ -1,6 +1,6 @@
-"""`hydra/launcher=submitit_local` and `submitit_slurm`: Hydra's plugin, which waits for all jobs, with honest statuses.
+"""`hydra/launcher=submitit_local` and `submitit_slurm`: Hydra's plugin, but it waits for all jobs.
 
-A job that failed ends its process with a status of its own, so that the scheduler says FAILED.
+A job that failed ends its process with 1, so that the scheduler says FAILED.
 """
 
 from __future__ import annotations
@@ -46,8 +46,8 @@ class ExitStatus:
             os._exit(self.code)
 
 
-class Honest(BaseSubmititLauncher):
-    """What both launchers do in another way than the plugin."""
+class Waiting(BaseSubmititLauncher):
+    """Both launchers: the plugin's gives up at the first job that left no result, and ends each process with 0."""
 
     def __call__(self, *arguments: Any, **named: Any) -> JobReturn:
         """Runs one job, in a process of its own."""
@@ -82,7 +82,7 @@ class Honest(BaseSubmititLauncher):
         return executor
 
 
-class Local(Honest, LocalLauncher):
+class Local(Waiting, LocalLauncher):
     """Runs as many jobs at once as the cores of this machine allow; the plugin would begin all of them."""
 
     def submit(self, executor: submitit.AutoExecutor, calls: list[Any]) -> list[submitit.Job[JobReturn]]:
@@ -98,11 +98,11 @@ class Local(Honest, LocalLauncher):
         return jobs
 
 
-class Slurm(Honest, SlurmLauncher):
+class Slurm(Waiting, SlurmLauncher):
     """One array of jobs."""
 
 
-def honest(launcher: BaseSubmititLauncher) -> Honest:
+def waiting(launcher: BaseSubmititLauncher) -> Waiting:
     """The launcher of ours for one of the plugin's, with its settings."""
     kind = Local if isinstance(launcher, LocalLauncher) else Slurm
     ours = kind(**launcher.params)

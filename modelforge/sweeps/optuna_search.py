@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from filelock import FileLock
+from hydra.plugins.launcher import Launcher
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig
 from optuna.pruners import BasePruner, NopPruner
@@ -36,12 +37,12 @@ from modelforge.runs.status import DONE, read
 from modelforge.sweeps.check import Checker
 from modelforge.sweeps.freezing import check_empty, frozen_job
 from modelforge.sweeps.frozen_loader import words_for
+from modelforge.sweeps.frozen_sweep import main_config
 from modelforge.sweeps.launchers import make_launcher, run_all
 from modelforge.sweeps.optuna_settings import OptunaSettings, parse_settings
 from modelforge.sweeps.optuna_space import Space, read_space
 from modelforge.sweeps.optuna_study import Asked, Search
 from modelforge.sweeps.selection import Candidate, of_engine
-from modelforge.sweeps.sweeper import main_config
 from modelforge.train.callbacks.pruning import PruningSettings
 from modelforge.train.prepare import located, prepare
 from modelforge.train.studies import make_pruner
@@ -80,19 +81,31 @@ def search(
     texts = [f"{key}={value}" for key, value in settings.params.items()]
     space = read_space([*texts, *(word for word in every if not of_engine(word))], context.config_loader)
     base = compose(conf, space.fixed, name)
+    _check_keys(space, conf, name)
     trials = _Trials(folder, conf, name, space)
     _make_folder(folder, every, space)
     launcher = make_launcher(context, task, config, base.values.get("num_threads"))
     deadline = time.monotonic() + (settings.timeout or float("inf"))
     with _study(folder, space, settings, base) as study:
         while time.monotonic() < deadline and (asked := [*_batch(study, settings)]):
-            jobs = [job for one in asked if (job := trials.job(one, study)) is not None]
-            if jobs:
-                launched = list(zip((job.number for job in jobs), words_for(jobs), strict=True))
-                run_all(launcher, launched, trials.status)
-            for job in jobs:
-                study.tell(job.number, trials.ended(job.number))
+            trials.run(asked, study, launcher)
         _say_best(study)
+
+
+def _check_keys(space: Space, conf: Path, name: str) -> None:
+    """Refuses a space of which no point can be composed, as where a key does not exist, before the first trial.
+
+    Raises:
+        ForgeError: with what is wrong with the first point.
+    """
+    wrong: list[ForgeError] = []
+    for point in space.corners():
+        try:
+            compose(conf, space.overrides(point), name)
+            return
+        except ForgeError as error:
+            wrong.append(error)
+    raise ForgeError([space.blame(problem) for problem in wrong[0].problems])
 
 
 def _say_best(study: Search) -> None:
@@ -112,6 +125,14 @@ class _Trials:
         self.checker, self.moment = Checker(), datetime.now()
         self.jobs: dict[int, FrozenJob] = {}
         self.warned: set[Problem] = set()
+
+    def run(self, asked: Sequence[Asked], study: Search, launcher: Launcher) -> None:
+        """Runs trials together, and tells the study what each gave."""
+        jobs = [job for one in asked if (job := self.job(one, study)) is not None]
+        if jobs:
+            run_all(launcher, list(zip((job.number for job in jobs), words_for(jobs), strict=True)), self.status)
+        for job in jobs:
+            study.tell(job.number, self.ended(job.number))
 
     def job(self, asked: Asked, study: Search) -> FrozenJob | None:
         """The frozen job of a trial; None where its result is known at once, as of invalid values."""

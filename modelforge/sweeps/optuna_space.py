@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from hydra.core.config_loader import ConfigLoader
@@ -21,6 +21,7 @@ from optuna.distributions import (
 from modelforge.config.overrides import parse
 from modelforge.core.errors import ForgeError, Place, Problem
 
+MAX_CORNERS = 32
 INTERVAL = "`interval(0.5, 2)`, `int(interval(8, 64))`, `tag(log, interval(1e-4, 1e-1))`, `range(1, 9, 2)` or `a,b,c`"
 
 
@@ -32,6 +33,8 @@ class Space:
     """Key, as an override names it → its values."""
     fixed: tuple[str, ...]
     """Overrides that take one value."""
+    written: Mapping[str, str] = field(default_factory=dict[str, str])
+    """The open keys as they were written, with all their values."""
 
     def overrides(self, point: Mapping[str, Any]) -> tuple[str, ...]:
         """The overrides of a trial.
@@ -42,6 +45,20 @@ class Space:
             ('seed=1', 'init.gain=1.25', 'model=lstm')
         """
         return (*self.fixed, *(f"{key}={_word(point[key])}" for key in self.open))
+
+    def corners(self) -> Iterator[Mapping[str, Any]]:
+        """A few points in which each option stands once."""
+        most = max(len(getattr(values, "choices", "a")) for values in self.open.values())
+        for number in range(min(most, MAX_CORNERS)):
+            yield {key: _corner(values, number) for key, values in self.open.items()}
+
+    def blame(self, problem: Problem) -> Problem:
+        """A problem with the value of an open key, as one with what was written."""
+        word = (problem.place and problem.place.override) or ""
+        text = self.written.get(word.partition("=")[0])
+        if text is None:
+            return problem
+        return replace(problem, place=Place(override=text), hint=problem.hint.replace(word, text))
 
     def described(self) -> dict[str, str]:
         """Each open key with its distribution as JSON: equal for equal spaces."""
@@ -60,12 +77,14 @@ def read_space(overrides: Iterable[str], loader: ConfigLoader | None = None) -> 
     """
     open_keys: dict[str, BaseDistribution] = {}
     fixed: dict[str, str] = {}
+    written: dict[str, str] = {}
     problems: list[Problem] = []
     texts = [one.input_line or "" for one in parse(list(overrides), sweeps=True)]
     for override in OverridesParser.create(config_loader=loader).parse_overrides(texts):
         key = override.get_key_element()
         open_keys.pop(key, None)
         fixed.pop(key, None)
+        written[key] = override.input_line or key
         if not override.is_sweep_override():
             fixed[key] = f"{key}={override.get_value_element_as_str()}"
             continue
@@ -80,7 +99,7 @@ def read_space(overrides: Iterable[str], loader: ConfigLoader | None = None) -> 
         problems.append(Problem("MF001", "hydra.sweeper.params", message, "for example `init.gain=interval(0.5, 2)`"))
     if problems:
         raise ForgeError(problems)
-    return Space(open_keys, tuple(fixed.values()))
+    return Space(open_keys, tuple(fixed.values()), written)
 
 
 def _distribution(override: Override) -> BaseDistribution:
@@ -113,6 +132,12 @@ def _range(values: Sequence[float], step: float) -> BaseDistribution:
     if all(isinstance(value, int) for value in values):
         return IntDistribution(int(low), int(high), step=abs(int(step)))
     return FloatDistribution(low, high, step=abs(step))
+
+
+def _corner(values: BaseDistribution, number: int) -> Any:
+    """An option, or the lower end of an interval."""
+    choices = getattr(values, "choices", None) or (getattr(values, "low", None),)
+    return choices[number % len(choices)]
 
 
 def _word(value: Any) -> str:

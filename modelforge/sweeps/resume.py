@@ -63,7 +63,7 @@ def resumed(folder: Path) -> tuple[SweepFile, list[JobEntry], list[Problem]]:
     return sweep, unfinished(folder, sweep), [*_other_versions(folder, sweep)]
 
 
-def said(folder: Path, sweep: SweepFile, jobs: Sequence[JobEntry]) -> str:
+def to_do(folder: Path, sweep: SweepFile, jobs: Sequence[JobEntry]) -> str:
     """What is left to do, in a line."""
     done = len(sweep.jobs) - len(jobs)
     return f"{plural(len(sweep.jobs), 'job')}: {done:,} with a result, {len(jobs):,} to do  ·  {shown(folder)}"

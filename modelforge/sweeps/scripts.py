@@ -6,6 +6,7 @@ import json
 import re
 import shutil
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from shlex import quote
 from typing import Any, Literal
@@ -17,6 +18,8 @@ from modelforge.runs.jobs import read_job, read_sweep_file
 Kind = Literal["slurm", "kubernetes", "ray"]
 TEMPLATES = Path(__file__).parent / "templates"
 FILES = {"slurm": "slurm.sh", "kubernetes": "kubernetes.yaml", "ray": "ray.sh"}
+MAX_ARRAY = 1_000
+"""Indices of an array of Slurm, as most clusters have it (`MaxArraySize`); jobs beyond go into arrays of their own."""
 MAX_PARALLEL = 100
 """Jobs at once, unless the user says otherwise: few schedulers let one user run more."""
 
@@ -41,13 +44,16 @@ def script(kind: Kind, folder: str | Path, *, parallel: int | None = None) -> st
         if not path.isprintable():
             raise ForgeError([Problem("MF051", str(folder), f"{quoted(path)} cannot be written into a script")])
     name = re.sub(r"[^a-z0-9-]+", "-", f"sweep-{folder.resolve().name}".lower()).strip("-")[:40].rstrip("-")
+    most = min(parallel or MAX_PARALLEL, len(jobs))
+    submit, array = _submit([job.number for job in jobs], most)
     shared = {
         "script": FILES[kind],
         "name": name,
-        "parallel": min(parallel or MAX_PARALLEL, len(jobs)),
+        "parallel": most,
         "cpus": _threads(folder, jobs[0].number),
         "completions": 1 + max(job.number for job in jobs),
-        "array": _array([job.number for job in jobs]),
+        "submit": submit,
+        "array": array,
     }
     return (TEMPLATES / FILES[kind]).read_text(encoding="utf-8").format(**shared, **_paths(kind, where, project))
 
@@ -78,7 +84,25 @@ def _threads(folder: Path, number: int) -> int:
     return config.get("num_threads") or 1
 
 
-def _array(numbers: list[int]) -> str:
+def _submit(numbers: Sequence[int], parallel: int) -> tuple[str, str]:
+    """The commands that submit all jobs, and the array of the first of them: one has at most `MAX_ARRAY` indices.
+
+    Example:
+        >>> print(_submit(range(1_500), 100)[0])
+        #   sbatch --array=0-999%100 slurm.sh 0
+        #   sbatch --array=0-499%100 slurm.sh 1000
+    """
+    parts: dict[int, list[int]] = {}
+    for number in sorted(numbers):
+        first = number - number % MAX_ARRAY
+        parts.setdefault(first, []).append(number - first)
+    arrays = {first: f"{_array(indices)}%{min(parallel, len(indices))}" for first, indices in parts.items()}
+    lines = [f"#   sbatch --array={array} {FILES['slurm']} {first}" for first, array in arrays.items()]
+    alone = [*arrays] == [0]
+    return f"#   sbatch {FILES['slurm']}" if alone else "\n".join(lines), next(iter(arrays.values()))
+
+
+def _array(numbers: Sequence[int]) -> str:
     """Numbers as Slurm writes them.
 
     Example:

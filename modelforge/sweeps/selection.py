@@ -57,11 +57,40 @@ class Selection:
 
 @dataclass
 class _Found:
+    """What becomes of the combinations of a sweep, one after another."""
+
+    sweep: Sweep
     jobs: list[Candidate] = field(default_factory=list[Candidate])
     left_out: list[LeftOut] = field(default_factory=list[LeftOut])
     problems: dict[Problem, int] = field(default_factory=dict[Problem, int])
     notes: dict[Problem, None] = field(default_factory=dict[Problem, None])
     num_excluded: int = 0
+
+    def take(self, job: Candidate, notes: Iterable[Problem]) -> None:
+        """A combination that is a job, with warnings about it."""
+        self.notes |= dict.fromkeys(map(self.sweep.blame, notes))
+        self.jobs.append(job)
+
+    def leave_out(self, words: Words, problems: Iterable[Problem]) -> None:
+        """A combination with an invalid value."""
+        found = tuple(map(self.sweep.blame, problems))
+        self.left_out.append(LeftOut(words, tuple(problem.to_dict() for problem in found)))
+        for problem in found:
+            self.problems[problem] = self.problems.get(problem, 0) + 1
+
+    def selection(self, where: Sequence[str], *, skip_invalid: bool) -> Selection:
+        """The jobs.
+
+        Raises:
+            ForgeError: values are invalid and are not skipped, or no job is left.
+        """
+        total = len(self.jobs) + len(self.left_out)
+        problems = tuple(_counted(problem, number, total) for problem, number in self.problems.items())
+        if problems and not skip_invalid:
+            raise ForgeError(_with_way_out(problems) if self.jobs else problems)
+        if not self.jobs:
+            raise ForgeError([*problems, _nothing(where, self)])
+        return Selection(tuple(self.jobs), tuple(self.left_out), problems, tuple(self.notes), self.num_excluded)
 
 
 def select(
@@ -91,7 +120,7 @@ def select(
     sweep = zipped(sweep, settings.zip or ())
     where = [settings.where] if isinstance(settings.where, str) else [*(settings.where or ())]
     conditions = _conditions(where, conf)
-    found, library = _Found(), Library()
+    found, library = _Found(sweep), Library()
     with hydra_settings():
         for words in sweep.jobs():
             own = tuple(word for word in words if not of_engine(word))
@@ -103,20 +132,10 @@ def select(
                 if wrong := [*sweep.unread(config)]:
                     raise ForgeError(wrong)
                 config, notes = check(config)
-                found.notes |= dict.fromkeys(map(sweep.blame, notes))
-                found.jobs.append(Candidate(own, kept(config)))
+                found.take(Candidate(own, kept(config)), notes)
             except ForgeError as error:
-                problems = tuple(sweep.blame(problem) for problem in error.problems)
-                found.left_out.append(LeftOut(own, tuple(problem.to_dict() for problem in problems)))
-                for problem in problems:
-                    found.problems[problem] = found.problems.get(problem, 0) + 1
-    total = len(found.jobs) + len(found.left_out)
-    problems = tuple(_counted(problem, number, total) for problem, number in found.problems.items())
-    if problems and not settings.skip_invalid:
-        raise ForgeError(_with_way_out(problems) if found.jobs else problems)
-    if not found.jobs:
-        raise ForgeError([*problems, _nothing(where, found)])
-    return Selection(tuple(found.jobs), tuple(found.left_out), problems, tuple(found.notes), found.num_excluded)
+                found.leave_out(own, error.problems)
+    return found.selection(where, skip_invalid=settings.skip_invalid)
 
 
 def zipped(sweep: Sweep, lists: Sequence[Sequence[str]]) -> Sweep:
@@ -195,7 +214,7 @@ def _composed(
             hint = refusal.hint
             if isinstance(refusal, Absent) and "did you mean" not in hint:
                 hint = f"name the jobs that have it first, as in `init != constant or {condition.text}`"
-            message = f"`sweep.where` cannot be decided of a job: {refusal}"
+            message = f"`{condition.text}` cannot be decided of a job: {refusal}"
             raise ForgeError([Problem("MF084", "sweep.where", message, hint)]) from None
     return config
 

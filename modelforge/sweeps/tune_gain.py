@@ -52,7 +52,7 @@ FARTHEST = 3 * RUNGS
 
 
 @dataclass(frozen=True)
-class Wanted:
+class TuningSettings:
     """What is searched, and how far.
 
     Args:
@@ -72,11 +72,11 @@ class Wanted:
     minutes: float | None = None
 
 
-def tune_gain(wanted: Wanted, folder: Path, say: Callable[[str], None] = print) -> GainReport:
+def tune_gain(settings: TuningSettings, folder: Path, say: Callable[[str], None] = print) -> GainReport:
     """Searches for a gain.
 
     Args:
-        wanted: What is searched.
+        settings: What is searched.
         folder: For the trainings: a new folder, or that of a search that was stopped.
         say: Takes a line before each training.
 
@@ -84,24 +84,24 @@ def tune_gain(wanted: Wanted, folder: Path, say: Callable[[str], None] = print) 
         ForgeError: the config is wrong, has no such number, or the folder cannot be written, holds something else, or
             another process searches there.
     """
-    config = compose(wanted.conf, wanted.overrides)
-    base = number_at(config, wanted.key)
+    config = compose(settings.conf, settings.overrides)
+    base = number_at(config, settings.key)
     for warning in Checker().check(config)[1]:
         complain(warning)
     judged = judged_by(config.values)
     metric = judged["optimized_metric"]
     higher = metric.rpartition("/")[2] not in judged["lower_is_better"]
     with claimed(folder, busy(folder)):
-        trainings = _Trainings(wanted, folder, base, int(config.values.get("seed", 0)))
-        critical = _predicted(wanted, base)
-        say(_beginning(wanted, base, critical))
-        search = Search(wanted.num_seeds, wanted.budget, _rung_near(base, critical), higher)
-        end = math.inf if wanted.minutes is None else time.monotonic() + 60 * wanted.minutes
+        trainings = _Trainings(settings, folder, base, int(config.values.get("seed", 0)))
+        critical = _predicted(settings, base)
+        say(_beginning(settings, base, critical))
+        search = Search(settings.num_seeds, settings.budget, _rung_near(base, critical), higher)
+        end = math.inf if settings.minutes is None else time.monotonic() + 60 * settings.minutes
         while time.monotonic() < end and (trial := search.next()) is not None:
             job = trainings.job(trial)
-            say(f"\n[{search.num_tried + 1} of at most {wanted.budget}] {' '.join(job.overrides[-2:])}")
+            say(f"\n[{search.num_tried + 1} of at most {settings.budget}] {' '.join(job.overrides[-2:])}")
             search = search.with_result(trial, trainings.result(job, metric))
-    return GainReport(wanted.key, base, metric, search, critical, str(folder))
+    return GainReport(settings.key, base, metric, search, critical, str(folder))
 
 
 def number_at(config: Config, key: str) -> float:
@@ -126,19 +126,19 @@ def number_at(config: Config, key: str) -> float:
 class _Trainings:
     """Runs trials as jobs of a sweep, one after another."""
 
-    def __init__(self, wanted: Wanted, folder: Path, base: float, first_seed: int) -> None:
-        self.wanted = wanted
+    def __init__(self, settings: TuningSettings, folder: Path, base: float, first_seed: int) -> None:
+        self.settings = settings
         self.folder = folder
         self.base = base
         self.first_seed = first_seed
-        self.sweep = _sweep(wanted, folder)
+        self.sweep = _sweep(settings, folder)
 
     def job(self, trial: Trial) -> JobEntry:
         """The job of a trial: of a search that goes on an equal one, else a new one."""
-        own = (f"{self.wanted.key}={gain_of(self.base, trial.rung):.4g}", f"seed={self.first_seed + trial.seed}")
-        overrides = (*self.wanted.overrides, *own)
+        own = (f"{self.settings.key}={gain_of(self.base, trial.rung):.4g}", f"seed={self.first_seed + trial.seed}")
+        overrides = (*self.settings.overrides, *own)
         number = len(self.sweep.jobs)
-        job = frozen_job(Candidate(overrides, settled(compose(self.wanted.conf, overrides))), number)
+        job = frozen_job(Candidate(overrides, settled(compose(self.settings.conf, overrides))), number)
         known = next((one for one in self.sweep.jobs if one.hash == job.hash), None)
         return known or self._added(replace(job, folder=folder_name(number, ",".join(own))))
 
@@ -154,14 +154,14 @@ class _Trainings:
         make_jobs_folder(self.folder)
         write_job(job, self.folder)
         jobs = (*self.sweep.jobs, job.entry)
-        places = {self.wanted.key: -2, "seed": -1}
+        places = {self.settings.key: -2, "seed": -1}
         axes = {key: tuple(dict.fromkeys(value_of(one.overrides[at]) for one in jobs)) for key, at in places.items()}
         self.sweep = replace(self.sweep, jobs=jobs, axes=axes)
         write_sweep_file(self.sweep, self.folder)
         return job.entry
 
 
-def _sweep(wanted: Wanted, folder: Path) -> SweepFile:
+def _sweep(settings: TuningSettings, folder: Path) -> SweepFile:
     """The jobs of the search that a folder holds; none where it is empty.
 
     Raises:
@@ -169,21 +169,21 @@ def _sweep(wanted: Wanted, folder: Path) -> SweepFile:
     """
     if not (folder / SWEEP_FILE).is_file():
         check_empty(folder)
-        return new_sweep_file(wanted.overrides)
+        return new_sweep_file(settings.overrides)
     found = read_sweep_file(folder)
-    if found.overrides != wanted.overrides or [*found.axes] != [wanted.key, "seed"]:
+    if found.overrides != settings.overrides or [*found.axes] != [settings.key, "seed"]:
         message = f"`{folder}` holds another search, or a sweep"
         hint = "choose another folder, or give the key and the overrides that began it"
         raise ForgeError([Problem("MF051", "--folder", message, hint)])
     return found
 
 
-def _predicted(wanted: Wanted, base: float) -> Critical | None:
+def _predicted(settings: TuningSettings, base: float) -> Critical | None:
     """The predicted gain; None where prediction says nothing."""
     studies = Studies()
 
     def planned(gain: float) -> Plan:
-        return plan(parse(compose(wanted.conf, (*wanted.overrides, f"{wanted.key}={gain:.6g}"))), studies)
+        return plan(parse(compose(settings.conf, (*settings.overrides, f"{settings.key}={gain:.6g}"))), studies)
 
     return critical_gain(planned, base)
 
@@ -196,10 +196,12 @@ def _rung_near(base: float, critical: Critical | None) -> int:
     return max(-FARTHEST, min(FARTHEST, rung))
 
 
-def _beginning(wanted: Wanted, base: float, critical: Critical | None) -> str:
-    most = f"at most {plural(wanted.budget, 'training')}" + (f" and {wanted.minutes:g} min" if wanted.minutes else "")
+def _beginning(settings: TuningSettings, base: float, critical: Critical | None) -> str:
+    most = f"at most {plural(settings.budget, 'training')}" + (
+        f" and {settings.minutes:g} min" if settings.minutes else ""
+    )
     if critical is None:
         return (
-            f"{wanted.key}: prediction says nothing about it, so the search begins at the config's {base:.4g}; {most}"
+            f"{settings.key}: prediction says nothing about it, so the search begins at the config's {base:.4g}; {most}"
         )
-    return f"{wanted.key}: gradients are predicted to keep their energy at {critical.gain:.3g}; {most}"
+    return f"{settings.key}: gradients are predicted to keep their energy at {critical.gain:.3g}; {most}"

@@ -46,6 +46,8 @@ class Context:
     """The metrics so far, of epochs and of steps."""
     say: Callable[[str], None]
     """Prints a line where the progress of the run is shown."""
+    prune: Callable[[], None] = lambda: None
+    """Notes that the training ends before its last epoch, since other trials of a search do better."""
 
     @property
     def mode(self) -> Mode:

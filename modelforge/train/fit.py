@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from threading import Event
 from typing import Any
 
 import lightning
@@ -74,6 +75,8 @@ class Outcome:
     """Of training and testing."""
     words: tuple[str, ...] = ()
     """The results, for the last line."""
+    pruned: bool = False
+    """Whether it ended before its last epoch, since other trials of a search did better."""
 
 
 def fit(
@@ -208,7 +211,8 @@ def _fit(
     data = DataModule(settings.data, examples, settings.seed, skip=skip, shard=shard)
     if world.is_rank_zero:
         adopt(job.start, folder / "checkpoints")
-    context = Context(job.terms, folder, job.plan, model.ledger, run.config.values, Rows(), run.say)
+    pruned = Event()
+    context = Context(job.terms, folder, job.plan, model.ledger, run.config.values, Rows(), run.say, pruned.set)
     hooks = [callback.make(context) for callback in settings.callbacks.values()]
     is_silent = bool(job.trainer.get("fast_dev_run")) or not world.is_rank_zero  # a dry run has nothing to keep
     with history_of({} if is_silent else settings.logger, context) as history:
@@ -235,7 +239,7 @@ def _fit(
         # All processes: each runs its part of a sharded model.
         finish = partial(task.finish, model, examples, metrics, seed=settings.seed)
         metrics |= finish(folder=Path(own), console=run.console)
-    return Outcome(metrics, seconds, tuple(task.results(metrics, examples)))
+    return Outcome(metrics, seconds, tuple(task.results(metrics, examples)), pruned.is_set())
 
 
 def _start(job: Job, run: Running, world: World) -> Model:

@@ -6,7 +6,7 @@ import ctypes
 import gc
 import os
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import fields
 from pathlib import Path
@@ -14,14 +14,17 @@ from typing import Any
 
 from modelforge.config import Config, Origins
 from modelforge.core.errors import ForgeError, Problem
-from modelforge.core.files import remove_leftovers
+from modelforge.core.files import remove_leftovers, unwritable
 from modelforge.core.quoting import printable
 from modelforge.report.stream import complain
 from modelforge.runs.jobs import FrozenJob, read_job
-from modelforge.runs.liveness import claimed
+from modelforge.runs.liveness import STATUS, claimed
 from modelforge.runs.status import DONE, Status, check_idle, read
 from modelforge.train.job import Result, execute
 from modelforge.train.later import put_off_extras
+
+ASIDE = "set-aside"
+"""The folder in that of a run for what an attempt with a damaged status left."""
 
 
 def work(folder: Path, number: int) -> Result:
@@ -50,21 +53,26 @@ def work(folder: Path, number: int) -> Result:
         if before is not None and before["state"] in DONE:
             print(printable(f"job {number} has a result: {before['state']}  ·  {run}"), flush=True)
             return Result(0, _status(before))
-        remove_leftovers(run)
-        ckpt = _last_checkpoint(run)
-        if ckpt is None:
-            _clear(run)
-        values = {**job.config, "ckpt": str(ckpt)} if ckpt else job.config
-        result = execute(
-            lambda: Config(values, Origins.empty(), job.overrides, {}),
-            run,
-            job.overrides,
-            show_plan=False,
-            job={"number": number, "hash": job.hash},
-            attempt=1 if before is None else int(before.get("attempt") or 1) + 1,
-        )
+        result = _execute(job, run, before)
     _give_back_memory()
     return Result(0 if result.status.state in DONE else result.exit_code, result.status)
+
+
+def _execute(job: FrozenJob, run: Path, before: Mapping[str, Any] | None) -> Result:
+    """Runs a job, from the last checkpoint of the attempt before, if that left one."""
+    remove_leftovers(run)
+    ckpt = _last_checkpoint(run)
+    if ckpt is None:
+        _put_aside(run) if before is None else _clear(run)
+    values = {**job.config, "ckpt": str(ckpt)} if ckpt else job.config
+    return execute(
+        lambda: Config(values, Origins.empty(), job.overrides, {}),
+        run,
+        job.overrides,
+        show_plan=False,
+        job={"number": job.number, "hash": job.hash},
+        attempt=1 if before is None else int(before.get("attempt") or 1) + 1,
+    )
 
 
 def _give_back_memory() -> None:
@@ -120,8 +128,28 @@ def _last_checkpoint(run: Path) -> Path | None:
 
 def _clear(run: Path) -> None:
     """Removes what an attempt without a usable checkpoint left, so that loggers do not append to it."""
-    for path in run.iterdir():
-        if path.name.startswith("."):
-            continue
+    for path in _contents(run):
         with suppress(OSError):
             shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink()
+
+
+def _put_aside(run: Path) -> None:
+    """Moves what an attempt without a readable status left: it may be that of a finished run."""
+    if not (found := [*_contents(run)]):
+        return
+    place = run / ASIDE / str(1 + sum(1 for _ in run.glob(f"{ASIDE}/*")))
+    try:
+        place.mkdir(parents=True)
+        for path in found:
+            path.rename(place / path.name)
+    except OSError as error:
+        raise ForgeError([unwritable(str(place), (error.strerror or str(error)).lower())]) from error
+    print(
+        printable(f"{run / STATUS} cannot be read: what was there is now in {place}, and the job begins again"),
+        flush=True,
+    )
+
+
+def _contents(run: Path) -> Iterator[Path]:
+    """The files and folders of an attempt."""
+    return (path for path in [*run.iterdir()] if not path.name.startswith(".") and path.name != ASIDE)

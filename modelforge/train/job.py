@@ -8,12 +8,13 @@ import math
 import os
 import traceback
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from errno import EDQUOT, EFBIG, EIO, ENOSPC, EROFS
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import yaml
+from rich.console import Console
 
 from modelforge.config import Config
 from modelforge.core.errors import ForgeError, Problem
@@ -30,6 +31,9 @@ from modelforge.train.arguments import misuse
 from modelforge.train.interrupt import Interrupted, Interrupts
 from modelforge.train.later import put_off_extras
 from modelforge.train.terminal import loading, screen
+
+if TYPE_CHECKING:
+    from modelforge.train.fit import Outcome
 
 
 @dataclass(frozen=True)
@@ -95,54 +99,79 @@ def execute(
         Exception: a bug of ours or of a library's, after the status is written.
     """
     put_off_extras()
-    console = screen()
-
-    def say(line: str) -> None:
-        console.print(printable(line), markup=False, soft_wrap=True)
-
-    noted: list[Problem] = []
-
-    def end(state: State, **facts: Any) -> Status:
-        return status.end(state, warnings=tuple(problem.to_dict() for problem in noted), **facts)
-
-    status = replace(begin(overrides, repeats), job=job, attempt=attempt)
+    record = _Record(folder, replace(begin(overrides, repeats), job=job, attempt=attempt), screen())
     try:
-        write(status, folder)
-        with heartbeat(folder), Interrupts(say) as interrupts:
-            environment.write(environment.here(), folder)
-            config = compose()
-            noted += without_effect(config)
-            status = _describe(status, config.values)
-            write_atomically(folder / "config.yaml", yaml.safe_dump(plain(config.values), sort_keys=False))
-            with loading("lightning"):
-                from modelforge.train.fit import fit
-                from modelforge.train.settings import judged_by
-            status = replace(status, **judged_by(config.values))
-            write(status, folder)
-            outcome = fit(
-                config, folder, console=console, interrupts=interrupts, note=noted.append, show_plan=show_plan
-            )
-            ended, exit_code = end("finished", metrics=outcome.metrics, fit_seconds=outcome.seconds), 0
-            write(ended, folder)
+        outcome = record.train(compose, without_effect, show_plan=show_plan)
     except Interrupted as error:
-        ended, exit_code = end("interrupted"), error.exit_code
-        write_end(ended, folder)
-        say(f"interrupted  ·  {shown(folder)}")
+        record.end("interrupted")
+        record.say(f"interrupted  ·  {shown(folder)}")
         if (last := folder / "checkpoints" / "last.ckpt").exists():
-            say(f"resume with: {resume_command(status.overrides, shown(last), repeats)}")
+            record.say(f"resume with: {resume_command(overrides, shown(last), repeats)}")
+        return Result(error.exit_code, record.status)
     except BaseException as error:
         wrong = error if isinstance(error, ForgeError) else _full_disk(error, folder)
         if wrong is None:
             bug = {"code": None, "message": f"{type(error).__name__}: {error}", "traceback": traceback.format_exc()}
-            write_end(end("failed", error=(bug,)), folder)
+            record.end("failed", error=(bug,))
             raise
         state = "diverged" if any(problem.code == "MF052" for problem in wrong.problems) else "failed"
-        ended, exit_code = end(state, error=tuple(problem.to_dict() for problem in wrong.problems)), 1
-        write_end(ended, folder)
+        record.end(state, error=tuple(problem.to_dict() for problem in wrong.problems))
         complain(wrong)
-    else:
-        say("  ·  ".join([*outcome.words, *_count(noted), f"{outcome.seconds:.1f} s", shown(folder)]))
-    return Result(exit_code, ended)
+        return Result(1, record.status)
+    record.say("  ·  ".join([*outcome.words, *_count(record.noted), f"{outcome.seconds:.1f} s", shown(folder)]))
+    return Result(0, record.status)
+
+
+@dataclass
+class _Record:
+    """The status of a run while it lasts, in its folder too."""
+
+    folder: Path
+    status: Status
+    console: Console
+    noted: list[Problem] = field(default_factory=list[Problem])
+    """Warnings."""
+
+    def say(self, line: str) -> None:
+        """Prints a line where the progress is shown."""
+        self.console.print(printable(line), markup=False, soft_wrap=True)
+
+    def train(
+        self, compose: Callable[[], Config], without_effect: Callable[[Config], Iterable[Problem]], *, show_plan: bool
+    ) -> Outcome:
+        """Trains; the status is `running` meanwhile, and `finished` afterwards."""
+        write(self.status, self.folder)
+        with heartbeat(self.folder), Interrupts(self.say) as interrupts:
+            environment.write(environment.here(), self.folder)
+            config = compose()
+            self.noted += without_effect(config)
+            self.status = _describe(self.status, config.values)
+            write_atomically(self.folder / "config.yaml", yaml.safe_dump(plain(config.values), sort_keys=False))
+            with loading("lightning"):
+                from modelforge.train.fit import fit
+                from modelforge.train.settings import judged_by
+            self.status = replace(self.status, **judged_by(config.values))
+            write(self.status, self.folder)
+            outcome = fit(
+                config,
+                self.folder,
+                console=self.console,
+                interrupts=interrupts,
+                note=self.noted.append,
+                show_plan=show_plan,
+            )
+            ended = self._ended("finished", metrics=outcome.metrics, fit_seconds=outcome.seconds, pruned=outcome.pruned)
+            write(ended, self.folder)
+        self.status = ended
+        return outcome
+
+    def end(self, state: State, **facts: Any) -> None:
+        """Notes that the run is over without finishing."""
+        self.status = self._ended(state, **facts)
+        write_end(self.status, self.folder)
+
+    def _ended(self, state: State, **facts: Any) -> Status:
+        return self.status.end(state, warnings=tuple(problem.to_dict() for problem in self.noted), **facts)
 
 
 def _full_disk(error: BaseException, folder: Path) -> ForgeError | None:
@@ -167,7 +196,10 @@ def _count(warnings: Sequence[Problem]) -> list[str]:
 def _describe(status: Status, values: Mapping[str, Any]) -> Status:
     """The status with the seed and the tags of a config that is not checked yet."""
     seed, tags = values.get("seed", 0), values.get("tags") or ()
-    text = json.dumps(plain(values), default=str)
+    same = plain(values)
+    if "ckpt" in same:
+        same["ckpt"] = None  # where a run goes on from does not change what it computes
+    text = json.dumps(same, default=str)
     return replace(
         status,
         config_hash=hashlib.sha256(text.encode()).hexdigest(),

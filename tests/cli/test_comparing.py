@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-import modelforge
 from modelforge.core.codes import CODES
 from modelforge.core.errors import ForgeError
 from modelforge.review.revision import extracted
-from tests.cli.test_untrusted import assert_harmless, contents
-from tests.config.strangers import SECRET, corpus, project
+from tests.cli.test_untrusted import asked, assert_harmless
+from tests.config.strangers import corpus, project
 
 CASES = corpus()
 NO_FILE = ("_named_pipe", "_named_pipe_without_an_ending", "_socket")
@@ -64,16 +61,7 @@ def answers(
             continue
         shutil.copytree(root / "good/conf", copy / "old")
         copies[name] = copy
-    package = Path(modelforge.__file__).parent
-    command = [sys.executable, "-I", str(Path(__file__).with_name("confined.py")), str(package), "diff"]
-    lines = "".join(f"{copy}\n" for copy in copies.values())
-    before = contents(root / "copies")
-    done = subprocess.run(command, input=lines, capture_output=True, text=True, env={"TOKEN": SECRET}, check=False)
-    assert not done.stderr
-    assert SECRET not in done.stdout
-    assert "hunter2" not in done.stdout
-    assert contents(root / "copies") == before
-    return found | dict(zip(copies, map(json.loads, done.stdout.splitlines()), strict=True))
+    return found | asked("diff", copies, root / "copies")
 
 
 @pytest.mark.slow

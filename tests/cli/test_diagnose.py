@@ -38,7 +38,7 @@ def test_the_name_of_a_file_stands_for_a_form(run, tmp_path):
     run("diagnose", "model=rnn", "--no-measure", "--output", str(tmp_path / "found.json"))
     schema = json.loads(run("diagnose", "--schema").stdout)
     jsonschema.Draft202012Validator(schema).validate(json.loads((tmp_path / "found.json").read_text(encoding="utf-8")))
-    assert set(SUFFIXES) == {".html", ".json", ".md", ".png"}
+    assert set(SUFFIXES) == {".html", ".json", ".md", ".png", ".txt"}
 
 
 CONF = ("--conf", str(Path(__file__).parents[2] / "conf"))

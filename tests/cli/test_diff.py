@@ -49,9 +49,10 @@ def test_as_markdown(text, snapshot, repository):
     assert text("diff", "HEAD~1", "HEAD", "model=blocks", "--markdown") == snapshot
 
 
-def test_the_working_tree_is_the_default(data, repository):
+@pytest.mark.parametrize("sides", [(), ("HEAD",), ("HEAD", ".")])
+def test_the_last_commit_and_the_working_tree_are_the_defaults(data, repository, sides):
     (repository / "conf/init/orthogonal.yaml").write_text("scheme: orthogonal\ngain: 2.8\n")
-    assert changed_init(data("diff", "HEAD"))["effects"][0]["ratio"] == pytest.approx(2.0)
+    assert changed_init(data("diff", *sides))["effects"][0]["ratio"] == pytest.approx(2.0)
 
 
 def test_a_revision_is_never_checked_out(data, repository):

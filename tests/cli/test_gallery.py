@@ -38,6 +38,20 @@ def test_a_page_with_pictures_is_written(tmp_path):
     assert "](images/gallery_small_1.svg)" in page.read_text(encoding="utf-8")
 
 
+@pytest.mark.parametrize(("ending", "start"), [("html", "<!doctype html>"), ("md", "# The gallery"), ("JSON", "{")])
+def test_the_ending_of_a_file_decides_on_its_form(tmp_path, ending, start):
+    conf, file = folder(tmp_path, {"expect": [{**FORWARD, "at_most": 9.0}]}), tmp_path / f"found.{ending}"
+    call("--conf", conf, "--output", file, "--seed", 0)
+    assert file.read_text(encoding="utf-8").startswith(start)
+
+
+def test_an_ending_that_stands_for_no_form_is_refused(tmp_path):
+    found = call("--conf", folder(tmp_path), "--output", tmp_path / "found.pdf", status=1)
+    assert "error[MF051]: the ending of `found.pdf` stands for no form of the result" in found.output
+    assert "choose one of `.html`, `.json`, `.md`, `.txt`, or name the form: `--format text`" in found.output
+    assert not (tmp_path / "found.pdf").exists()
+
+
 @pytest.mark.parametrize(("option", "place"), [("--output", "none/page.md"), ("--output", ""), ("--pictures", "none")])
 def test_a_place_that_cannot_be_written_is_named_before_anything_is_measured(tmp_path, monkeypatch, option, place):
     monkeypatch.setattr("modelforge.cli.gallery.measure", lambda *_, **__: pytest.fail("measured"))

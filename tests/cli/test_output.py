@@ -61,10 +61,6 @@ def test_the_schema_accepts_what_is_printed(run, data):
     assert data("diff", ".", GAIN)["format_version"] == "1.0"
 
 
-def test_nothing_to_compare_is_misuse(run):
-    assert "name what to compare" in run("diff", status=2).stderr
-
-
 def test_an_unused_acceptance_is_status_2_beside_the_review(run, repository):
     Path("conf/review.yaml").write_text("accept: [{fingerprint: 0123456789ab, reason: r, author: a}]\n")
     result = run("diff", "HEAD", status=2)

@@ -113,3 +113,23 @@ def test_in_ascii_at_80_columns(here, tmp_path):
     assert result.output.isascii()
     assert "~ -0.002" in result.output
     assert max(map(len, result.output.splitlines())) <= 80
+
+
+def test_a_file_whose_name_stands_for_no_form_is_refused(folder: str, tmp_path: Path):
+    for name in ("sweep.pdf", "sweep"):
+        message = CliRunner().invoke(app, ["sweep", folder, "--output", str(tmp_path / name)]).stderr
+        assert "stands for no form of the results" in message
+        assert ".html, .json, .csv, .parquet, .txt" in message
+        assert not (tmp_path / name).exists()
+
+
+def test_a_search_of_which_no_job_has_begun(tmp_path: Path):
+    (tmp_path / "sweep.json").write_text('{"format_version": "1.0", "jobs": []}')
+    result = CliRunner().invoke(app, ["sweep", str(tmp_path)])
+    assert (result.exit_code, result.stdout) == (1, f"no job has begun in {tmp_path}\n")
+
+
+def test_a_damaged_list_of_jobs_is_named(text, data, folder: str):
+    (Path(folder) / "sweep.json").write_text('{"jobs": [')
+    assert "sweep.json cannot be read" in " ".join(text("sweep", folder).split())
+    assert len(data("sweep", folder)["damaged"]) == 1

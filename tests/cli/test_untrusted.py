@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -52,21 +53,20 @@ def answers(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, Any
             copies[name] = copy
         except ForgeError as error:
             found[name] = {problem.code for problem in error.problems}
-    command = [
-        sys.executable,
-        "-I",
-        str(Path(__file__).with_name("confined.py")),
-        str(Path(modelforge.__file__).parent),
-        "check",
-    ]
+    return found | asked("check", copies, root / "copies")
+
+
+def asked(what: str, copies: Mapping[str, Path], folder: Path) -> dict[str, Any]:
+    """What a confined process answers of each copy; it changes nothing in their folder, and tells no secret."""
+    command = [sys.executable, "-I", str(Path(__file__).with_name("confined.py")), str(PACKAGE), what]
     lines = "".join(f"{copy}\n" for copy in copies.values())
-    before = contents(root / "copies")
+    before = contents(folder)
     done = subprocess.run(command, input=lines, capture_output=True, text=True, env={"TOKEN": SECRET}, check=False)
     assert not done.stderr
     assert SECRET not in done.stdout
     assert "hunter2" not in done.stdout
-    assert contents(root / "copies") == before
-    return found | dict(zip(copies, map(json.loads, done.stdout.splitlines()), strict=True))
+    assert contents(folder) == before
+    return dict(zip(copies, map(json.loads, done.stdout.splitlines()), strict=True))
 
 
 def contents(folder: Path) -> dict[Path, bytes]:

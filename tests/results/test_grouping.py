@@ -67,3 +67,13 @@ def test_the_spread_is_that_within_groups(tmp_path: Path):
     groups = group(collect(gains(tmp_path))).groups
     assert spread(groups[0], groups[1]) == pytest.approx(0.01)
     assert spread(groups[-1]) is None
+
+
+def test_a_trial_that_was_ended_early_is_in_no_mean(tmp_path: Path):
+    for seed, (value, pruned) in enumerate([(0.9, False), (0.3, True), (0.8, False)]):
+        job(tmp_path / str(seed), overrides=[f"seed={seed}"], metrics={"val/accuracy": value}, pruned=pruned)
+    sweep = collect(tmp_path)
+    assert [(row.state, row.number) for row in sweep.rows] == [("finished", 0), ("finished", 2), ("pruned", 1)]
+    (only,) = group(sweep).groups
+    assert only.mean == pytest.approx(0.85)
+    assert (only.n, only.expected, only.lacks) == (2, 3, "1 pruned")

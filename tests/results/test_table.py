@@ -118,3 +118,16 @@ def test_equal_reasons_are_one(tmp_path: Path):
         job(tmp_path / str(index), "failed", [f"a={index}"], error=[{"message": "no room"}])
     lines = printed(table(collect(tmp_path), 3), 80)
     assert lines[4:] == ["and 9 jobs more: --all lists them", "", "0, 1, 2, 3, 4, 5, 6, 7 and 4 more  failed: no room"]
+
+
+def test_a_long_path_in_a_reason_is_folded(tmp_path: Path):
+    name = "0,+trainer.limit_train_batches=2,init.gain=1.5,model=mlp,seed=0,trainer.max_epochs=1"
+    message = f"`/data/projects/lstm/runs/sweeps/gains/{name}/metrics.csv` cannot be written: no space left on device"
+    job(tmp_path / name, "failed", ["seed=0"], error=[{"message": message}])
+    console = Console(width=80, color_system=None)
+    with console.capture() as capture:
+        console.print(table(collect(tmp_path)))
+    lines = capture.get().splitlines()
+    assert max(map(len, lines)) <= 80
+    reason = "".join(line.strip() for line in lines[2:])
+    assert message.replace(" ", "") in reason.replace(" ", "")

@@ -99,3 +99,11 @@ def test_a_wrong_file_is_refused_with_a_place(trees: Path, text: str, code: str,
     assert said in problem.message
     assert problem.place is not None
     assert problem.place.file == "conf/review.yaml"
+
+
+def test_a_change_cannot_take_compositions_out_of_its_review(trees: Path):
+    Path("old/review.yaml").write_text("entries: ['init=zeros model=deep', 3]\n")
+    edit("conf/model/deep.yaml", "out_features: 2", "out_features: 3")
+    assert "init=zeros model=deep" in reviewed().compared.entries
+    Path("conf/review.yaml").write_text("entries: ['model=deep seed=1']\n")
+    assert read_acceptances(side("old"), side("conf")).entries == ("model=deep seed=1", "init=zeros model=deep")

@@ -8,6 +8,7 @@ import pytest
 
 from modelforge.core.errors import ForgeError
 from modelforge.review.compare import review, review_sides
+from modelforge.review.documented import documented
 from modelforge.review.pair import open_sides
 from tests.review.trees import edit
 
@@ -88,3 +89,24 @@ def test_a_range_takes_only_overrides_beside_it(git):
     with pytest.raises(ForgeError, match=r"`main\.\.HEAD` names both sides, but `old` is another one"):
         review("main..HEAD", "old")
     assert review("main..HEAD", "init=zeros").overrides == ("init=zeros",)
+
+
+def test_what_cannot_be_composed_alone_has_its_reason(trees: Path):
+    for folder in ("old", "conf"):
+        Path(folder, "model/part.yaml").write_text("defaults: [missing]\n", encoding="utf-8")
+    edit("conf/config.yaml", "seed: 0", "seed: 1")
+    assert {label: "missing" in why for label, why in review("old", "conf").alone.items()} == {"model=part": True}
+
+
+def test_a_value_in_place_of_an_interpolation_is_named(trees: Path):
+    for folder in ("old", "conf"):
+        edit(f"{folder}/config.yaml", "seed: 0", "seed: 0\nwidth: 4")
+    edit("old/model/mlp.yaml", "out_features: 4", 'out_features: "${width}"')
+    document = documented(review("old", "conf"))
+    assert document.equal
+    assert document.verdict == (
+        "no semantic change: model/mlp.yaml differs in how it writes values that are the same in all compositions"
+    )
+    assert document.notes == (
+        "the same value in all compositions: layers.hidden.out_features ${width} → 4 (model/mlp.yaml)",
+    )

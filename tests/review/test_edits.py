@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from modelforge.review.edits import applied, edits
@@ -55,6 +55,7 @@ DATA = st.recursive(
 MAPPINGS = st.dictionaries(st.sampled_from("abcd"), DATA, max_size=4)
 
 
+@settings(suppress_health_check=[HealthCheck.too_slow])
 @given(MAPPINGS, MAPPINGS)
 def test_all_edits_together_make_the_new_side(old: dict[str, Any], new: dict[str, Any]):
     made = applied(old, list(edits(old, new)), new)

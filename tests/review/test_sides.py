@@ -97,3 +97,11 @@ def test_one_side_is_read_as_a_plan(trees: Path):
     assert read("old", overrides=["extra=wide"]).parameter("hidden.weight").shape == (16, 8)
     with pytest.raises(TypeError, match="but gets a PosixPath"):
         read(Path("old"))  # pyright: ignore[reportArgumentType]  # that is the point
+
+
+def test_a_branch_with_an_equals_sign(git):
+    git("branch", "a=b")
+    with open_side("refs/heads/a=b", None) as side:
+        assert side.kind == "revision"
+    assert parse_range("main..a=b") == ("main", "a=b")
+    assert parse_range("seed=1..2") is None

@@ -41,3 +41,10 @@ def test_it_is_part_of_the_verdict(trees: Path):
 def test_a_change_that_leaves_the_signal_alone(trees: Path):
     edit("conf/config.yaml", "seed: 0", "seed: 1")
     assert found() == []
+
+
+def test_the_rows_of_the_title_come_first(trees: Path):
+    edit("conf/init/xavier.yaml", "1.0", "10.0")
+    (change,) = found()
+    assert "×10,000" in change.effects[0].words
+    assert all("×10,000" not in row.words for row in change.effects[1:])

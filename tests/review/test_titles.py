@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from modelforge.core.errors import Place
 from modelforge.review.compare import review
 from modelforge.review.drafts import Draft, drafts
 from modelforge.review.titles import consequences, follows, head, kind_of
@@ -32,6 +33,21 @@ def test_each_kind_of_edit(trees: Path, path: str, old: str, new: str, kind: str
     edit(f"conf/{path}", old, new)
     draft = only()
     assert (kind_of(draft), head(draft)) == (kind, title)
+
+
+def test_a_package_that_a_file_names(trees: Path):
+    edit("conf/init/zeros.yaml", "scheme", "# @package model.init\nscheme")
+    draft = only()
+    assert head(draft) == ("package of init/zeros.yaml", "added: model.init")
+    assert draft.edit is not None
+    assert draft.edit.change.new_place == Place("conf/init/zeros.yaml", line=1)
+
+
+def test_steps_in_another_order(trees: Path):
+    for folder, text in (("old", "{flip: Flip, crop: {type: Crop}}"), ("conf", "{crop: {type: Crop}, flip: Flip}")):
+        edit(f"{folder}/config.yaml", "seed: 0", f"seed: 0\ndata: {{augment: {text}}}")
+    draft = only()
+    assert (kind_of(draft), head(draft)) == ("data-changed", ("data.augment", "crop now first"))
 
 
 def test_a_layer_that_is_added(trees: Path):

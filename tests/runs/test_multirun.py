@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import json
-import runpy
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
 from importlib import import_module
 from pathlib import Path
 
@@ -18,21 +16,6 @@ from modelforge.results import collect
 
 TRAIN = Path(__file__).parents[2] / "train.py"
 SMALL = ("model=mlp", "trainer.max_epochs=1", "logger=none")
-
-
-@pytest.fixture
-def command(monkeypatch: pytest.MonkeyPatch) -> Callable[..., int]:
-    """Runs train.py in this process, which has paid for its imports; gives the exit code."""
-
-    def command(*arguments: str) -> int:
-        monkeypatch.setattr(sys, "argv", [str(TRAIN), *arguments])
-        try:
-            runpy.run_path(str(TRAIN), run_name="__main__")
-        except SystemExit as exit:
-            return 0 if exit.code is None else int(exit.code)
-        return 0
-
-    return command
 
 
 def states(root: Path) -> dict[str, str]:

@@ -91,14 +91,14 @@ def misses(
 
 def _missed(node: NodeSignal, found: tuple[list[float], list[float]], sigmas: float) -> list[str]:
     signal, gradient = node.signal, node.gradient
-    pairs = [("forward", found[0], signal and (signal.second, signal.spread))]
-    pairs.append(("backward", found[1], gradient and (gradient.energy, gradient.spread)))
+    pairs = [("forward", found[0], signal and signal.second and (signal.log_mean, signal.spread))]
+    pairs.append(("backward", found[1], gradient and gradient.energy and (gradient.log_mean, gradient.spread)))
     wrong: list[str] = []
     for which, logs, expected in pairs:
-        if not logs or expected is None or expected[0] == 0:
+        if not logs or not expected:
             continue
-        energy, spread = expected
-        off = sum(logs) / len(logs) - (log(energy) - spread**2 / 2)
+        mean, spread = expected
+        off = sum(logs) / len(logs) - mean
         allowed = sigmas * spread / sqrt(len(logs))
         if abs(off) > allowed:
             wrong.append(f"{node.path} ({node.type}) {which}: off by {off:+.3f}, allowed {allowed:.3f}")

@@ -12,6 +12,9 @@ from textwrap import dedent
 
 ROOT = Path(__file__).parents[2]
 SMALL = ("model=mlp", "trainer=fast", "trainer.max_epochs=1", "logger=none", "diagnose=false")
+BRIEF = ("model=mlp", "trainer.max_epochs=1", "+trainer.limit_train_batches=2", "+trainer.limit_val_batches=1",
+    "logger=none")  # fmt: skip
+"""Of the repository's own configs: a training of two batches."""
 WELL = "WELL"
 """The variable of the environment that lets no job die."""
 

@@ -13,7 +13,7 @@ import torch
 from modelforge.runs.jobs import read_sweep_file
 from modelforge.train.callbacks.registry import CALLBACKS
 from modelforge.train.optimizers.optimizer import optimizers
-from tests.sweeps.conftest import SMALL
+from tests.sweeps.projects import BRIEF
 
 
 def surroundings() -> dict[str, Any]:
@@ -35,7 +35,7 @@ def metrics(root: Path) -> dict[int, Any]:
 
 
 def test_jobs_leave_nothing_to_the_next(command, tmp_path: Path):
-    words = ("-m", *SMALL, "num_threads=1", "+model.layers.dropout.type=Dropout")
+    words = ("-m", *BRIEF, "num_threads=1", "+model.layers.dropout.type=Dropout")
     assert command(*words, "seed=1", f"hydra.sweep.dir={tmp_path / 'alone'}") == 0
     before = surroundings()
     assert command(*words, "seed=0,2,1", f"hydra.sweep.dir={tmp_path / 'several'}") == 0

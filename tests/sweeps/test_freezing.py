@@ -11,8 +11,8 @@ from omegaconf import OmegaConf
 
 from modelforge.config.sweeps import read_sweep
 from modelforge.core.errors import ForgeError
-from modelforge.runs.jobs import JOBS_FOLDER, FrozenJob, hash_of, read_job, write_job
-from modelforge.sweeps.freezing import STANDARD, Shared, equal_jobs, frozen_jobs
+from modelforge.runs.jobs import JOBS_FOLDER, FrozenJob, hash_of, read_job, read_sweep_file, write_job
+from modelforge.sweeps.freezing import STANDARD, Shared, check_empty, equal_jobs, frozen_jobs
 from modelforge.sweeps.frozen_loader import FrozenLoader, words_for
 from modelforge.sweeps.selection import select
 from modelforge.train.settings import SweepSettings
@@ -104,3 +104,19 @@ def test_a_launcher_gets_the_frozen_job(tmp_path: Path):
     assert (config.hydra.sweep.dir, config.hydra.sweep.subdir) == (str(tmp_path), "7,seed=3")
     assert master.seed == 0
     assert HydraConfig.instance().cfg is None
+
+
+def test_what_a_freeze_that_was_killed_left_does_not_hinder_a_new_one(tmp_path: Path):
+    jobs, _ = frozen(tmp_path / "conf", "seed=1,2")
+    folder = tmp_path / "sweep"
+    (folder / JOBS_FOLDER).mkdir(parents=True)
+    write_job(jobs[0], folder)
+    with pytest.raises(ForgeError, match="holds no whole sweep") as caught:
+        read_sweep_file(folder)
+    assert "start the sweep again" in caught.value.problems[0].hint
+    (folder / JOBS_FOLDER / "notes.txt").touch()
+    with pytest.raises(ForgeError, match="already holds `jobs`"):
+        check_empty(folder)
+    (folder / JOBS_FOLDER / "notes.txt").unlink()
+    check_empty(folder)
+    assert [*folder.iterdir()] == []

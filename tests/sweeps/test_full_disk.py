@@ -12,10 +12,10 @@ import pytest
 
 from modelforge.runs.jobs import read_sweep_file
 from modelforge.runs.status import read_state
-from tests.sweeps.conftest import SMALL
+from tests.sweeps.projects import BRIEF
 from tests.train.runs import assert_equal
 
-WORDS = ("-m", *(word for word in SMALL if word != "logger=none"), "logger=csv", "seed=0,1,2,3")
+WORDS = ("-m", *(word for word in BRIEF if word != "logger=none"), "logger=csv", "seed=0,1,2,3")
 
 
 @pytest.fixture
@@ -40,7 +40,7 @@ def disk(tmp_path: Path) -> Iterator[Callable[[int], Path]]:
         subprocess.run(["umount", str(folder)], check=True)
 
 
-@pytest.mark.thorough
+@pytest.mark.slow
 def test_a_full_disk_loses_no_finished_job(command, disk, tmp_path: Path, capfd):
     whole = tmp_path / "whole"
     assert command(*WORDS, f"hydra.sweep.dir={whole}") == 0

@@ -64,3 +64,9 @@ def test_the_table_has_each_gain_with_what_is_known_of_it() -> None:
     assert "the config's" in shown
     assert "next to the predicted 1.2" in shown
     assert "1 of 2 diverged or failed" in shown
+
+
+def test_a_budget_for_one_gain_compares_nothing() -> None:
+    assert report({0: [0.5, 0.5, 0.6]}).verdict() == (
+        "keep init.gain=1 (val/accuracy 0.53333 ± 0.058): no other gain was tried, raise --budget"
+    )

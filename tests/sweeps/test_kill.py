@@ -1,6 +1,7 @@
 """A sweep whose parent or jobs are killed at random moments ends, resumed, as one that nobody disturbed, to the bit.
 
-`pytest tests/sweeps/test_kill.py -m thorough --kills 50` kills fifty times with each launcher.
+`pytest tests/sweeps/test_kill.py -m thorough --kills 50 -s` kills fifty times with each launcher, and prints the
+seed of the moments: `--kill-seed` draws the same again.
 """
 
 from __future__ import annotations
@@ -31,6 +32,8 @@ from tests.train.test_kill import FORKS
 SWEEP = ("model=mlp", "data=digits", "logger=csv", *DROPOUT, "trainer.max_epochs=4", "init=orthogonal",
     "init.gain=1,1.5", "optimizer.lr=0.002,1e30", "checkpoint.every_n_steps=2")  # fmt: skip
 """Four jobs, of which two diverge."""
+PATIENCE = 120.0
+"""Seconds in which jobs without a parent end."""
 LAUNCHERS = {
     "basic": (),
     "joblib": ("hydra/launcher=joblib", "hydra.launcher.n_jobs=2"),
@@ -104,13 +107,27 @@ def results(folder: Path) -> dict[int, tuple[str, int]]:
     return found
 
 
+def wait_for_a_job(process: psutil.Process | None, folder: Path) -> None:
+    """Waits until a job of a multirun has begun, or the multirun is over: imports take longer than jobs."""
+    with suppress(psutil.NoSuchProcess):
+        while process is not None and process.status() != psutil.STATUS_ZOMBIE:
+            if any(read_state(path.parent) == "running" for path in folder.glob("*/status.json")):
+                return
+            time.sleep(0.01)
+
+
 def kill(process: psutil.Process, chance: random.Random) -> str:
-    """Kills a whole multirun, or one of the processes that its launcher started."""
+    """Kills a whole multirun, its first process alone, or one of those that its launcher started."""
     with suppress(psutil.NoSuchProcess):
         children = process.children(recursive=True)
-        if children and chance.random() < 0.5:
+        what = chance.choice(["a job", "the parent", "all"]) if children else "all"
+        if what == "a job":
             chance.choice(children).kill()
-            return "a job"
+            return what
+        if what == "the parent":
+            process.kill()
+            psutil.wait_procs(children, timeout=PATIENCE)  # submitit's jobs end by themselves, joblib's at once
+            return what
         for one in (process, *children):
             with suppress(psutil.NoSuchProcess):
                 one.send_signal(signal.SIGKILL)
@@ -125,7 +142,9 @@ def kill(process: psutil.Process, chance: random.Random) -> str:
 def test_killed_at_random_moments(tmp_path: Path, parents: Parents, pytestconfig: pytest.Config, launcher: str):
     if (plugin := PLUGINS.get(launcher)) and (find_spec("hydra_plugins") is None or find_spec(plugin) is None):
         pytest.skip(f"{launcher} is not installed")
-    chance = random.Random()
+    seed = pytestconfig.getoption("--kill-seed", None) or random.SystemRandom().randrange(2**32)
+    print(f"\n--kill-seed {seed}", flush=True)
+    chance = random.Random(seed)
     engine = LAUNCHERS[launcher]
     whole = tmp_path / "whole"
     parents.start("-m", *SWEEP, *engine, f"hydra.sweep.dir={whole}")
@@ -145,6 +164,8 @@ def test_killed_at_random_moments(tmp_path: Path, parents: Parents, pytestconfig
         for _ in range(1 + trial % 3):
             with reading(folder) as broken:
                 process = parents.start(*command)
+                if chance.random() < 0.5:
+                    wait_for_a_job(process, folder)
                 moment = chance.uniform(0, seconds)
                 time.sleep(moment)
                 what = kill(process, chance) if process else "nothing"
@@ -152,10 +173,13 @@ def test_killed_at_random_moments(tmp_path: Path, parents: Parents, pytestconfig
             assert broken == []
             met += what != "nothing"
             if not (folder / "sweep.json").exists():
-                print(f"kill {met} of {what} after {moment:.2f} s: before the sweep began")
+                print(f"kill {met} of {what} after {moment:.2f} s: before the sweep began", flush=True)
                 break
             after = results(folder)
-            print(f"kill {met} of {what} after {moment:.2f} of {seconds:.2f} s: {len(after)} jobs with a result")
+            print(
+                f"kill {met} of {what} after {moment:.2f} of {seconds:.2f} s: {len(after)} jobs with a result",
+                flush=True,
+            )
             assert done.items() <= after.items(), "a job with a result is run again"
             done, command = after, (f"sweep.resume={folder}", *engine)
         if (folder / "sweep.json").exists():

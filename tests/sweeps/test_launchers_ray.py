@@ -11,7 +11,7 @@ pytest.importorskip("ray", reason="needs the extra `ray`")
 from tests.sweeps.projects import SMALL, metrics, multirun, project, statuses
 
 
-@pytest.mark.thorough
+@pytest.mark.slow
 def test_two_workers_give_what_one_process_gives_though_a_worker_is_killed(tmp_path: Path):
     place = project(tmp_path / "project")
     words = (*SMALL, "seed=0,1", "callbacks=dies", "callbacks.dies.how=well,killed-once")
@@ -25,7 +25,7 @@ def test_two_workers_give_what_one_process_gives_though_a_worker_is_killed(tmp_p
     assert metrics(place / "ray") == metrics(place / "basic")
 
 
-@pytest.mark.thorough
+@pytest.mark.slow
 def test_a_job_that_kills_each_worker_ends_alone(tmp_path: Path):
     place = project(tmp_path / "project")
     words = (*SMALL, "callbacks=dies", "callbacks.dies.how=well,killed,well-2", "hydra.launcher.max_retries=1")

@@ -1,4 +1,4 @@
-"""submitit: jobs that are lost do not stop the others, and a job's process ends with an honest status."""
+"""submitit: jobs that are lost do not stop the others, and a job's process ends with the status of the job."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from omegaconf import OmegaConf
 
-from modelforge.sweeps.launchers_submitit import Slurm, honest
+from modelforge.sweeps.launchers_submitit import Slurm, waiting
 from tests.sweeps.projects import SMALL, WELL, metrics, multirun, project, statuses
 
 
@@ -26,7 +26,7 @@ def again(folder: Path, environment: dict[str, str]) -> int:
     return done.returncode
 
 
-@pytest.mark.thorough
+@pytest.mark.slow
 def test_a_local_sweep_ends_and_each_process_says_how(tmp_path: Path):
     place = project(tmp_path / "project")
     engine = "hydra/launcher=submitit_local"
@@ -60,7 +60,7 @@ def test_slurm_gets_one_array_with_the_settings(tmp_path: Path, monkeypatch: pyt
     settings = OmegaConf.to_container(OmegaConf.structured(SlurmQueueConf))
     settings |= {"submitit_folder": str(tmp_path / "%j"), "name": "sweep", "cpus_per_task": 2, "array_parallelism": 4}
     del settings["_target_"]
-    launcher = honest(SlurmLauncher(**settings))
+    launcher = waiting(SlurmLauncher(**settings))
     assert isinstance(launcher, Slurm)
     executor = launcher._executor()
     text = slurm._make_sbatch_string(

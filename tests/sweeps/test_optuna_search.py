@@ -15,7 +15,7 @@ from modelforge.core.errors import ForgeError
 from modelforge.results.collect import collect
 from modelforge.runs.jobs import JOBS_FOLDER, new_sweep_file, write_sweep_file
 from modelforge.sweeps import optuna_search
-from modelforge.sweeps.optuna_space import Space
+from modelforge.sweeps.optuna_space import Space, read_space
 from modelforge.sweeps.optuna_study import Asked
 from modelforge.sweeps.resume import resumed
 from modelforge.sweeps.workers import work_all
@@ -49,6 +49,15 @@ def test_a_trial_is_frozen_without_the_arguments_of_another_type(tmp_path: Path,
     assert capfd.readouterr().err.count("warning[MW212]") == 1
 
 
+def test_a_key_that_does_not_exist_is_said_once_before_the_first_trial(snapshot):
+    space = read_space(["model=mlp", "optimizer.lrr=interval(0.1, 1)", "init=orthogonal,torch"])
+    with pytest.raises(ForgeError) as caught:
+        optuna_search._check_keys(space, default_conf(), "config")
+    assert str(caught.value) == snapshot
+    some = read_space(["model=mlp,lstm", "model.layers.rnn.hidden_size=range(8, 16)"])
+    optuna_search._check_keys(some, default_conf(), "config")  # of one model it is there
+
+
 def test_a_search_is_not_resumed_as_a_list_of_jobs(tmp_path: Path):
     write_sweep_file(new_sweep_file(SPACE), tmp_path)
     with pytest.raises(ForgeError, match="is a search") as caught:
@@ -58,7 +67,7 @@ def test_a_search_is_not_resumed_as_a_list_of_jobs(tmp_path: Path):
         work_all(tmp_path)
 
 
-@pytest.mark.thorough
+@pytest.mark.slow
 def test_each_end_of_a_job_has_its_state_in_the_study(tmp_path: Path):
     place = project(tmp_path / "project")
     points = ("callbacks=dies", "callbacks.dies.how=well,failed", "optimizer.lr=0.001,1e30")
@@ -80,7 +89,7 @@ def test_each_end_of_a_job_has_its_state_in_the_study(tmp_path: Path):
     assert best.metrics["val/accuracy"] == max(trial.value for trial in found if trial.value is not None)
 
 
-@pytest.mark.thorough
+@pytest.mark.slow
 def test_two_processes_share_a_study_that_goes_on_after_a_kill(tmp_path: Path):
     place = project(tmp_path / "project")
     words = (*SMALL, *SPACE, "callbacks=dies", "callbacks.dies.how=slow-once", "hydra.sweeper.n_trials=5")
@@ -102,15 +111,7 @@ def test_two_processes_share_a_study_that_goes_on_after_a_kill(tmp_path: Path):
     assert len(set(points)) == 6
 
 
-@pytest.mark.thorough
-def test_a_search_of_which_no_trial_begins_is_no_success(tmp_path: Path):
-    place = project(tmp_path / "project")
-    words = (*SMALL, *SPACE[1:], "optimizer.lrr=interval(0.1,1)", "hydra.sweeper.n_trials=1")
-    code, out, _ = multirun(place, *words)
-    assert (code, "no job began" in out) == (1, True)
-
-
-@pytest.mark.thorough
+@pytest.mark.slow
 def test_trials_are_ended_early(tmp_path: Path):
     place = project(tmp_path / "project")
     words = (*SMALL, "trainer.max_epochs=3", *SPACE, "callbacks=pruning", "callbacks.pruning.startup_trials=1")
@@ -123,4 +124,5 @@ def test_trials_are_ended_early(tmp_path: Path):
     for trial in pruned:
         assert trial.user_attrs[PRUNED] < 3
         assert trial.last_step == trial.user_attrs[PRUNED]
-        assert statuses(place / "sweep")[trial.number]["state"] == "finished"
+        status = statuses(place / "sweep")[trial.number]
+        assert (status["state"], status["pruned"]) == ("finished", True)

@@ -49,3 +49,9 @@ def test_a_point_as_overrides():
     space = read_space(["init.gain=interval(0, 1)", "+model.n=int(interval(1, 9))", "init='x y',z", "seed=1"])
     point = {"init.gain": 1e-05, "+model.n": 3, "init": "'x y'"}
     assert space.overrides(point) == ("seed=1", "init.gain=1e-05", "+model.n=3", "init='x y'")
+
+
+def test_corners_hold_each_option_once():
+    space = read_space(["a=x,y,z", "b=1,2", "c=interval(0.5, 2)", "d=range(4, 9, 2)", "model=mlp"])
+    corners = [[point[key] for key in "abcd"] for point in space.corners()]
+    assert corners == [["x", "1", 0.5, 4], ["y", "2", 0.5, 4], ["z", "1", 0.5, 4]]

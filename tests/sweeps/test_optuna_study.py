@@ -97,7 +97,7 @@ with search(Path(sys.argv[1])) as study:
 """
 
 
-@pytest.mark.thorough
+@pytest.mark.slow
 def test_a_trial_of_a_killed_process_is_taken_over(tmp_path: Path):
     with search(tmp_path) as study:
         child = subprocess.Popen([sys.executable, "-c", CHILD, str(tmp_path)], stdout=subprocess.PIPE, text=True)

@@ -13,6 +13,7 @@ import yaml
 
 from modelforge.core.errors import ForgeError
 from modelforge.runs.jobs import FrozenJob, SweepFile, hash_of, write_job, write_sweep_file
+from modelforge.sweeps import scripts
 from modelforge.sweeps.scripts import script
 
 NAMES = ("sweep", 'My sweep\'s 50% $(touch x) "{0}"')
@@ -53,7 +54,7 @@ def test_slurm_runs_each_job_as_one_task_of_an_array(sweep, name: str):
     assert shlex.split(directives["output"]) == [f"{folder}/slurm-%a.log".replace("50%", "50%%")]
     *_, (srun, command, *words) = commands(text)
     assert (srun, Path(command).name) == ("srun", "modelforge")
-    assert words == ["sweep", "work", str(folder), "--index", "${SLURM_ARRAY_TASK_ID:?}"]
+    assert words == ["sweep", "work", str(folder), "--index", "$((${1:-0} + SLURM_ARRAY_TASK_ID))"]
     assert ["cd", str(Path.cwd())] in commands(text)
 
 
@@ -104,3 +105,15 @@ def test_what_is_no_sweep_gets_no_script(sweep, tmp_path: Path):
         script("slurm", sweep([], "empty"))
     with pytest.raises(ForgeError, match="cannot be written into a script"):
         script("slurm", sweep([0], "two\nlines"))
+
+
+def test_more_jobs_than_an_array_has_are_submitted_in_parts(sweep, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(scripts, "MAX_ARRAY", 3)
+    text = script("slurm", sweep([0, 1, 2, 3, 5, 6]), parallel=2)
+    lines = [line.removeprefix("#   ") for line in text.splitlines() if line.startswith("#   ")]
+    assert lines == [
+        "sbatch --array=0-2%2 slurm.sh 0", "sbatch --array=0,2%2 slurm.sh 3", "sbatch --array=0%1 slurm.sh 6"
+    ]  # fmt: skip
+    index = text.rpartition("--index ")[2]
+    shell = ["bash", "-c", f"SLURM_ARRAY_TASK_ID=2; echo {index}", "slurm.sh", "3"]
+    assert subprocess.run(shell, capture_output=True, text=True, check=True).stdout == "5\n"

@@ -10,7 +10,7 @@ from modelforge.results.collect import collect
 from modelforge.runs.jobs import read_job, read_sweep_file
 from modelforge.runs.liveness import claimed
 from modelforge.runs.status import Status
-from modelforge.sweeps.tune_gain import Wanted, number_at, tune_gain
+from modelforge.sweeps.tune_gain import TuningSettings, number_at, tune_gain
 from modelforge.train.job import Result
 
 TINY = ("model=mlp", "trainer.max_epochs=1", "+trainer.limit_train_batches=2", "diagnose=false")
@@ -44,8 +44,8 @@ def test_a_key_without_a_number_is_refused(overrides: list[str], key: str, messa
     assert message in raised.value.problems[0].message
 
 
-def wanted(budget: int, *overrides: str) -> Wanted:
-    return Wanted(default_conf(), (*TINY, *overrides), budget=budget, num_seeds=2)
+def settings(budget: int, *overrides: str) -> TuningSettings:
+    return TuningSettings(default_conf(), (*TINY, *overrides), budget=budget, num_seeds=2)
 
 
 @pytest.fixture
@@ -65,10 +65,10 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> list[int]:
 def test_a_search_with_a_larger_budget_takes_the_jobs_that_are_there(tmp_path: Path, asked: list[int]) -> None:
     """Another budget asks in another order: a job is known by its config, not by its number."""
     folder = tmp_path / "search"
-    tune_gain(wanted(3, "optimizer.type=SGD"), folder, say=lambda line: None)
+    tune_gain(settings(3, "optimizer.type=SGD"), folder, say=lambda line: None)
     first = read_sweep_file(folder)
     assert asked == [0, 1, 2]
-    tune_gain(wanted(6, "optimizer.type=SGD"), folder, say=lambda line: None)
+    tune_gain(settings(6, "optimizer.type=SGD"), folder, say=lambda line: None)
     sweep = read_sweep_file(folder)
     assert sweep.jobs[:3] == first.jobs
     assert sweep.started == first.started
@@ -81,34 +81,34 @@ def test_a_search_with_a_larger_budget_takes_the_jobs_that_are_there(tmp_path: P
 
 def test_a_folder_of_something_else_is_refused_and_kept(tmp_path: Path, asked: list[int]) -> None:
     folder = tmp_path / "search"
-    tune_gain(wanted(1), folder, say=lambda line: None)
+    tune_gain(settings(1), folder, say=lambda line: None)
     before = {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
     with pytest.raises(ForgeError, match="holds another search"):
-        tune_gain(wanted(1, "optimizer.lr=0.5"), folder, say=lambda line: None)
+        tune_gain(settings(1, "optimizer.lr=0.5"), folder, say=lambda line: None)
     with claimed(folder), pytest.raises(ForgeError, match="another process runs"):
-        tune_gain(wanted(1), folder, say=lambda line: None)
+        tune_gain(settings(1), folder, say=lambda line: None)
     assert {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()} == before
     with pytest.raises(ForgeError, match="already holds `search`"):
-        tune_gain(wanted(1), tmp_path, say=lambda line: None)
+        tune_gain(settings(1), tmp_path, say=lambda line: None)
     assert asked == [0]
 
 
 def test_a_mistake_in_the_config_is_said_before_any_training(tmp_path: Path, asked: list[int]) -> None:
     with pytest.raises(ForgeError, match="optimizer"):
-        tune_gain(wanted(1, "+optimizer.nonsense=1"), tmp_path / "search", say=lambda line: None)
+        tune_gain(settings(1, "+optimizer.nonsense=1"), tmp_path / "search", say=lambda line: None)
     assert asked == []
     assert not (tmp_path / "search").exists()
 
 
-@pytest.mark.thorough
+@pytest.mark.slow
 def test_a_search_goes_on_where_it_was_stopped(tmp_path: Path) -> None:
-    first = tune_gain(wanted(3), tmp_path / "search", say=lambda line: None)
+    first = tune_gain(settings(3), tmp_path / "search", say=lambda line: None)
     lines: list[str] = []
-    again = tune_gain(wanted(3), tmp_path / "search", say=lines.append)
+    again = tune_gain(settings(3), tmp_path / "search", say=lines.append)
     assert again.to_dict() == first.to_dict()
     assert first.search.num_tried == 3
     rows = collect(tmp_path / "search").rows
     assert [row.state for row in rows] == ["finished"] * 3
     attempts = {path.stat().st_mtime_ns for path in (tmp_path / "search").rglob("ledger.json")}
-    tune_gain(wanted(3), tmp_path / "search", say=lines.append)
+    tune_gain(settings(3), tmp_path / "search", say=lines.append)
     assert {path.stat().st_mtime_ns for path in (tmp_path / "search").rglob("ledger.json")} == attempts

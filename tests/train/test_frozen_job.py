@@ -10,6 +10,7 @@ import pytest
 
 from modelforge.config import compose
 from modelforge.core.errors import ForgeError
+from modelforge.results import collect
 from modelforge.runs.jobs import FrozenJob, SweepFile, hash_of, write_job, write_sweep_file
 from modelforge.runs.liveness import claimed
 from modelforge.train.frozen_job import work
@@ -47,6 +48,7 @@ def test_a_job_runs_once_and_goes_on(sweep: Path, capsys: pytest.CaptureFixture[
     set_status(sweep / "1", state="interrupted")
     again = work(sweep, 1)
     assert (again.exit_code, again.status.attempt) == (0, 2)
+    assert again.status.config_hash == first.status.config_hash
     assert not (sweep / "1/.status.json.abcd_fgh").exists()
     assert f"ckpt: {last(sweep / '1')}" in (sweep / "1/config.yaml").read_text()
     assert_equal(sweep / "0", sweep / "1")
@@ -79,3 +81,19 @@ def test_a_job_that_cannot_be_run_fails(sweep: Path, capsys: pytest.CaptureFixtu
     result = work(sweep, 0)
     assert (result.exit_code, result.status.state) == (1, "failed")
     assert "Traceback" not in capsys.readouterr().err
+
+
+def test_what_a_damaged_status_leaves_is_put_aside(sweep: Path, capsys: pytest.CaptureFixture[str]):
+    """It may be a finished run."""
+    run = sweep / "0"
+    (run / "checkpoints").mkdir(parents=True)
+    (run / "checkpoints/best.ckpt").write_bytes(b"1")
+    (run / "status.json").write_text('{"state": "fini')
+    for number in (1, 2):
+        assert work(sweep, 0).status.state == "finished"
+        assert (run / f"set-aside/{number}/status.json").exists()
+        (run / "status.json").write_text("")
+        (run / "checkpoints/last.ckpt").unlink()
+    assert (run / "set-aside/1/checkpoints/best.ckpt").read_bytes() == b"1"
+    assert "what was there is now in" in capsys.readouterr().out
+    assert [row.folder for row in collect(sweep).rows] == ["0", "1"]

@@ -11,7 +11,7 @@ from modelforge.core.frozen import FrozenDict
 from modelforge.signal.causal import as_later, of_means, of_prefixes, to_sources
 from modelforge.signal.rule import Index, Node, Passed, Unpredictable, Values, register_signal
 from modelforge.signal.rules.dense import as_units, normal_noise, unweighted, weighted
-from modelforge.signal.softmax import shares
+from modelforge.signal.softmax import powers, shares
 from modelforge.signal.value import FLAT, Gradient, Profile, Shape, Signal, summed
 
 
@@ -37,6 +37,8 @@ class _Attention:
     dropout: float
     bias: float
     """Variance of what is added to the logits."""
+    weights: Shape | None = None
+    """Of the weights, means over heads, where they are an output too."""
 
 
 @register_signal("SelfAttention", "CrossAttention")
@@ -93,6 +95,7 @@ def packed(node: Node) -> Passed:
         False,
         arguments["dropout"] if node.training else 0.0,
         0.0,
+        node.shape(-1, (1,)) if arguments.get("need_weights") else None,
     )
     return _attend(node, made, len(node.signals))
 
@@ -160,12 +163,12 @@ def _attend(node: Node, made: _Attention, num_read: int) -> Passed:
         later=FLAT if later is None else FrozenDict({1: later}),
     )
     mixed = replace(mixed, noise=normal_noise(mixed))
-    output = weighted(mixed, made.out.weight, made.out.bias, node.shape(-1), made.out.weight.fan_in)
+    output = weighted(mixed, made.out.weight, made.out.bias, node.shape(-1, _main(node)), made.out.weight.fan_in)
     output = replace(output, profile=mixed.profile)
     output = replace(output, noise=normal_noise(output))
 
     def back(gradients: Mapping[Index, Gradient]) -> tuple[Gradient | None, ...]:
-        arriving = gradients[_main(node)]
+        arriving = gradients.get(_main(node), Gradient(0.0))
         gradient = unweighted(arriving, made.out.weight, mixed, _fan(made.out))
         copies = made.num_heads / made.num_kv_heads
         each = gradient.energy * arriving.profile.get(1, np.ones(steps))
@@ -176,6 +179,8 @@ def _attend(node: Node, made: _Attention, num_read: int) -> Passed:
         to_value = replace(gradient, energy=copies * energy, along=copies * along, profile=profile, later=later)
         # d logit = a·(v - y)·g
         steep = made.scale**2 * made.head_dim * different * mixing.own * (1 - mixing.own) * each
+        if given := gradients.get((1,)):
+            steep = steep + made.scale**2 * _to_logits(given, logits, keys, made.num_heads)
         to_query = replace(gradient, energy=float(steep.mean()) * apart, along=0.0, later=FLAT)
         sent = _received(steep / mixing.counts, keys, causal=made.causal)
         to_key = replace(gradient, energy=copies * float(sent.mean()) * query.second, along=0.0, later=FLAT)
@@ -192,7 +197,29 @@ def _attend(node: Node, made: _Attention, num_read: int) -> Passed:
             given = parts
         return (*given, *(None for _ in node.signals[num_read:]))
 
-    return Passed({_main(node): output}, back)
+    outputs: dict[Index, Signal] = {_main(node): output}
+    if made.weights is not None:
+        outputs[1,] = _weights(made.weights, mixing, made.num_heads)
+    return Passed(outputs, back)
+
+
+def _weights(shape: Shape, mixing: _Mixing, heads: int) -> Signal:
+    """The mean over heads of the weights of each query."""
+    mean = 1 / shape.num_units
+    square = mean**2
+
+    def of(sums: float) -> float:
+        return square + (mean * sums - square) / heads
+
+    own, shared = float(mixing.own.mean()), float(mixing.shared.mean())
+    made = Signal(shape, mean, of(own), of(shared), square)
+    return replace(made, noise=normal_noise(made))
+
+
+def _to_logits(gradient: Gradient, variance: float, keys: int, heads: int) -> float:
+    """Σ over the logits of a query and a head of the energy that the gradient of the weights gives them."""
+    found = powers(variance, keys)
+    return gradient.energy / heads**2 * max(0.0, found.second - 2 * found.third + found.square)
 
 
 def _picked(variance: float, own: np.ndarray) -> np.ndarray:

@@ -9,7 +9,7 @@ from math import prod
 from modelforge.signal.rule import Node, Passed, Values, passed, register_signal
 from modelforge.signal.rules.dense import as_units, normal_noise, unweighted, weighted
 from modelforge.signal.taps import Taps, along_each, spread, taps_of
-from modelforge.signal.value import FLAT, Gradient, Profile, Signal, mixed_profile
+from modelforge.signal.value import FLAT, Gradient, Profile, Shape, Signal, mixed_profile
 
 
 @register_signal("Conv1d", "Conv2d", "Conv3d")
@@ -24,11 +24,12 @@ def convolution(node: Node) -> Passed:
     shape = node.shape(1)
     taps = taps_of(arguments, signal.shape.sizes[2:], shape.sizes[2:])
     factor, profile = along_each(taps, signal.profile, 2)
-    reach = prod(one.reach for one in taps)
-    apart = _apart(signal, prod(one.apart for one in taps))
-    output = weighted(_seen(signal, factor, reach), weight, node.values("bias"), shape, weight.fan_in, taps=apart)
+    even, reach = prod(one.read / one.kernel for one in taps), prod(one.reach for one in taps)
+    apart = _apart(signal, taps)
+    seen = _seen(signal, factor, reach, shape, even)
+    output = weighted(seen, weight, node.values("bias"), shape, weight.fan_in, taps=apart)
     own = (1 - output.chance) * (arguments["groups"] - 1) / signal.shape.num_units / apart
-    shifted = _shifted(signal, taps, factor)
+    shifted = _shifted(signal, shape, taps, factor)
     stride = max(spread(arguments["stride"], len(taps)))
     output = replace(output, own_chance=own + (1 - own) * shifted, near=output.near**stride)
     output = replace(
@@ -42,8 +43,9 @@ def convolution(node: Node) -> Passed:
 
     def back(gradient: Gradient) -> Gradient:
         reached, profile = along_each(taps, gradient.profile, 2, back=True)
-        arriving = _arriving(gradient, spill / reached if reached else 0.0)
-        return replace(unweighted(arriving, weight, signal, channels * reached, fan_in=fan_in), profile=profile)
+        arriving = _arriving(gradient, spill, reached, signal.shape)
+        sent = unweighted(arriving, weight, signal, channels * reached, fan_in=fan_in)
+        return replace(sent, profile=profile, square=arguments["groups"] * sent.square)
 
     return passed(output, back)
 
@@ -60,7 +62,8 @@ def transposed(node: Node) -> Passed:
     reached, profile = along_each(taps, signal.profile, 2, back=True)
     channels = signal.shape.num_units / arguments["groups"]
     spill = prod(one.spill for one in taps)
-    seen = _seen(signal, 1.0, spill / reached if reached else 0.0)
+    share = spill / reached if reached else 0.0
+    seen = replace(signal, along=share * signal.along, across=share * signal.across, placed=0.0)
     output = weighted(seen, weight, node.values("bias"), shape, channels * reached)
     output = replace(output, profile=mixed_profile(_with_bias(output, node.values("bias"), profile), shape.sizes))
     kernel = prod(one.kernel for one in taps)
@@ -68,35 +71,64 @@ def transposed(node: Node) -> Passed:
 
     def back(gradient: Gradient) -> Gradient:
         factor, profile = along_each(taps, gradient.profile, 2)
-        arriving = _arriving(gradient, reach / factor if factor else 0.0)
+        arriving = _arriving(gradient, reach, factor, shape)
         fan = arguments["out_channels"] / arguments["groups"] * kernel * factor
         return replace(unweighted(arriving, weight, signal, fan), profile=profile)
 
     return passed(output, back)
 
 
-def _seen(signal: Signal, factor: float, reach: float) -> Signal:
-    """What arrives, as windows see it: padding has no energy."""
-    return replace(signal, second=factor * signal.second, along=reach * signal.along, across=reach * signal.across)
+def _seen(signal: Signal, factor: float, reach: float, shape: Shape, even: float) -> Signal:
+    """What arrives, as windows see it: padding has no energy.
+
+    One position of two examples has all its taps in common, and two positions those that both read.
+
+    Args:
+        signal: What arrives.
+        factor: On the energy.
+        reach: The share of taps that read the signal in both of any two windows.
+        shape: Of what is made.
+        even: The share of taps that read the signal.
+    """
+    at_one, at_two = signal.by_place
+    shared = _of_two(reach, even, shape.num_positions)
+    at_one, at_two = factor * at_one, shared * at_two
+    across = at_two + (at_one - at_two) / shape.num_positions
+    placed = at_one - at_two if shape.num_positions > 1 else 0.0
+    return replace(signal, second=factor * signal.second, along=shared * signal.along, across=across, placed=placed)
 
 
-def _arriving(gradient: Gradient, reach: float) -> Gradient:
-    return replace(gradient, along=reach * gradient.along, across=reach * gradient.across, profile=FLAT)
+def _of_two(of_any: float, of_one: float, count: int) -> float:
+    """The mean over pairs of two positions, from that over any pairs and that over pairs of one with itself."""
+    return (count * of_any - of_one) / (count - 1) if count > 1 else 0.0
 
 
-def _apart(signal: Signal, taps: float) -> float:
-    """How many of a window's taps read numbers that do not depend on each other."""
-    return taps / (1 + (taps - 1) * signal.correlation(signal.along) ** 2)
+def _arriving(gradient: Gradient, spill: float, reached: float, shape: Shape) -> Gradient:
+    """The gradient with covariances in units of the taps that reach a position, `reached` in the mean."""
+    if not reached:
+        return replace(gradient, along=0.0, across=0.0, profile=FLAT)
+    along = _of_two(spill, reached, shape.num_positions) / reached * gradient.along
+    return replace(gradient, along=along, across=spill / reached * gradient.across, profile=FLAT)
 
 
-def _shifted(signal: Signal, taps: Sequence[Taps], factor: float) -> float:
+def _apart(signal: Signal, taps: Sequence[Taps]) -> float:
+    """How many of a window's taps read numbers that do not depend on each other; copies side by side count as one."""
+    count, alike = prod(one.apart for one in taps), prod(one.alike(signal.near) for one in taps)
+    square = signal.correlation(signal.along) ** 2
+    return 1 / (square + (1 - square) * max(1 / count, alike))
+
+
+def _shifted(signal: Signal, shape: Shape, taps: Sequence[Taps], factor: float) -> float:
     """How alike positions are by the place that padding leaves them: each has what all share in taps of its own.
 
-    Formula: (E x x′/E x²)² times the variance, over pairs of positions, of the share of taps that both read
+    Formula: (E x x′/E x²)² times the variance, over pairs of two positions, of the share of taps that both read
     """
     if signal.second == 0 or factor == 0:
         return 0.0
-    varies = prod(one.reach_square for one in taps) - prod(one.reach for one in taps) ** 2
+    share, reach = 1 / shape.num_positions, prod(one.reach for one in taps)
+    varies = prod(one.reach_square for one in taps) - reach**2
+    if share < 1:  # less what is so because some pairs are of one position
+        varies -= (factor - reach) ** 2 * share / (1 - share)
     return min(1.0, max(0.0, varies) * (signal.across / signal.second / factor) ** 2)
 
 

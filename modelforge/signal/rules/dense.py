@@ -7,8 +7,12 @@ from math import prod
 
 import numpy as np
 
+from modelforge.signal.inverse import inverse
 from modelforge.signal.rule import Node, Passed, Values, passed, register_signal
 from modelforge.signal.value import FLAT, Gradient, Shape, Signal, mixed_profile
+
+LEAST = 1e-9
+"""A relative variance that counts as none."""
 
 
 def weighted(
@@ -39,9 +43,11 @@ def weighted(
         second=of(signal.second) + bias.second,
         along=of(signal.along) * reach + bias.second,
         across=of(signal.across) * reach + bias.second,
+        placed=fan_in * weight.std**2 * signal.placed,
         # Energies of what arrives go into all outputs; the bias does not know them.
         drift=(signal.drift + signal.noise) * share**2,
         chance=_more_alike(signal.chance, signal.shape.num_units) / taps,
+        lift=signal.lift * share,
         swing=(signal.swing + signal.tail / signal.shape.num_units) / taps * share**2,
         weight_gain=fan_in * weight.second,
         later=signal.later,
@@ -63,7 +69,8 @@ def normal_noise(signal: Signal) -> float:
     """Relative variance of the mean square of normal elements: 2/n, and more where elements of a unit are alike."""
     if signal.second == 0:
         return 0.0
-    alike = [(item / signal.second) ** 2 for item in (signal.along, signal.across)]
+    near, same, other = ((item / signal.second) ** 2 for item in (signal.along, *signal.by_place))
+    alike = (near, signal.over_places(same, other))
     chance = signal.chance + signal.own_chance
     along, across = (square + (1 - square) * chance for square in alike)
     uneven = prod(float((energy**2).mean()) for energy in signal.profile.values())
@@ -76,7 +83,9 @@ def unweighted(
     gradient: Gradient, weight: Values, signal: Signal, fan_out: float, reach: float = 1.0, fan_in: float | None = None
 ) -> Gradient:
     """The gradient of what independent numbers weighted: E g² ← n_out·E w²·E g²."""
-    gradient = _let_go(gradient, signal.shape.num_units if fan_in is None else fan_in)
+    square = 0.0 if gradient.pull is None else 1 / signal.shape.num_units
+    gradient = _let_go(gradient, signal, signal.shape.num_units if fan_in is None else fan_in)
+    gradient = _across_rays(gradient, max(signal.shape.num_units, fan_in or 1))
     factor = fan_out * weight.second
     back = Gradient(
         factor * gradient.energy,
@@ -85,7 +94,8 @@ def unweighted(
         drift=gradient.drift + gradient.noise,
         chance=_more_alike(gradient.chance, fan_out),
         later=gradient.later,
-        leaned=gradient.leaned,
+        square=square,
+        lift=gradient.lift,
     )
     if back.energy == 0:
         return back
@@ -94,15 +104,34 @@ def unweighted(
     return replace(back, noise=2 * pairs / signal.shape.num_units)
 
 
-def _let_go(gradient: Gradient, fan_in: float) -> Gradient:
-    """The gradient without what the weights themselves take back of a norm's unevenness."""
+def _across_rays(gradient: Gradient, fan_in: float) -> Gradient:
+    """The gradient without the direction of what the weights read, as a norm right behind them loses its size.
+
+    Formula: E g² ← E g²·(1 - 1/n + ρ/n), n numbers that are read and ρ what the norm's ε leaves
+    """
+    if gradient.radial is None:
+        return gradient
+    rest = gradient.radial.factor / fan_in
+    factor = 1 - 1 / fan_in + rest
+    noise = gradient.noise + rest / factor * (gradient.radial.noise - gradient.noise)
+    return replace(gradient.scaled(factor), noise=noise, radial=None)
+
+
+def _let_go(gradient: Gradient, signal: Signal, fan_in: float) -> Gradient:
+    """The gradient without what the weights themselves take back of a norm's unevenness.
+
+    Formula: E w²/v in place of E w²·E 1/v; v = |w|²·χ²_d/d, where 1/d is what d has apart from the 1/n of the weights,
+        and for a single unit whose own variance is held, half the relative variance of that
+    """
     pull = gradient.pull
     if pull is None:
         return gradient
-    back = min(1.0, pull.freedom / fan_in)
-    factor = (back + (1 - back) * pull.kept) / pull.factor
-    less = pull.noise * (1 - (1 - back) ** 2)
-    return replace(gradient.scaled(factor), noise=max(0.0, gradient.noise - less), pull=None)
+    rest = max(1 / pull.alone, 1 / pull.freedom - (1 - signal.chance) / fan_in)
+    if signal.held is not None:
+        rest += (signal.held / 2 - rest) / fan_in
+    kept = inverse(1 / max(rest, LEAST), pull.count)
+    scaled = gradient.scaled(kept.factor / pull.factor)
+    return replace(scaled, noise=max(0.0, gradient.noise - pull.noise) + kept.noise, pull=None)
 
 
 def as_units(signal: Signal, axis: int) -> Signal:

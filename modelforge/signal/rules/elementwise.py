@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import lru_cache
+from math import exp, log, sqrt
 from typing import Any
 
 import numpy as np
@@ -12,13 +13,21 @@ import torch
 from modelforge.core.frozen import FrozenDict
 from modelforge.core.matrix import Activation
 from modelforge.language import registry
-from modelforge.signal.moments import Pair, Single, pair, single
+from modelforge.signal.moments import Pair, Single, held_variance, homogeneous, pair, single
 from modelforge.signal.rule import Node, Passed, Unpredictable, passed, register_signal
 from modelforge.signal.value import FLAT, Behind, Gradient, Profile, Signal, Through
 
-FAR_APART = "from here on less sure: draws differ too much for a power law of energies"
 STEP = 0.01
 """The relative change of an energy by which a power law is found."""
+FAR_APART = "from here on less sure: examples differ so much that few of a batch have most of its energy"
+SMALL_DRIFT = 1e-3
+"""The variance of a logarithm up to which a power law stands for any function of it."""
+LEAST = 1e-300
+ALIKE = 1e-6
+"""The share of the energy of which differences of examples cannot be distinguished from rounding."""
+DRAWS, _MASSES = np.polynomial.hermite_e.hermegauss(5)
+LIKELY = _MASSES / _MASSES.sum()
+"""How likely each of the draws is."""
 LEAST_ENERGY = 1e-3
 """Where there is less, slopes are those of 0 and no power of the energy."""
 
@@ -57,25 +66,31 @@ def activation(node: Node) -> Passed:
     along, across = (
         pair(function, signal.mean, signal.variance, signal.correlation(item)) for item in (signal.along, signal.across)
     )
+    at_one, at_two = _by_place_pairs(function, signal, across)
     power = _power(function, signal, one)
+    drawn = _over_draws(function, signal, one, power)
     factor, profile = _energy_profile(signal.profile, power) if signal.profile else (1.0, signal.profile)
-    kept = across.slope_product / one.slope_second if one.slope_second else 0.0
+    kept = _of_chance(signal, one, across)
     output = replace(
         signal,
         mean=one.mean,
         second=factor * one.second,
         along=along.product,
-        across=across.product,
-        drift=power**2 * signal.drift,
+        across=signal.over_places(at_one, at_two),
+        placed=at_one - at_two,
+        drift=drawn.drift,
+        lift=drawn.lift,
         noise=_noise(signal, one, along, across),
         chance=signal.chance * kept**2,
         own_chance=signal.own_chance * kept**2,
         swing=power**2 * signal.swing,
+        held=None if signal.held is None else held_variance(function, signal.mean, signal.variance) / _batch(signal),
         tail=one.fourth / one.second**2 - 1 if one.second else 2.0,
         third=one.third - 3 * one.mean * one.second + 2 * one.mean**3,
         profile=profile,
         later=_later(signal.later, one.mean**2, along.product),
         table=None,
+        level=None,
         weight_gain=None,
         behind=Behind(
             function,
@@ -90,11 +105,56 @@ def activation(node: Node) -> Passed:
     gain = signal.weight_gain
     return Passed(
         {(): output},
-        lambda gradients: (_back(gradients[()], function, signal, one, along, across),),
+        lambda gradients: (_back(gradients[()], function, signal, one, along, across, drawn),),
         chi=None if gain is None else gain * one.slope_second,
         slope=None if gain is None else gain * one.growth,
         note=FAR_APART if signal.drift > 1 and abs(power - 1) > STEP else "",
     )
+
+
+def _by_place_pairs(function: Activation, signal: Signal, across: Pair) -> tuple[float, float]:
+    """E φ φ′ of one unit in two examples at one position, and at two."""
+    if signal.placed == 0:
+        return across.product, across.product
+    same, other = (
+        pair(function, signal.mean, signal.variance, signal.correlation(item)).product for item in signal.by_place
+    )
+    return same, other
+
+
+@dataclass(frozen=True, slots=True)
+class _Drawn:
+    """What an uncertain energy of what arrives makes of ln E φ² and ln E φ′², over draws of the weights before it."""
+
+    drift: float
+    """Variance of ln E φ²."""
+    lift: float
+    sway: float
+    """Standard deviation of ln E φ′², with the sign that it has where energies are large."""
+    slope_mean: float
+    """The mean of ln E φ′² less that at the expected energy."""
+
+
+def _over_draws(function: Activation, signal: Signal, one: Single, power: float) -> _Drawn:
+    """The activation at the energies of several draws, ln of which is taken as normal.
+
+    A power law would hold for small differences only; where V′ is above 1, draws drift apart until it does not.
+    """
+    sway = one.slope_growth * signal.variance / one.slope_second if one.slope_second else 0.0
+    if signal.drift < SMALL_DRIFT or not one.second or not one.slope_second:
+        return _Drawn(power**2 * signal.drift, power * signal.lift, sway * sqrt(signal.drift), 0.0)
+    logs = sqrt(signal.drift) * DRAWS + signal.lift - signal.drift / 2
+    draws = [single(function, signal.mean * exp(x / 2), signal.variance * exp(x), signal.lean) for x in logs]
+    values, slopes = (
+        np.array([log(max(number, LEAST)) for number in numbers])
+        for numbers in (
+            [draw.second / one.second for draw in draws],
+            [draw.slope_second / one.slope_second for draw in draws],
+        )
+    )
+    mean, slope_mean = float(values @ LIKELY), float(slopes @ LIKELY)
+    drift, apart = float((values - mean) ** 2 @ LIKELY), float((slopes - slope_mean) ** 2 @ LIKELY)
+    return _Drawn(drift, mean + drift / 2, float(np.copysign(sqrt(apart), sway)), slope_mean)
 
 
 def _power(function: Activation, signal: Signal, one: Single) -> float:
@@ -106,6 +166,18 @@ def _power(function: Activation, signal: Signal, one: Single) -> float:
         return power
     more = single(function, signal.mean * (1 + STEP) ** 0.5, signal.variance * (1 + STEP), signal.lean)
     return float(np.log(more.second / one.second) / np.log(1 + STEP))
+
+
+def _of_chance(signal: Signal, one: Single, across: Pair) -> float:
+    """The factor on a correlation by chance, in units of the variance about what all examples have in common."""
+    variance = one.second - across.product
+    if variance <= ALIKE * one.second:  # all examples are one; there, the function is linear
+        return 1.0
+    return across.slope_product * max(0.0, signal.second - signal.across) / variance
+
+
+def _batch(signal: Signal) -> int:
+    return signal.shape.num_positions * signal.shape.num_examples
 
 
 def _near(function: Activation, signal: Signal, one: Single, along: Pair) -> float:
@@ -147,7 +219,9 @@ def _by_place(arriving: Profile, profile: Profile, power: float) -> tuple[float,
     return factor, FrozenDict(shapes)
 
 
-def _back(gradient: Gradient, function: Activation, signal: Signal, one: Single, along: Pair, across: Pair) -> Gradient:
+def _back(
+    gradient: Gradient, function: Activation, signal: Signal, one: Single, along: Pair, across: Pair, drawn: _Drawn
+) -> Gradient:
     second = one.slope_second
     if second == 0:
         return Gradient(0.0)
@@ -160,7 +234,7 @@ def _back(gradient: Gradient, function: Activation, signal: Signal, one: Single,
     )
     pairs = signal.overlap(own, max(0.0, near), max(0.0, far))
     sway = one.slope_growth * signal.variance / second
-    drift = (np.sqrt(gradient.drift) + abs(sway) * np.sqrt(signal.drift)) ** 2
+    drift = (sqrt(gradient.drift) + abs(drawn.sway)) ** 2
     factor, profile = _by_place(gradient.profile, signal.profile, sway)
     return replace(
         gradient,
@@ -168,9 +242,13 @@ def _back(gradient: Gradient, function: Activation, signal: Signal, one: Single,
         profile=profile,
         along=gradient.along * along.slope_product,
         across=gradient.across * across.slope_product,
-        drift=float(drift),
+        drift=drift,
+        lift=gradient.lift + drawn.slope_mean + (drift - gradient.drift) / 2,
         tilt=1.0,
+        square=gradient.square * homogeneous(function, signal.mean, signal.variance) if gradient.square else 0.0,
         pull=None,
+        level=None,
+        radial=None,
         through=Through(function, signal.mean, signal.variance),
         chance=gradient.chance * (across.slope_product / second) ** 2,
         noise=pairs / second**2 / signal.shape.num_units,

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from math import prod, sqrt
 
+from modelforge.signal.inverse import Level
 from modelforge.signal.moments import steeper
 from modelforge.signal.rule import Index, Node, Passed, Unpredictable, register_signal
 from modelforge.signal.value import Gradient, Signal, mixed_profile, summed_drift
@@ -38,13 +39,17 @@ def add(node: Node) -> Passed:
         second=total,
         along=sum(signal.along for signal in signals) + crossed,
         across=sum(signal.across for signal in signals) + crossed,
+        placed=sum(signal.placed for signal in signals),
         drift=drift,
         noise=noise,
+        lift=sum(signal.second / total * signal.lift for signal in signals) if total else 0.0,
         chance=sum(signal.second / total * sqrt(signal.chance) for signal in signals) ** 2 if total else 0.0,
         swing=sum((signal.second / total) ** 2 * signal.swing for signal in signals) if total else 0.0,
         third=sum(signal.third for signal in signals),
+        level=_level(signals),
         tail=2 + sum((signal.second / total) ** 2 * (signal.tail - 2) for signal in signals) if total else 2.0,
         weight_gain=None,
+        held=None,
         behind=None,
         profile=mixed_profile([(signal.second, signal.profile) for signal in signals], signals[0].shape.sizes),
         later=mixed_profile([(abs(signal.along), signal.later) for signal in signals], signals[0].shape.sizes),
@@ -53,9 +58,20 @@ def add(node: Node) -> Passed:
 
     def back(gradients: Mapping[Index, Gradient]) -> tuple[Gradient | None, ...]:
         gradient = gradients[()]
-        return tuple(replace(gradient, tilt=_tilt(gradient, signal, output), through=None) for signal in signals)
+        return tuple(
+            replace(gradient, tilt=_tilt(gradient, signal, output), through=None, radial=None) for signal in signals
+        )
 
     return Passed({(): output}, back)
+
+
+def _level(signals: list[Signal]) -> Level | None:
+    """The energies by position of a sum, where those of one part are known and the others' are the same everywhere."""
+    known = [signal for signal in signals if signal.level]
+    if len(known) != 1 or known[0].second <= 0:
+        return None
+    level, others = known[0].level, sum(signal.second for signal in signals) - known[0].second
+    return level and replace(level, top=level.top + others / known[0].second * level.bottom)
 
 
 def _tilt(gradient: Gradient, part: Signal, total: Signal) -> float:
@@ -98,6 +114,7 @@ def concat(node: Node) -> Passed:
         noise=noise,
         chance=max(signal.chance for signal in signals),
         weight_gain=None,
+        held=None,
         behind=None,
         profile=mixed_profile(kept, shape.sizes),
     )
@@ -137,6 +154,7 @@ def multiply(node: Node) -> Passed:
         table=None,
         third=0.0,
         weight_gain=None,
+        held=None,
         behind=None,
     )
 

@@ -11,7 +11,7 @@ import numpy as np
 
 from modelforge.core.frozen import FrozenDict
 from modelforge.signal.causal import as_later
-from modelforge.signal.inverse import Inverse, inverse
+from modelforge.signal.inverse import FEWEST, MANY, Inverse, Level, inverse, mean_share
 from modelforge.signal.rule import Index, Node, Passed, passed, register_signal
 from modelforge.signal.rules.dense import as_units
 from modelforge.signal.value import FLAT, Gradient, Profile, Pull, Signal
@@ -36,11 +36,6 @@ class _Centre:
     """Units that do."""
     across_examples: bool = False
 
-    def chance(self, signal: Signal, chance: float) -> float:
-        """The squared correlation by chance, where what all have in common is taken out."""
-        variance = signal.second - self.energy
-        return min(1.0, chance * max(0.0, signal.second**2 - signal.across**2) / variance**2) if variance > 0 else 0.0
-
     def freedom(self, signal: Signal) -> float:
         """Degrees of freedom of what a norm divides by: how many numbers that differ it is made of.
 
@@ -49,9 +44,12 @@ class _Centre:
         variance = signal.second - self.energy
         if variance <= 0:
             return inf
-        along, across = ((item / variance) ** 2 for item in (signal.along - self.along, signal.across - self.across))
-        chance = self.chance(signal, signal.chance + signal.own_chance)
-        near, far = min(1.0, along + chance), min(1.0, across + chance)
+        near, same, other = (
+            ((item - mean) / variance) ** 2
+            for item, mean in zip((signal.along, *signal.by_place), (self.along, self.across, self.across), strict=True)
+        )
+        chance = signal.chance + signal.own_chance
+        near, far = min(1.0, near + chance), min(1.0, signal.over_places(same, other) + chance)
         uneven = prod(float((profile**2).mean()) for profile in signal.profile.values())
         if self.across_examples:
             return 1 / max(signal.overlap(1.0, near, far) * uneven, 1e-9)
@@ -75,23 +73,27 @@ def _normalized(node: Node, signal: Signal, centre: _Centre, eps: float, *, cent
     freedom = centre.freedom(signal)
     pull = inverse(freedom, count, eps / variance) if variance > 0 else Inverse(1.0, 0.0)
     uneven = pull.factor * (1 + eps / variance) if variance > 0 else 1.0
-    alone = replace(signal, chance=0.0)
-    by_examples = inverse(centre.freedom(alone), count).factor if variance > 0 else 1.0
+    alone = centre.freedom(replace(signal, chance=0.0, own_chance=0.0))
+    levelled = _levelled(signal, centre, variance)
+    level = None if centre.across_examples or variance == 0 else _level(signal, freedom, count, eps / variance)
     by_unit = centre.across_examples or centre.channels == 1
     output = replace(
         signal,
         mean=bias.mean if centred else (weight.mean or 1.0) * signal.mean / np.sqrt(variance + eps),
         second=scale * (1 - eps / variance * pull.factor) + bias.second if variance > 0 else bias.second,
-        along=factor * (signal.along - centre.along) + bias.second,
+        along=factor * (signal.along - centre.along + (1 - levelled) * signal.placed / signal.shape.num_positions)
+        + bias.second,
         across=factor * (signal.across - centre.across) + bias.second,
+        placed=factor * levelled * signal.placed,
         drift=kept**2 * signal.drift,
+        lift=kept * signal.lift,
         noise=kept**2 * signal.noise + 2 / (signal.shape.num_units * max(1, centre.size)),
-        chance=centre.chance(signal, signal.chance),
-        own_chance=centre.chance(signal, signal.own_chance),
         swing=kept**2 * signal.swing,
+        level=level,
         table=signal.table and (signal.table[0], signal.table[1] * weight.mean / np.sqrt(variance + eps)),
         third=weight.mean * signal.third / (variance + eps) ** 1.5 if variance > 0 else 0.0,
         weight_gain=None,
+        held=0.0 if centre.across_examples else None,
         behind=None,
     )
 
@@ -99,22 +101,73 @@ def _normalized(node: Node, signal: Signal, centre: _Centre, eps: float, *, cent
         shared = 0.0
         if centre.across_examples:
             shared = signal.overlap(gradient.energy, gradient.along, gradient.across)
-            left = gradient.energy * (1 - 1 / centre.size) - shared
+            left = gradient.energy * (1 - (1 - gradient.square) / centre.size) - shared
         else:
             left = gradient.energy * (1 - (2 if centred else 1) / centre.size)
+        more, sent = _sent(gradient, signal, level) if level else (pull, None)
+        whole = factor * (uneven if more is pull else more.factor)
         return replace(
             gradient,
-            energy=factor * uneven * max(0.0, left),
-            along=factor * uneven * (gradient.along - shared),
-            across=factor * uneven * (gradient.across - shared),
+            energy=whole * max(0.0, left),
+            along=whole * (gradient.along - shared),
+            across=whole * (gradient.across - shared),
+            level=sent,
+            radial=None if centre.across_examples else _radial(gradient, level, kept),
             through=None,
+            square=0.0,
             drift=gradient.drift + (1 - kept) ** 2 * (signal.drift + signal.noise),
-            noise=gradient.noise + pull.noise,
-            leaned=gradient.leaned + float(np.log(uneven)),
-            pull=Pull(uneven, pull.noise, freedom, min(uneven, by_examples)) if by_unit else None,
+            noise=max(0.0, gradient.noise + more.noise),
+            pull=Pull(uneven, pull.noise, freedom, alone, count) if by_unit and variance > 0 else None,
         )
 
     return passed(output, back)
+
+
+def _level(signal: Signal, freedom: float, count: float, eps: float) -> Level | None:
+    """The energies of positions behind a norm: v/(v + ε) of small ones is less than 1."""
+    if signal.level:
+        return replace(signal.level, bottom=signal.level.top + eps * signal.level.bottom)
+    return Level(max(FEWEST, freedom), 0.0, eps, count) if freedom < MANY else None
+
+
+def _sent(gradient: Gradient, signal: Signal, level: Level) -> tuple[Inverse, Level | None]:
+    """The factor on a gradient that a norm makes by position, where norms behind it made energies uneven too.
+
+    Formula: of norms in series, 1/(v + ε₁)·(v + ε₁)/(v + c) = 1/(v + c), whose mean is no product of means
+    """
+    before = gradient.level.mean if gradient.level else Inverse(1.0, 0.0)
+    bottom = gradient.level.bottom if gradient.level else level.bottom
+    if signal.level:
+        sent = replace(level, top=signal.level.bottom, bottom=bottom)
+        after = sent.mean
+    else:
+        sent, found = None, inverse(level.freedom, level.count, bottom)
+        after = Inverse(found.factor * (1 + level.bottom), found.noise)
+    return Inverse(after.factor / before.factor, after.noise - before.noise), sent
+
+
+def _radial(gradient: Gradient, level: Level | None, kept: float) -> Inverse:
+    """The share of the gradient that is left in the direction of what each position holds, whose size is lost.
+
+    Formula: E c²/(v + c)³ / E 1/(v + c)
+    """
+    if level is None:
+        return Inverse(kept**2, 0.0)
+    bottom = gradient.level.bottom if gradient.level else level.bottom
+    cubes, ones = (inverse(level.freedom, level.count, bottom, power) for power in (3, 1))
+    return Inverse(bottom**2 * cubes.factor / ones.factor, cubes.noise)
+
+
+def _levelled(signal: Signal, centre: _Centre, variance: float) -> float:
+    """The factor on what positions have of their own in all examples, as units that have more have a larger variance.
+
+    Formula: E b/(b + w) over its mean share β, b = β·χ²_d/d for d + 1 positions, w = 1 - β from many examples
+    """
+    positions = signal.shape.num_positions
+    if not centre.across_examples or signal.placed <= 0 or variance <= 0:
+        return 1.0
+    share = min(1.0, (signal.by_place[0] - centre.across) / variance)
+    return mean_share(max(0.0, share), positions - 1)
 
 
 def _arriving(node: Node, units: int) -> Signal:

@@ -85,6 +85,8 @@ def max_pool(node: Node) -> Passed:
         near=signal.near ** max(one.stride for one in taps),
         tail=2.0,
         weight_gain=None,
+        held=None,
+        placed=0.0,
         behind=None,
         profile=profile,
     )
@@ -123,6 +125,8 @@ def unpool(node: Node) -> Passed:
         tail=(signal.tail + 1) / share - 1,
         profile=FLAT,
         weight_gain=None,
+        held=None,
+        placed=0.0,
         behind=None,
     )
 

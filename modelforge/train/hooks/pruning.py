@@ -42,6 +42,7 @@ class Prune(Callback):
         self.trial = find_trial(open_study(journal, pruner=pruner), number)
         if self.trial is not None and PRUNED in self.trial.user_attrs:  # killed after that, and resumed
             trainer.should_stop = True
+            self.context.prune()
 
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Reports the metric, and ends the training where the pruner says so; all processes stop together."""
@@ -63,6 +64,7 @@ class Prune(Callback):
         if is_last or not self.trial.should_prune():
             return False
         self.trial.set_user_attr(PRUNED, epoch)
+        self.context.prune()
         self.reason = f"pruned after epoch {epoch:,}: `{self.context.terms.metric}` is {value:.4g}"
         return True
 

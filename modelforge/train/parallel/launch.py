@@ -9,6 +9,9 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from modelforge.core.errors import ForgeError, Problem
+from modelforge.core.quoting import quoted
+
 TORCHRUN = ("RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT")
 """The variables of torchrun, and of what starts processes as torchrun does, such as Kubeflow."""
 
@@ -35,21 +38,24 @@ class Launch:
 def launch_of(environment: Mapping[str, str] = os.environ) -> Launch | None:
     """The launch of this process by torchrun or Slurm; None where neither started several.
 
+    Raises:
+        ForgeError: a variable holds no number.
+
     Example:
         >>> launch = launch_of({"RANK": "1", "WORLD_SIZE": "2", "MASTER_ADDR": "localhost", "MASTER_PORT": "29500"})
         >>> launch.rank, launch.world_size, launch.launcher
         (1, 2, 'torchrun')
     """
     if all(name in environment for name in TORCHRUN):
-        rank, size = int(environment["RANK"]), int(environment["WORLD_SIZE"])
+        rank = _number(environment, "RANK")
         return _several(
             Launch(
                 rank,
-                size,
-                int(environment.get("LOCAL_RANK", rank)),
-                int(environment.get("GROUP_RANK", 0)),
+                _number(environment, "WORLD_SIZE"),
+                _number(environment, "LOCAL_RANK", rank),
+                _number(environment, "GROUP_RANK"),
                 environment["MASTER_ADDR"],
-                int(environment["MASTER_PORT"]),
+                _number(environment, "MASTER_PORT"),
                 "torchrun",
                 hosts_store=environment.get("TORCHELASTIC_USE_AGENT_STORE") != "True",
                 restart_count=environment.get("TORCHELASTIC_RESTART_COUNT", "0"),
@@ -58,17 +64,27 @@ def launch_of(environment: Mapping[str, str] = os.environ) -> Launch | None:
     if environment.get("SLURM_NTASKS", "").isdecimal() and "SLURM_PROCID" in environment:
         return _several(
             Launch(
-                int(environment["SLURM_PROCID"]),
-                int(environment["SLURM_NTASKS"]),
-                int(environment.get("SLURM_LOCALID", 0)),
-                int(environment.get("SLURM_NODEID", 0)),
+                _number(environment, "SLURM_PROCID"),
+                _number(environment, "SLURM_NTASKS"),
+                _number(environment, "SLURM_LOCALID"),
+                _number(environment, "SLURM_NODEID"),
                 environment.get("MASTER_ADDR") or _first_host(environment),
-                int(environment.get("MASTER_PORT") or _port(environment)),
+                _number(environment, "MASTER_PORT", _port(environment)),
                 "Slurm",
                 hosts_store=True,
             )
         )
     return None
+
+
+def _number(environment: Mapping[str, str], name: str, otherwise: int = 0) -> int:
+    """The whole number that a variable holds; one that is not there, or empty, holds `otherwise`."""
+    text = environment.get(name) or str(otherwise)
+    if not text.isdecimal():
+        message = f"the environment variable `{name}` must be a whole number, but is {quoted(text)}"
+        hint = f"torchrun or Slurm sets it; for a run of one process: `env -u {name} ...`"
+        raise ForgeError([Problem("MF051", name, message, hint)])
+    return int(text)
 
 
 def _several(launch: Launch) -> Launch | None:

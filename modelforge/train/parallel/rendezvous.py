@@ -37,7 +37,7 @@ class Failure:
 
 
 class Rendezvous:
-    """The processes of one training before they are a `Team`, and what each reports to rank 0.
+    """The processes of one training before they form a `World`, and what each reports to rank 0.
 
     Args:
         launch: The launch of this process.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from modelforge.core.errors import ForgeError
 from modelforge.train.parallel.launch import Launch, launch_of
 
 TORCHRUN = {
@@ -46,3 +47,12 @@ SLURM = {
 )
 def test_place(environment: dict[str, str], expected: Launch | None):
     assert launch_of(environment) == expected
+
+
+@pytest.mark.parametrize(
+    "given", [{**TORCHRUN, "RANK": "x"}, {**TORCHRUN, "MASTER_PORT": "-1"}, {**SLURM, "SLURM_PROCID": "0.5"}]
+)
+def test_a_variable_that_holds_no_number_is_a_problem(given: dict[str, str]):
+    with pytest.raises(ForgeError, match="must be a whole number") as caught:
+        launch_of(given)
+    assert "env -u" in caught.value.problems[0].hint

@@ -15,7 +15,7 @@ from modelforge.runs.liveness import claimed
 from modelforge.runs.status import read_state
 from modelforge.sweeps.workers import work_all
 from modelforge.train.frozen_job import work
-from tests.sweeps.conftest import SMALL
+from tests.sweeps.projects import BRIEF
 
 Command = Callable[..., int]
 
@@ -34,7 +34,7 @@ def attempts(root: Path) -> list[int]:
 def swept(command: Command, tmp_path: Path) -> Path:
     """A sweep of three jobs, of which one diverges and one did not begin."""
     root = tmp_path / "sweep"
-    assert command("-m", *SMALL, "optimizer.lr=0.01,1e30,0.02", "tags=[a]", f"hydra.sweep.dir={root}") == 0
+    assert command("-m", *BRIEF, "optimizer.lr=0.01,1e30,0.02", "tags=[a]", f"hydra.sweep.dir={root}") == 0
     shutil.rmtree(root / read_sweep_file(root).jobs[2].folder)
     return root
 
@@ -83,7 +83,7 @@ def test_a_failed_job_is_run_again_on_demand(swept: Path):
 
 
 def test_a_folder_is_for_one_sweep(swept: Path, command: Command, tmp_path: Path, capfd):
-    words = ("-m", *SMALL, "seed=0,1")
+    words = ("-m", *BRIEF, "seed=0,1")
     assert command(*words, f"hydra.sweep.dir={swept}") == 1
     assert f"to go on with it: `sweep.resume={swept}`" in capfd.readouterr().err
     foreign = tmp_path / "foreign"
@@ -99,7 +99,7 @@ def test_a_folder_is_for_one_sweep(swept: Path, command: Command, tmp_path: Path
 
 def test_nothing_begins_where_a_job_is_wrong(command: Command, tmp_path: Path, capfd):
     root = tmp_path / "sweep"
-    words = ("-m", *SMALL, "optimizer.betas=[0.9],[0.9,0.99]", "seed=0,1")
+    words = ("-m", *BRIEF, "optimizer.betas=[0.9],[0.9,0.99]", "seed=0,1")
     assert command(*words, f"hydra.sweep.dir={root}") == 1
     assert not [*root.rglob("status.json")]
     err = capfd.readouterr().err
@@ -122,7 +122,7 @@ def test_a_job_that_fails_does_not_stop_the_others(command: Command, tmp_path: P
 
     with monkeypatch.context() as patched:
         patched.setattr("modelforge.train.fit.fit", failing)
-        assert command("-m", *SMALL, "seed=0,1", f"hydra.sweep.dir={root}") == 1
+        assert command("-m", *BRIEF, "seed=0,1", f"hydra.sweep.dir={root}") == 1
     assert states(root) == ["failed", "finished"]
     assert command(f"sweep.resume={root}") == 0
     assert states(root) == ["finished", "finished"]
@@ -132,7 +132,7 @@ def test_a_job_that_fails_does_not_stop_the_others(command: Command, tmp_path: P
 def test_equal_jobs_run_once_and_left_behind_arguments_stay_behind(command: Command, tmp_path: Path, capfd):
     root = tmp_path / "sweep"
     words = ("optimizer.type=SGD", "tags=[a],[b]", "seed=1", "sweep.where=seed == 1")
-    assert command("-m", *SMALL, *words, f"hydra.sweep.dir={root}") == 0
+    assert command("-m", *BRIEF, *words, f"hydra.sweep.dir={root}") == 0
     assert states(root) == ["finished"]
     err = capfd.readouterr().err
     assert "warning[MW222]: `tags=[a]` and `tags=[b]` make the same config" in err

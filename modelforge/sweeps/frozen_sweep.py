@@ -1,0 +1,137 @@
+"""run: what a command line asks for → the jobs of a sweep, checked, frozen and launched; or those of a resumed one."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from hydra.plugins.launcher import Launcher
+from hydra.types import HydraContext, TaskFunction
+from omegaconf import DictConfig, OmegaConf
+
+from modelforge.config.sweeps import read_sweep
+from modelforge.core.errors import ForgeError, Problem
+from modelforge.core.words import plural
+from modelforge.report.stream import complain
+from modelforge.runs.jobs import JobEntry, read_job
+from modelforge.runs.liveness import LOCK, claimed
+from modelforge.runs.status import read
+from modelforge.sweeps.check import Checker
+from modelforge.sweeps.freezing import Shared, busy, check_empty, equal_jobs, freeze, frozen_jobs
+from modelforge.sweeps.frozen_loader import words_for
+from modelforge.sweeps.launchers import make_launcher, run_all
+from modelforge.sweeps.resume import check_resuming, resumed, to_do
+from modelforge.sweeps.selection import select
+from modelforge.train.settings import parse_sweep
+from modelforge.train.terminal import say
+
+
+def run(
+    folder: Path,
+    context: HydraContext,
+    task: TaskFunction,
+    config: DictConfig,
+    arguments: Sequence[str],
+    max_batch_size: int | None = None,
+) -> None:
+    """Runs all jobs, or those without a result of the sweep that is resumed.
+
+    Args:
+        folder: Of the sweep.
+        context: Hydra's; its loader gives frozen jobs.
+        task: What a job does.
+        config: Of the multirun.
+        arguments: The overrides of the command line, without Hydra's own.
+        max_batch_size: Jobs that a launcher gets at a time; None for all.
+
+    Raises:
+        ForgeError: a job is wrong, the folder holds something else, or another process runs the sweep.
+    """
+    resumes = OmegaConf.select(config, "sweep.resume") is not None
+    try:
+        with claimed(folder, busy(folder)):
+            jobs = _resumed(folder, arguments) if resumes else _frozen(folder, config, arguments)
+            if jobs:
+                launcher = make_launcher(context, task, config, _num_threads(folder, jobs))
+                _launch(launcher, folder, jobs, max_batch_size or len(jobs))
+    except ForgeError:
+        _remove_if_empty(folder)
+        raise
+
+
+def _frozen(folder: Path, config: DictConfig, arguments: Sequence[str]) -> Sequence[JobEntry]:
+    """Checks and freezes what the command line asks for."""
+    check_empty(folder)
+    conf, name = main_config(config)
+    every = [*map(str, config.hydra.overrides.hydra), *arguments]
+    sweep = read_sweep(conf, every)
+    settings = parse_sweep(sweep.settings)
+    selection = select(sweep, settings, conf, name, Checker().check, Shared().kept, datetime.now())
+    jobs, equal = frozen_jobs(selection.jobs)
+    for problem in (*selection.warnings, *equal_jobs(equal)):
+        complain(problem)
+    freeze(folder, jobs, sweep, selection, settings, every)
+    OmegaConf.save(config, folder / "multirun.yaml")
+    if selection.left_out or equal or selection.num_excluded:
+        say(f"{plural(len(jobs), 'job')} of {sweep.num_jobs:,} combinations")
+    return [job.entry for job in jobs]
+
+
+def _launch(launcher: Launcher, folder: Path, jobs: Sequence[JobEntry], most: int) -> None:
+    """Runs jobs, batch by batch; what became of them is in their statuses."""
+    by_number = {job.number: job for job in jobs}
+
+    def status_of(number: int) -> Mapping[str, Any]:
+        with suppress(OSError, ValueError, LookupError, TypeError):
+            return read(folder / by_number[number].folder)
+        return {}
+
+    launched = list(zip(by_number, words_for(jobs), strict=True))
+    for begin in range(0, len(launched), most):
+        run_all(launcher, launched[begin : begin + most], status_of)
+
+
+def _remove_if_empty(folder: Path) -> None:
+    """Removes the folder of a sweep that is refused, and empty ones around it, up to the working folder."""
+    with suppress(OSError):
+        if [path.name for path in folder.iterdir()] == [LOCK]:
+            (folder / LOCK).unlink()
+        for place in (folder, *folder.parents):
+            if not place.is_relative_to(Path.cwd()) or place == Path.cwd():
+                break
+            place.rmdir()
+
+
+def _num_threads(folder: Path, jobs: Sequence[JobEntry]) -> int | None:
+    """The threads of the job that has the most; None for one a core."""
+    own = [job for job in jobs if any(word.startswith("num_threads=") for word in job.overrides)]
+    numbers = [read_job(folder, job.number).config.get("num_threads") for job in own or jobs[:1]]
+    known = [number for number in numbers if number is not None]
+    return max(known) if len(known) == len(numbers) else None
+
+
+def main_config(config: DictConfig) -> tuple[Path, str]:
+    """The folder of configs of a running Hydra program, and the name of its primary config.
+
+    Raises:
+        ForgeError: configs come from several folders that the command line names.
+    """
+    sources = [(source.provider, source.schema, source.path) for source in config.hydra.runtime.config_sources]
+    folders = [path for provider, schema, path in sources if schema == "file" and provider == "main"]
+    if len(folders) != 1 or any(provider == "command-line" for provider, _, _ in sources):
+        message = "a sweep composes its jobs from one folder of configs, and takes no `--config-dir`"
+        hint = "write `hydra.searchpath` in config.yaml, or choose `hydra/sweeper=basic`, which freezes no jobs"
+        raise ForgeError([Problem("MF077", "--config-dir", message, hint)])
+    return Path(folders[0]), str(config.hydra.job.config_name)
+
+
+def _resumed(folder: Path, arguments: Sequence[str]) -> Sequence[JobEntry]:
+    check_resuming(arguments)
+    sweep, jobs, warnings = resumed(folder)
+    for warning in warnings:
+        complain(warning)
+    say(to_do(folder, sweep, jobs))
+    return jobs

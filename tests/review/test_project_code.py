@@ -1,0 +1,41 @@
+"""Code of a project's plugins: that it differs is said."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from modelforge.review.compare import review
+from modelforge.review.documented import documented
+from modelforge.review.pair import open_sides
+
+
+@pytest.mark.parametrize("place", ["mine/layers.py", "src/mine/layers.py", "mine.py"])
+@pytest.mark.parametrize("sides", [("HEAD~1", "HEAD"), ("HEAD~1...HEAD", None), ("HEAD~1:conf", ".")])
+def test_a_module_that_differs_is_no_silence(
+    trees: Path, git: Callable[..., str], place: str, sides: tuple[str, str | None]
+):
+    Path("pyproject.toml").write_text('[tool.modelforge]\nplugins = ["mine.layers"]\n', encoding="utf-8")
+    for path in (place, "other.py"):
+        Path(path).parent.mkdir(parents=True, exist_ok=True)
+        Path(path).write_text("x = 1\n", encoding="utf-8")
+        git("add", ".")
+        git("commit", "--quiet", f"--message={path}")
+    Path(place).write_text("x = 2\n", encoding="utf-8")
+    git("commit", "--quiet", "--all", "--message=more")
+    document = documented(review(*sides))
+    assert not document.equal
+    assert [(one.kind, one.title) for one in document.changes] == [
+        ("file-not-compared", f"{place}: code of the project's plugins: what it does is not compared")
+    ]
+    assert [one.name for one in document.not_compared] == [place]
+
+
+def test_code_beside_the_plugins_is_not_mentioned(trees: Path, git: Callable[..., str]):
+    Path("train.py").write_text("x = 1\n", encoding="utf-8")
+    git("add", ".")
+    git("commit", "--quiet", "--message=two")
+    with open_sides("HEAD~1", "HEAD", None, ()) as pair:
+        assert pair.code == ()
