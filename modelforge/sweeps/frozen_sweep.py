@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
@@ -36,6 +36,7 @@ def run(
     config: DictConfig,
     arguments: Sequence[str],
     max_batch_size: int | None = None,
+    begun: Callable[[], object] = lambda: None,
 ) -> None:
     """Runs all jobs, or those without a result of the sweep that is resumed.
 
@@ -46,6 +47,7 @@ def run(
         config: Of the multirun.
         arguments: The overrides of the command line, without Hydra's own.
         max_batch_size: Jobs that a launcher gets at a time; None for all.
+        begun: Called before the first is launched.
 
     Raises:
         ForgeError: a job is wrong, the folder holds something else, or another process runs the sweep.
@@ -56,6 +58,7 @@ def run(
             jobs = _resumed(folder, arguments) if resumes else _frozen(folder, config, arguments)
             if jobs:
                 launcher = make_launcher(context, task, config, _num_threads(folder, jobs))
+                begun()
                 _launch(launcher, folder, jobs, max_batch_size or len(jobs))
     except ForgeError:
         _remove_if_empty(folder)

@@ -96,8 +96,8 @@ def make_launcher(context: HydraContext, task: TaskFunction, config: DictConfig,
     return launcher
 
 
-def start_early(settings: DictConfig) -> AbstractContextManager[None]:
-    """What an engine does while the jobs are composed.
+def start_early(settings: DictConfig) -> AbstractContextManager[Callable[[], object]]:
+    """What an engine does while the jobs are composed; its function is called before they are launched.
 
     Args:
         settings: Of `hydra.launcher`.
@@ -106,7 +106,7 @@ def start_early(settings: DictConfig) -> AbstractContextManager[None]:
         from modelforge.sweeps.launchers_joblib import early_workers
 
         return early_workers(settings)
-    return nullcontext()
+    return nullcontext(lambda: None)
 
 
 def fit_to_cores(config: DictConfig, num_threads: int | None) -> Iterator[Problem]:

@@ -28,8 +28,11 @@ NEEDED = "modelforge.train.fit"
 
 
 @contextmanager
-def early_workers(launcher: DictConfig) -> Generator[None]:
-    """Starts the workers of a pool, which the launcher takes over. Where the body fails, they end with it.
+def early_workers(launcher: DictConfig) -> Generator[Callable[[], object]]:
+    """Starts the workers of a pool, which the launcher takes over; gives a function that waits until they have begun.
+
+    Call it before the launcher begins: joblib removes the folder of a pool at its end, and both pools have the same.
+    Workers that no launcher took over end with the body.
 
     Args:
         launcher: The settings of `hydra.launcher`.
@@ -41,10 +44,12 @@ def early_workers(launcher: DictConfig) -> Generator[None]:
     pool: Any = Parallel(**own_settings(settings))
     begun = pool(delayed(os.getpid)() for _ in range(number))
     try:
-        yield
-    except BaseException:
+        yield lambda: _exhaust(begun)
+    finally:
         begun.close()
-        raise
+
+
+def _exhaust(begun: Generator[int]) -> None:
     with suppress(Exception):  # a worker that cannot start is a problem of the launcher's jobs
         deque(begun, maxlen=0)
 
