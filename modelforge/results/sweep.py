@@ -77,11 +77,6 @@ class Sweep:
     """Lists of jobs that cannot be read, each in a sentence."""
 
     @property
-    def finished(self) -> bool:
-        """Whether every job did."""
-        return all(row.state == "finished" for row in self.rows)
-
-    @property
     def counts(self) -> Mapping[str, int]:
         """Number of jobs by state, in the order of `State`."""
         found = Counter(row.state for row in self.rows)

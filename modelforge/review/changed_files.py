@@ -30,6 +30,10 @@ PACKAGE = "# @package"
 """The name of a change of the package that a file's header names."""
 
 
+Presence = Literal["added", "removed", "changed"]
+"""Whether a file is on one side alone, or on both."""
+
+
 @dataclass(frozen=True)
 class Content:
     """A config file of one side."""
@@ -59,7 +63,7 @@ class FileDiff:
 
     path: str
     """Below the config folder."""
-    kind: Literal["added", "removed", "changed"]
+    kind: Presence
     old: Content | None
     """None where there is no such file, or composition cannot read it."""
     new: Content | None

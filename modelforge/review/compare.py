@@ -14,7 +14,7 @@ from modelforge.planning.plan import Plan
 from modelforge.planning.study import Studies
 from modelforge.review.affected import PLANNED, Composition, Entry, Reach, composed, entries
 from modelforge.review.causes import Causes
-from modelforge.review.changed_files import PACKAGE, FileDiff, changed_files, content
+from modelforge.review.changed_files import PACKAGE, FileDiff, Presence, changed_files, content
 from modelforge.review.consequences import Known
 from modelforge.review.diff import diff
 from modelforge.review.pair import Pair, open_sides
@@ -138,7 +138,8 @@ class _Reviewer:
             return
         seen = {(before.signature, after.signature)}
         for entry in self.track(self._reached(others), "comparing"):
-            kind = self.changed[entry.file].kind if entry.file in self.changed else "changed"
+            file = self._decisive(entry)
+            kind = file.kind if file else "changed"
             before = Composition(None) if kind == "added" else self._composed(self.old, entry)
             after = Composition(None) if kind == "removed" else self._composed(self.new, entry)
             if not (before.config or after.config or kind == "added"):
@@ -153,6 +154,12 @@ class _Reviewer:
             elif not whole or signature not in seen:
                 seen.add(signature)
                 yield self._compare(entry, before, after)
+
+    def _decisive(self, entry: Entry) -> FileDiff | None:
+        """The file of an option that an entry chooses, where it comes or goes; else the entry's own, if it differs."""
+        chosen = [f"{override.lstrip('+').replace('=', '/', 1)}.yaml" for override in entry.overrides]
+        files = [self.changed[file] for file in dict.fromkeys((entry.file, *chosen)) if file in self.changed]
+        return next((file for file in files if file.kind != "changed"), self.changed.get(entry.file))
 
     def _composed(self, side: Side, entry: Entry) -> Composition:
         found = composed(side, entry, self.overrides, self.studies, self.libraries[side.folder])
@@ -190,12 +197,13 @@ class _Reviewer:
             )
 
     def _compare(self, entry: Entry, old: Composition, new: Composition, *, always: bool = False) -> EntryDiff:
-        result = _entry_diff(entry, self.changed.get(entry.file), old, new, self.consequences, always=always)
+        file = self._decisive(entry)
+        result = _entry_diff(entry, file.kind if file else "changed", old, new, self.consequences, always=always)
         if any(change.path[0] not in PLANNED for change in result.values):
             result = replace(result, effective=tuple(self.numbers.changes(old, new)))
-        self.causes.add(result, entry.file, old, new)
-        for file in (old.files | new.files) & self.changed.keys():
-            self.read.setdefault(file, []).append((result, (*old.signature, *new.signature)))
+        self.causes.add(result, file.path if file else entry.file, old, new)
+        for path in (old.files | new.files) & self.changed.keys():
+            self.read.setdefault(path, []).append((result, (*old.signature, *new.signature)))
         return result
 
     def _note(self, file: FileDiff) -> FileNote:
@@ -266,9 +274,8 @@ class _Numbers:
 
 
 def _entry_diff(
-    entry: Entry, file: FileDiff | None, old: Composition, new: Composition, known: Known, *, always: bool
+    entry: Entry, kind: Presence, old: Composition, new: Composition, known: Known, *, always: bool
 ) -> EntryDiff:
-    kind = file.kind if file is not None and file.kind != "changed" else "changed"
     shared = len({*flat(old.values), *flat(new.values)})
     if kind != "changed":
         here = new if kind == "added" else old

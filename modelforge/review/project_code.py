@@ -15,6 +15,7 @@ from modelforge.review.revision import commit_of, root_of
 from modelforge.review.sides import Side
 
 REASON = "code of the project's plugins: what it does is not compared"
+_UNTRACKED = ("ls-files", "--others", "--exclude-standard", "-z")
 _DIFF = ("diff", "--name-only", "-z", "--no-ext-diff", "--no-textconv", "--no-renames")
 
 
@@ -30,6 +31,9 @@ def changed_code(old: Side, new: Side) -> tuple[str, ...]:
             folder = os.path.relpath(project.folder.resolve(), root)
             names = dict.fromkeys(plugin.partition(".")[0] for plugin in project.plugins)
             places = [os.path.join(folder, base, name) for name in names for base in ("", "src")]
-            said = run(root, *_DIFF, *commits, "--", *places, *(f"{place}.py" for place in places)).stdout
+            where = ("--", *places, *(f"{place}.py" for place in places))
+            said = run(root, *_DIFF, *commits, *where).stdout
+            if len(revisions) == 1:
+                said += run(root, *_UNTRACKED, *where).stdout
             return tuple(path for path in os.fsdecode(said).split("\0") if path.endswith(".py"))
     return ()

@@ -32,7 +32,8 @@ def _looks_typed(text: str) -> bool:
     (True, True, False)
     """
     with suppress(ValueError):
-        return bool(float(text) or True)
+        float(text)
+        return True
     return text.lower() in ("", "~", "null", "true", "false", "yes", "no", "on", "off")
 
 

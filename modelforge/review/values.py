@@ -86,8 +86,8 @@ NAMING = frozenset({"layers", "blocks", "args", "input", "inputs"})
 """Sections whose keys are names, so that `init` may be one."""
 
 
-ORDERED = ("data", "callbacks")
-"""Sections of a config with mappings in which the order counts: steps that are done one after the other."""
+ORDERED = (("data", "augment"), ("callbacks",))
+"""The mappings of a config in which the order counts: steps that are done one after the other."""
 
 
 def value_changes(old: Any, new: Any, old_place: Find, new_place: Find) -> Iterator[Change]:
@@ -107,11 +107,17 @@ def value_changes(old: Any, new: Any, old_place: Find, new_place: Find) -> Itera
             key = ".".join(path)
             old_at, new_at = (None if one is ABSENT else old_place(key)), (None if other is ABSENT else new_place(key))
             yield Change(key, one, other, old_at, new_at, path)
-    for name in ORDERED:
-        sides = [side.get(name) if isinstance(side, Mapping) else None for side in (old, new)]
-        for path, one, other in _exchanged(sides[0], sides[1], (name,)):
+    for steps in ORDERED:
+        for path, one, other in _exchanged(_at(old, steps), _at(new, steps), steps):
             key = ".".join(path)
             yield Change(key, one, other, old_place(key), new_place(key), path)
+
+
+def _at(value: Any, path: Path) -> Any:
+    """What stands at a path; None where there is no such path."""
+    for name in path:
+        value = value.get(name) if isinstance(value, Mapping) else None
+    return value
 
 
 def _exchanged(old: Any, new: Any, path: Path) -> Iterator[tuple[Path, list[str], list[str]]]:
@@ -119,7 +125,7 @@ def _exchanged(old: Any, new: Any, path: Path) -> Iterator[tuple[Path, list[str]
     if not (isinstance(old, Mapping) and isinstance(new, Mapping)):
         return
     before, after = [name for name in old if name in new], [name for name in new if name in old]
-    if before != after and all(map(_holds_steps, (old, new))) and path != ("data",):
+    if before != after and all(map(_holds_steps, (old, new))):
         yield path, before, after
     for name in before:
         yield from _exchanged(old[name], new[name], (*path, name))

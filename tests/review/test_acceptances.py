@@ -107,3 +107,13 @@ def test_a_change_cannot_take_compositions_out_of_its_review(trees: Path):
     assert "init=zeros model=deep" in reviewed().compared.entries
     Path("conf/review.yaml").write_text("entries: ['model=deep seed=1']\n")
     assert read_acceptances(side("old"), side("conf")).entries == ("model=deep seed=1", "init=zeros model=deep")
+
+
+def test_an_option_goes_together_with_its_composition(trees: Path):
+    Path("old/review.yaml").write_text("entries: ['init=zeros model=deep']\n")
+    Path("conf/review.yaml").write_text("entries: []\n")
+    Path("conf/init/zeros.yaml").unlink()
+    found = reviewed()
+    assert "init=zeros model=deep" in found.compared.entries
+    assert {change.severity for change in found.changes} <= {"info", "warning"}
+    assert not [change.kind for change in found.changes if "broken" in change.kind]

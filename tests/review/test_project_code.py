@@ -33,6 +33,19 @@ def test_a_module_that_differs_is_no_silence(
     assert [one.name for one in document.not_compared] == [place]
 
 
+def test_a_module_that_git_does_not_know_yet(trees: Path, git: Callable[..., str]):
+    Path("pyproject.toml").write_text('[tool.modelforge]\nplugins = ["mine"]\n', encoding="utf-8")
+    git("add", ".")
+    git("commit", "--quiet", "--message=two")
+    for path in ("mine/layers.py", "mine/notes.txt", "other.py"):
+        Path(path).parent.mkdir(parents=True, exist_ok=True)
+        Path(path).write_text("x = 1\n", encoding="utf-8")
+    with open_sides("HEAD", ".", None, ()) as pair:
+        assert pair.code == ("mine/layers.py",)
+    with open_sides("HEAD~1", "HEAD", None, ()) as pair:
+        assert pair.code == ()
+
+
 def test_code_beside_the_plugins_is_not_mentioned(trees: Path, git: Callable[..., str]):
     Path("train.py").write_text("x = 1\n", encoding="utf-8")
     git("add", ".")

@@ -47,3 +47,18 @@ def test_a_decimal_point_is_no_change_in_an_init_block(path: Path):
 )
 def test_elsewhere_it_is_one(path: Path):
     assert changed(path, 1, 1.0) == [".".join(path)]
+
+
+@pytest.mark.parametrize(
+    ("path", "counts"),
+    [
+        (("data", "augment"), True),
+        (("data", "augment", "choice"), True),
+        (("callbacks",), True),
+        (("data", "dates"), False),
+        (("model", "layers"), False),
+    ],
+)
+def test_the_order_of_steps_counts_and_that_of_a_lookup_does_not(path: Path, counts: bool):
+    steps = {"flip": "RandomHorizontalFlip", "crop": {"type": "RandomCrop"}}
+    assert changed(path, steps, dict(reversed(steps.items()))) == [".".join(path)] * counts

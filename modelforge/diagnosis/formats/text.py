@@ -160,7 +160,7 @@ def _below(start: Start) -> Iterator[RenderableType]:
         ]
         for one in found.steps:
             known = [value for value in one.gradient if value is not None]
-            ends = " → ".join(number(_rounded(value)) for value in known[:1] + known[1:][-1:]) or "none"
+            ends = " → ".join(number(_rounded(value)) for value in _ends(known)) or "none"
             lines.append(("over time", f"{one.path}: E g² {ends} {sparkline(one.gradient)}"))
     else:
         lines.append(("not measured", start.unmeasured))
@@ -188,6 +188,11 @@ def _curve(start: Start, *, signal: bool) -> list[float | None]:
     if signal:
         return [seen(level.signal, level.measured_signal) for level in start.levels]
     return [seen(level.gradient, level.measured_gradient) for level in start.levels]
+
+
+def _ends(values: Sequence[float]) -> Sequence[float]:
+    """The first and the last value; one alone as it is."""
+    return (values[0], values[-1]) if len(values) > 1 else values
 
 
 def _rounded(value: float | None) -> float | None:

@@ -109,10 +109,9 @@ class Constant:
     def draw_(self, out: Tensor, key: Key) -> Seen | None:
         """See `Law.draw_`."""
         values = _flat(out)
-        if out.dtype != torch.float32 or not len(values):
-            values.fill(self.mean)
-            return None
         values.fill(self.mean)
+        if out.dtype != torch.float32 or not len(values):
+            return None
         # A look at all values would take as long as the fill.
         return seen_of_equal(values[0], len(values), self.mean) if np.ptp(values[::BLOCK].view(np.int32)) == 0 else None
 

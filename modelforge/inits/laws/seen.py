@@ -1,6 +1,7 @@
 """What is seen of float32 values while a core's own cache still holds them.
 
-Sums, extremes and checksums are of all values; third and fourth moments of some blocks of a long array, evenly spread.
+Sums, extremes and checksums are of all values, but for those that are known in closed form: of a constant, one value in
+each block is read. Third and fourth moments are of some blocks of a long array, evenly spread.
 """
 
 from __future__ import annotations
