@@ -76,7 +76,7 @@ class Diagonal(Whole):
 
     def seen(self, out: Tensor, mean: float | None, std: float | None) -> Seen | None:
         """By the diagonal alone."""
-        if out.dtype != torch.float32 or mean is None:
+        if out.dtype != torch.float32 or mean is None or not out.numel():
             return None
         diagonal = out.diagonal().movedim(-1, 0).numpy()
         pairs, kernel = len(diagonal), math.prod(out.shape[2:])
