@@ -20,7 +20,15 @@ from modelforge.runs.jobs import JobEntry, read_job
 from modelforge.runs.liveness import LOCK, claimed
 from modelforge.runs.status import read
 from modelforge.sweeps.check import Checker
-from modelforge.sweeps.freezing import Shared, busy, check_empty, equal_jobs, freeze, frozen_jobs
+from modelforge.sweeps.freezing import (
+    Shared,
+    busy,
+    check_empty,
+    equal_jobs,
+    freeze,
+    frozen_jobs,
+    remove_unfinished_freeze,
+)
 from modelforge.sweeps.frozen_loader import words_for
 from modelforge.sweeps.launchers import make_launcher, run_all
 from modelforge.sweeps.resume import check_resuming, resumed, to_do
@@ -67,6 +75,7 @@ def run(
 
 def _frozen(folder: Path, config: DictConfig, arguments: Sequence[str]) -> Sequence[JobEntry]:
     """Checks and freezes what the command line asks for."""
+    remove_unfinished_freeze(folder)
     check_empty(folder)
     conf, name = main_config(config)
     every = [*map(str, config.hydra.overrides.hydra), *arguments]

@@ -35,7 +35,7 @@ from modelforge.runs.jobs import (
 from modelforge.runs.liveness import LOCK
 from modelforge.runs.status import DONE, read
 from modelforge.sweeps.check import Checker
-from modelforge.sweeps.freezing import check_empty, frozen_job
+from modelforge.sweeps.freezing import check_empty, frozen_job, remove_unfinished_freeze
 from modelforge.sweeps.frozen_loader import words_for
 from modelforge.sweeps.frozen_sweep import main_config
 from modelforge.sweeps.launchers import make_launcher, run_all
@@ -218,6 +218,7 @@ def _make_folder(folder: Path, overrides: Sequence[str], space: Space) -> None:
     with FileLock(folder / LOCK, timeout=TURN):
         if (folder / SWEEP_FILE).is_file():
             return
+        remove_unfinished_freeze(folder)
         check_empty(folder)
         make_jobs_folder(folder)
         write_sweep_file(new_sweep_file(overrides, {key: (text,) for key, text in space.described().items()}), folder)
