@@ -12,7 +12,7 @@ from hydra.plugins.launcher import Launcher
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, OmegaConf
 
-from modelforge.config.sweeps import read_sweep
+from modelforge.config.sweeps import read_sweep, running_sweep
 from modelforge.core.errors import ForgeError, Problem
 from modelforge.core.words import plural
 from modelforge.report.stream import complain
@@ -65,7 +65,8 @@ def run(
         with claimed(folder, busy(folder)):
             jobs = _resumed(folder, arguments) if resumes else _frozen(folder, config, arguments)
             if jobs:
-                launcher = make_launcher(context, task, config, _num_threads(folder, jobs))
+                most = len(jobs) if resumes else running_sweep(config).num_jobs  # as `start_early` counts them
+                launcher = make_launcher(context, task, config, _num_threads(folder, jobs), most)
                 begun()
                 _launch(launcher, folder, jobs, max_batch_size or len(jobs))
     except ForgeError:

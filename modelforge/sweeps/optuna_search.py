@@ -84,7 +84,7 @@ def search(
     _check_keys(space, conf, name)
     trials = _Trials(folder, conf, name, space)
     _make_folder(folder, every, space)
-    launcher = make_launcher(context, task, config, base.values.get("num_threads"))
+    launcher = make_launcher(context, task, config, base.values.get("num_threads"), settings.n_jobs)
     deadline = time.monotonic() + (settings.timeout or float("inf"))
     with _study(folder, space, settings, base) as study:
         while time.monotonic() < deadline and (asked := [*_batch(study, settings)]):
@@ -94,6 +94,8 @@ def search(
 
 def _check_keys(space: Space, conf: Path, name: str) -> None:
     """Refuses a space of which no point can be composed, as where a key does not exist, before the first trial.
+
+    Of a large space a few points are composed: it is refused for what is wrong with each of them.
 
     Raises:
         ForgeError: with what is wrong with the first point.
@@ -105,7 +107,10 @@ def _check_keys(space: Space, conf: Path, name: str) -> None:
             return
         except ForgeError as error:
             wrong.append(error)
-    raise ForgeError([space.blame(problem) for problem in wrong[0].problems])
+    shared = set.intersection(*({(one.code, one.path) for one in error.problems} for error in wrong))
+    problems = [one for one in wrong[0].problems if not space.has_more_corners or (one.code, one.path) in shared]
+    if problems:
+        raise ForgeError([space.blame(problem) for problem in problems])
 
 
 def _say_best(study: Search) -> None:

@@ -38,7 +38,7 @@ from modelforge.runs.jobs import (
 from modelforge.runs.liveness import claimed
 from modelforge.signal.critical import Critical, critical_gain
 from modelforge.sweeps.check import Checker
-from modelforge.sweeps.freezing import busy, check_empty, frozen_job, value_of, remove_unfinished_freeze
+from modelforge.sweeps.freezing import busy, check_empty, frozen_job, remove_unfinished_freeze, value_of
 from modelforge.sweeps.gain_report import GainReport, gain_of
 from modelforge.sweeps.gain_search import RUNGS, Search, Trial
 from modelforge.sweeps.selection import Candidate
