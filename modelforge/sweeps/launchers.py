@@ -123,7 +123,7 @@ def start_early(config: DictConfig) -> AbstractContextManager[Callable[[], objec
 
 
 def _threads(config: DictConfig, sweep: Sweep) -> int | None:
-    """The threads of the job that has the most, as far as the command line and the default config say; None if open."""
+    """The threads of the job that has the most, as the command line has it; None for one a core."""
     words = [word for axis in sweep.axes if axis.name == "num_threads" for word in axis.words]
     values = [word.partition("=")[2] for word in words] or [str(OmegaConf.select(config, "num_threads"))]
     return max(map(int, values)) if all(value.isdecimal() for value in values) else None

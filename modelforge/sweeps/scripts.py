@@ -13,6 +13,7 @@ from typing import Any, Literal
 
 from modelforge.core.errors import ForgeError, Problem
 from modelforge.core.quoting import quoted
+from modelforge.core.words import plural
 from modelforge.runs.jobs import read_job, read_sweep_file
 
 Kind = Literal["slurm", "kubernetes", "ray"]
@@ -110,7 +111,7 @@ def _submission(numbers: Sequence[int], parallel: int) -> dict[str, str]:
     ]
     how = f"# These commands submit all jobs; a part begins when the part before is over. `sbatch {file}` alone fails."
     return {
-        "arrays": f"{len(arrays)} arrays",
+        "arrays": plural(len(arrays), "array"),
         "submit": "\n".join([*lines, how]),
         "array": "# --array is in the commands above.",
         "first": "${1:?submit this script with the commands at its head}",
