@@ -434,7 +434,7 @@ def more_jobs_at_once_than_the_cores_can_run(folder: Path) -> str:
     target = "hydra_plugins.hydra_joblib_launcher.joblib_launcher.JoblibLauncher"
     config = OmegaConf.create({"hydra": {"launcher": {"_target_": target, "n_jobs": 4}}})
     with patch("modelforge.sweeps.launchers.num_cores", lambda: 4):
-        (warning,) = fit_to_cores(config, 2)
+        (warning,) = fit_to_cores(config, 2, 100)
     return str(warning)
 
 

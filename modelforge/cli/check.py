@@ -16,7 +16,7 @@ from rich.text import Text
 
 from modelforge.cli.answer import Answer, console, progress
 from modelforge.cli.changed import changed_since
-from modelforge.cli.output import check_output, written
+from modelforge.cli.output import FINDINGS, check_output, form_of, written
 from modelforge.config import Config, compose, default_conf, options
 from modelforge.config.composition import Library
 from modelforge.config.folder import groups
@@ -88,7 +88,7 @@ def check(
     *,
     every: bool,
     base_ref: str | None = None,
-    form: str = "text",
+    form: str | None = None,
     output: Path | None = None,
 ) -> Answer:
     """Plans one config and checks how it trains, or plans every `model` with every `init` and every `experiment`.
@@ -98,12 +98,13 @@ def check(
         overrides: Hydra overrides; with `every` they apply to all combinations, and a group that they choose is fixed.
         every: Whether to check all combinations.
         base_ref: Only configs that read a file that differs from this revision are checked; None for all.
-        form: `text`, `json` or a name of `FORMATS`.
+        form: `text`, `json` or a name of `FORMATS`; None for the form that the ending of the file stands for.
         output: A file to write; None for the standard output.
 
     Raises:
         ForgeError: there is no such folder, git does not know the revision, or the file cannot be written.
     """
+    name = form or form_of(output, FINDINGS)
     check_output(output)
     changed = changed_since(base_ref, conf) if base_ref is not None else None
     folder = conf if conf is not None else default_conf()
@@ -117,9 +118,9 @@ def check(
         made = Answer({"ok": True, "checked": []}, Text(said))
     else:
         made = answer(findings, every=every)
-    if form in FORMATS:
-        made = replace(made, text=FORMATS[form](_annotations(findings), CODES, folder.as_posix()))
-    elif form == "json":
+    if name in FORMATS:
+        made = replace(made, text=FORMATS[name](_annotations(findings), CODES, folder.as_posix()))
+    elif name == "json":
         made = replace(made, text=json.dumps(made.data, indent=2) + "\n")
     return made if output is None else written(made, output, f"{len(findings)} checked: {output}")
 

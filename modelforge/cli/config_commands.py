@@ -43,7 +43,9 @@ def check(
     ] = False,
     changed_only: ChangedOnly = False,
     base_ref: BaseRef = "HEAD",
-    form: Annotated[Findings, typer.Option("--format", help="How to print it.")] = Findings.text,
+    form: Annotated[
+        Findings | None, typer.Option("--format", help="How to print it. Default: by FILE, else text.")
+    ] = None,
     output: Report = None,
     conf: Conf = None,
     as_json: Json = False,
@@ -53,10 +55,11 @@ def check(
     With --untrusted, models are planned; training settings, weights and
     data are not read. Exit status 1 if there is a problem.
     """
-    as_json = as_json or form == Findings.json
+    name = Findings.json if as_json else form
+    as_json = name == Findings.json
     if untrusted:
         answer("untrusted:check_untrusted", conf, overrides or [], every=every, as_json=as_json, plugins=False)
-    options: dict[str, Any] = {"every": every or not overrides, "form": form.value, "output": output}
+    options: dict[str, Any] = {"every": every or not overrides, "form": name and name.value, "output": output}
     options["base_ref"] = base_ref if changed_only else None
     answer("check:check", conf, overrides or [], as_json=as_json and output is None, **options)
 
@@ -76,7 +79,9 @@ def lint(
     ] = None,
     changed_only: ChangedOnly = False,
     base_ref: BaseRef = "HEAD",
-    form: Annotated[Findings, typer.Option("--format", help="How to print it.")] = Findings.text,
+    form: Annotated[
+        Findings | None, typer.Option("--format", help="How to print it. Default: by FILE, else text.")
+    ] = None,
     fail_on: Annotated[
         LeastSeverity, typer.Option("--fail-on", help="Exit with 1 if a finding is at least this severe.")
     ] = LeastSeverity.error,
@@ -89,8 +94,9 @@ def lint(
     Each finding has a code; `modelforge list rules CODE` explains it. A
     model declares what is meant in `lint: {ignore: {CODE: reason}}`.
     """
-    as_json = as_json or form == Findings.json
-    options: dict[str, Any] = {"every": every or not overrides, "rules": rules or [], "form": form.value}
+    name = Findings.json if as_json else form
+    as_json = name == Findings.json
+    options: dict[str, Any] = {"every": every or not overrides, "rules": rules or [], "form": name and name.value}
     options |= {"base_ref": base_ref if changed_only else None, "fail_on": fail_on.value, "output": output}
     answer("lint:lint", conf, overrides or [], as_json=as_json and output is None, **options)
 
@@ -224,7 +230,9 @@ def diff(
     ] = None,
     overrides: Overrides = None,
     conf: Conf = None,
-    form: Annotated[Format | None, typer.Option("--format", help="How to print it. Default: text.")] = None,
+    form: Annotated[
+        Format | None, typer.Option("--format", help="How to print it. Default: by FILE, else text.")
+    ] = None,
     output: Report = None,
     exit_code: Annotated[bool, typer.Option("--exit-code", help="Exit with 1 if there are differences.")] = False,
     fail_on: Annotated[
@@ -256,11 +264,11 @@ def diff(
     forms = {form, Format.markdown if markdown else None, Format.json if as_json else None} - {None}
     if len(forms) > 1:
         raise typer.BadParameter("choose one of --format, --markdown and --json")
-    name = next(iter(forms)) or Format.text if forms else Format.text
+    name = next(iter(forms), None)
     settings: dict[str, Any] = {"exit_code": exit_code, "fail_on": fail_on.value, "fetch": fetch, "output": output}
     is_json = name == Format.json and output is None
     common: dict[str, Any] = {"as_json": is_json, "failure": 2, "plugins": False}
-    answer("diff:compare", old, new, conf, overrides or [], name.value, **common, **settings)
+    answer("diff:compare", old, new, conf, overrides or [], name and name.value, **common, **settings)
 
 
 @app.command(name="git-diff-driver")

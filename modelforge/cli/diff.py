@@ -12,7 +12,7 @@ from pathlib import Path
 from types import MappingProxyType
 
 from modelforge.cli.answer import Answer, progress
-from modelforge.cli.output import check_output, written
+from modelforge.cli.output import FINDINGS, check_output, form_of, written
 from modelforge.cli.revisions import Compared, compare_apart
 from modelforge.core.confine import can_confine
 from modelforge.core.errors import ForgeError, Problem
@@ -26,6 +26,8 @@ from modelforge.review.kinds import RANK
 from modelforge.review.pair import Pair, open_sides
 from modelforge.review.sides import Side
 
+SUFFIXES: Mapping[str, str] = MappingProxyType({**FINDINGS, ".md": "markdown"})
+"""The form that the ending of a file stands for."""
 HIDING = ("broken-old", "broken-new", "broken-both")
 """Kinds of compositions of which nothing is known: any of their values may differ."""
 UNKNOWN = ("MF010", "MF020")
@@ -46,7 +48,7 @@ def compare(
     new: str | None,
     conf: Path | None,
     overrides: Sequence[str],
-    form: str,
+    form: str | None,
     *,
     exit_code: bool,
     fail_on: str = "none",
@@ -60,7 +62,7 @@ def compare(
         new: The same, but no range; None for the working tree.
         conf: The config folder; None for the default one.
         overrides: Hydra overrides for both sides.
-        form: `text`, or a name of `FORMATS`.
+        form: `text`, or a name of `FORMATS`; None for the form that the ending of the file stands for.
         exit_code: Whether differences give the status 1.
         fail_on: Which changes give the status 1, one of `FAILING`.
         fetch: Whether git may fetch commits that the clone lacks.
@@ -69,6 +71,7 @@ def compare(
     Raises:
         ForgeError: what is wrong with either side, with `review.yaml`, or with the file.
     """
+    name = form or form_of(output, SUFFIXES)
     check_output(output)
     if fetch:
         old, *others = fetch_commits([old] if new is None else [old, new], conf)
@@ -76,11 +79,11 @@ def compare(
     found = _reviewed(old, new, conf, overrides)
     document = found.document
     if document is None:
-        if form == "text":
+        if name == "text":
             raise ForgeError(found.problems)
-        return _answer(_failure(old, new or ".", found.problems), form, output, 2, found.problems)
+        return _answer(_failure(old, new or ".", found.problems), name, output, 2, found.problems)
     status = 2 if found.problems else int((exit_code and not document.equal) or fails(document, fail_on))
-    return _answer(document, form, output, status, found.problems)
+    return _answer(document, name, output, status, found.problems)
 
 
 def _reviewed(old: str, new: str | None, conf: Path | None, overrides: Sequence[str]) -> Compared:

@@ -14,7 +14,7 @@ from rich.text import Text
 from modelforge.cli.answer import Answer, progress
 from modelforge.cli.changed import changed_since
 from modelforge.cli.check import choices
-from modelforge.cli.output import check_output, written
+from modelforge.cli.output import FINDINGS, check_output, form_of, written
 from modelforge.config import compose, default_conf
 from modelforge.config.composition import Library
 from modelforge.core.codes import CODES
@@ -73,7 +73,7 @@ def lint(
     every: bool,
     rules: Sequence[str] = (),
     base_ref: str | None = None,
-    form: str = "text",
+    form: str | None = None,
     fail_on: str = "error",
     output: Path | None = None,
 ) -> Answer:
@@ -85,7 +85,7 @@ def lint(
         every: Whether to look at all combinations.
         rules: Codes of the rules to apply, and of the warnings of planning to show; empty for all.
         base_ref: Only configs that read a file that differs from this revision; None for all.
-        form: `text`, `json` or a name of `FORMATS`.
+        form: `text`, `json` or a name of `FORMATS`; None for the form that the ending of the file stands for.
         fail_on: The least severity that makes the status 1.
         output: A file to write; None for the standard output.
 
@@ -93,6 +93,7 @@ def lint(
         ForgeError: no rule has such a code, there is no such folder, git does not know the revision, or the file
             cannot be written.
     """
+    name = form or form_of(output, FINDINGS)
     check_output(output)
     chosen_rules = _applied(rules) or None
     changed = changed_since(base_ref, conf) if base_ref is not None else None
@@ -106,11 +107,11 @@ def lint(
     ]
     found = _without_needed(finding for finding in found if every is False or not _unmeant(finding))
     made = _answer(found, fail_on, base_ref)
-    if form in FORMATS:
+    if name in FORMATS:
         every_code = {**CODES, **{code: rule.title for code, rule in RULES.entries()}}
         once = dict.fromkeys(problem for finding in found for problem in finding.problems)
-        made = replace(made, text=FORMATS[form](list(map(Annotation.of, once)), every_code, folder.as_posix()))
-    elif form == "json":
+        made = replace(made, text=FORMATS[name](list(map(Annotation.of, once)), every_code, folder.as_posix()))
+    elif name == "json":
         made = replace(made, text=json.dumps(made.data, indent=2) + "\n")
     return made if output is None else written(made, output, f"{plural(len(found), 'config')} linted: {output}")
 

@@ -9,6 +9,7 @@ import errno
 import os
 from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 
 from rich.console import Group
 
@@ -18,6 +19,8 @@ from modelforge.core.files import unwritable, write_atomically
 from modelforge.report.table import to_text
 
 OPTION = "--output"
+FINDINGS: Mapping[str, str] = MappingProxyType({".json": "json", ".sarif": "sarif", ".txt": "text", ".xml": "junit"})
+"""The forms of findings, by the endings of files."""
 
 
 def check_output(output: Path | None) -> None:

@@ -86,7 +86,9 @@ def sweep(
             "--baseline", metavar="KEY=VALUE", help="Compare with these jobs, such as init=torch. Default: the best."
         ),
     ] = None,
-    form: Annotated[Results | None, typer.Option("--format", help="Default: by the name of --output.")] = None,
+    form: Annotated[
+        Results | None, typer.Option("--format", help="How to print it. Default: by FILE, else text.")
+    ] = None,
     output: Report = None,
     every: Annotated[bool, typer.Option("--all", help="List all jobs, however many there are.")] = False,
     live: Annotated[bool, typer.Option("--watch", help="Show the sweep until it ends, then the table.")] = False,

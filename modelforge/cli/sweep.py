@@ -8,7 +8,7 @@ from pathlib import Path
 from rich.text import Text
 
 from modelforge.cli.answer import Answer, console
-from modelforge.cli.output import OPTION, check_output, written
+from modelforge.cli.output import OPTION, check_output, form_of, written
 from modelforge.core.errors import ForgeError, Problem
 from modelforge.core.files import write_atomically
 from modelforge.core.suggestions import did_you_mean
@@ -28,7 +28,7 @@ from modelforge.results.words import counts_line
 SUFFIXES: Mapping[str, str] = {
     ".html": "html", ".json": "json", ".csv": "csv", ".parquet": "parquet", ".txt": "text"
 }  # fmt: skip
-"""The form that a file's name stands for."""
+"""The form that the ending of a file stands for."""
 
 
 def sweep(
@@ -49,7 +49,7 @@ def sweep(
         metric: What to sort by; None for what the runs optimized.
         over: Keys to average over; none for a line a job.
         baseline: Values of the group that others are compared with; none for the best one.
-        form: `text`, `csv`, `json`, `html` or `parquet`; None for the form that the name of the file stands for.
+        form: `text`, `csv`, `json`, `html` or `parquet`; None for the form that the ending of the file stands for.
         output: A file to write; None for the standard output.
         every: Whether a table lists all lines, however many there are.
         live: Whether to show the sweep until it ends, first.
@@ -58,7 +58,7 @@ def sweep(
         ForgeError: there is no such folder, it holds no run, no run has the metric, a key or a baseline, or the file
             cannot be written.
     """
-    name = form or _form_of(output)
+    name = form or form_of(output, SUFFIXES)
     if name in ("html", "parquet") and output is None:
         message = f"`--format {name}` is not for a terminal"
         raise ForgeError([Problem("MF051", OPTION, message, f"name a file: `--output sweep.{name}`")])
@@ -84,21 +84,6 @@ def _sorted(found: Sweep, metric: str | None) -> Sweep:
         message = f"no run in `{found.folder}` has a metric `{metric}`"
         raise ForgeError([Problem("MF080", metric, message, did_you_mean(metric, found.metric_names))])
     return found.by(metric)
-
-
-def _form_of(output: Path | None) -> str:
-    """The form that a file's name stands for.
-
-    Raises:
-        ForgeError: it stands for none.
-    """
-    if output is None:
-        return "text"
-    if (suffix := output.suffix.lower()) not in SUFFIXES:
-        message = f"the name of `{output}` stands for no form of the results"
-        hint = f"end it in {', '.join(SUFFIXES)}; or say which: `--format text`"
-        raise ForgeError([Problem("MF051", OPTION, message, hint)])
-    return SUFFIXES[suffix]
 
 
 def _text(

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 import re
-import shutil
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,7 @@ from modelforge.core.errors import ForgeError, Place, Problem
 from modelforge.core.files import SWEEP
 from modelforge.runs.jobs import (
     JOBS_FOLDER,
+    SWEEP_FILE,
     FrozenJob,
     SweepFile,
     hash_of,
@@ -30,8 +31,10 @@ from modelforge.runs.liveness import LOCK
 from modelforge.sweeps.selection import Candidate, Selection
 from modelforge.train.settings import SweepSettings
 
-FROZEN = re.compile(r"\d{4,}\.yaml")
-"""The names of frozen jobs."""
+FROZEN = re.compile(r"\d{4,}\.yaml|\.\d{4,}\.yaml\.[a-z0-9_]{8}")
+"""The names of frozen jobs, and of their temporary files."""
+UNFINISHED = re.compile(rf"\.{re.escape(SWEEP_FILE)}\.[a-z0-9_]{{8}}")
+"""The name of a temporary file of sweep.json."""
 STANDARD = "${mf.folder_name:${hydra:job.num},${hydra:job.override_dirname}}"
 """How conf/hydra/default.yaml names the folder of a job."""
 
@@ -122,18 +125,34 @@ def freeze(
     return found
 
 
+def remove_unfinished_freeze(folder: Path) -> None:
+    """Removes frozen jobs without sweep.json: what froze them was killed before a job began.
+
+    A folder that holds anything else is left as it is.
+
+    Args:
+        folder: Of a sweep; no other process writes there.
+    """
+    jobs = folder / JOBS_FOLDER
+    frozen = [*jobs.iterdir()] if jobs.is_dir() and not jobs.is_symlink() else []
+    beside = [path for path in folder.iterdir() if path.name not in (LOCK, JOBS_FOLDER)]
+    if not all(FROZEN.fullmatch(path.name) for path in frozen):
+        return
+    if not all(UNFINISHED.fullmatch(path.name) for path in beside):
+        return
+    with suppress(OSError):  # `check_empty` names what stays
+        for path in (*frozen, *beside):
+            path.unlink()
+        jobs.rmdir()
+
+
 def check_empty(folder: Path) -> None:
     """Refuses a folder that holds anything: a sweep has one of its own.
-
-    Frozen jobs without sweep.json are no sweep: what froze them was killed before any began. They are removed.
 
     Raises:
         ForgeError: it holds runs, or other files.
     """
     names = sorted(path.name for path in folder.iterdir() if path.name != LOCK)
-    if names == [JOBS_FOLDER] and all(FROZEN.fullmatch(path.name) for path in (folder / JOBS_FOLDER).iterdir()):
-        shutil.rmtree(folder / JOBS_FOLDER)
-        return
     if not names:
         return
     message = f"`{folder}` already holds `{names[0]}`" + (f" and {len(names) - 1} more" if len(names) > 1 else "")

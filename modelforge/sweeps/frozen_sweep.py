@@ -12,7 +12,7 @@ from hydra.plugins.launcher import Launcher
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, OmegaConf
 
-from modelforge.config.sweeps import read_sweep
+from modelforge.config.sweeps import read_sweep, running_sweep
 from modelforge.core.errors import ForgeError, Problem
 from modelforge.core.words import plural
 from modelforge.report.stream import complain
@@ -20,7 +20,15 @@ from modelforge.runs.jobs import JobEntry, read_job
 from modelforge.runs.liveness import LOCK, claimed
 from modelforge.runs.status import read
 from modelforge.sweeps.check import Checker
-from modelforge.sweeps.freezing import Shared, busy, check_empty, equal_jobs, freeze, frozen_jobs
+from modelforge.sweeps.freezing import (
+    Shared,
+    busy,
+    check_empty,
+    equal_jobs,
+    freeze,
+    frozen_jobs,
+    remove_unfinished_freeze,
+)
 from modelforge.sweeps.frozen_loader import words_for
 from modelforge.sweeps.launchers import make_launcher, run_all
 from modelforge.sweeps.resume import check_resuming, resumed, to_do
@@ -57,7 +65,8 @@ def run(
         with claimed(folder, busy(folder)):
             jobs = _resumed(folder, arguments) if resumes else _frozen(folder, config, arguments)
             if jobs:
-                launcher = make_launcher(context, task, config, _num_threads(folder, jobs))
+                most = len(jobs) if resumes else running_sweep(config).num_jobs  # as `start_early` counts them
+                launcher = make_launcher(context, task, config, _num_threads(folder, jobs), most)
                 begun()
                 _launch(launcher, folder, jobs, max_batch_size or len(jobs))
     except ForgeError:
@@ -67,6 +76,7 @@ def run(
 
 def _frozen(folder: Path, config: DictConfig, arguments: Sequence[str]) -> Sequence[JobEntry]:
     """Checks and freezes what the command line asks for."""
+    remove_unfinished_freeze(folder)
     check_empty(folder)
     conf, name = main_config(config)
     every = [*map(str, config.hydra.overrides.hydra), *arguments]

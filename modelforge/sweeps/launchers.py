@@ -17,8 +17,9 @@ from hydra._internal.core_plugins.basic_launcher import BasicLauncher
 from hydra.core.plugins import Plugins
 from hydra.plugins.launcher import Launcher
 from hydra.types import HydraContext, TaskFunction
-from omegaconf import DictConfig, open_dict
+from omegaconf import DictConfig, OmegaConf, open_dict
 
+from modelforge.config.sweeps import Sweep, running_sweep
 from modelforge.core.errors import Problem
 from modelforge.core.torch_state import num_cores
 from modelforge.core.words import plural
@@ -72,7 +73,9 @@ class NoLauncher(Launcher):
         return []
 
 
-def make_launcher(context: HydraContext, task: TaskFunction, config: DictConfig, num_threads: int | None) -> Launcher:
+def make_launcher(
+    context: HydraContext, task: TaskFunction, config: DictConfig, num_threads: int | None, num_jobs: int
+) -> Launcher:
     """Hydra's launcher for a multirun.
 
     Args:
@@ -80,8 +83,9 @@ def make_launcher(context: HydraContext, task: TaskFunction, config: DictConfig,
         task: What a job does.
         config: Of the multirun.
         num_threads: Of the job that has the most; None for one a core.
+        num_jobs: How many jobs there are at most.
     """
-    for problem in fit_to_cores(config, num_threads):
+    for problem in fit_to_cores(config, num_threads, num_jobs):
         complain(problem)
     launcher: Any = Plugins.instance().instantiate_launcher(context, task, config)
     kind = _kind(config.hydra.launcher)
@@ -96,25 +100,51 @@ def make_launcher(context: HydraContext, task: TaskFunction, config: DictConfig,
     return launcher
 
 
-def start_early(settings: DictConfig) -> AbstractContextManager[Callable[[], object]]:
+def start_early(config: DictConfig) -> AbstractContextManager[Callable[[], object]]:
     """What an engine does while the jobs are composed; its function is called before they are launched.
 
-    Args:
-        settings: Of `hydra.launcher`.
-    """
-    if _kind(settings) == "joblib" and settings.n_jobs != 1:
-        from modelforge.sweeps.launchers_joblib import early_workers
+    Nothing where a sweep goes on: its jobs need not be composed.
 
-        return early_workers(settings)
+    Args:
+        config: Of the multirun.
+
+    Raises:
+        ForgeError: its overrides cannot be read.
+    """
+    settings = config.hydra.launcher
+    if _kind(settings) == "joblib" and settings.n_jobs != 1 and OmegaConf.select(config, "sweep.resume") is None:
+        sweep = running_sweep(config)
+        number = jobs_at_once(settings.n_jobs, _threads(config, sweep), sweep.num_jobs)
+        if number > 1:
+            from modelforge.sweeps.launchers_joblib import early_workers
+
+            return early_workers(settings, number)
     return nullcontext(lambda: None)
 
 
-def fit_to_cores(config: DictConfig, num_threads: int | None) -> Iterator[Problem]:
+def _threads(config: DictConfig, sweep: Sweep) -> int | None:
+    """The threads of the job that has the most, as the command line has it; None for one a core."""
+    words = [word for axis in sweep.axes if axis.name == "num_threads" for word in axis.words]
+    values = [word.partition("=")[2] for word in words] or [str(OmegaConf.select(config, "num_threads"))]
+    return max(map(int, values)) if all(value.isdecimal() for value in values) else None
+
+
+def jobs_at_once(n_jobs: int, num_threads: int | None, num_jobs: int) -> int:
+    """The workers of a pool of joblib: as many as there are jobs and, where `n_jobs` is -1, as their threads fit.
+
+    Two at least where more are possible: one worker would be this process, which a job could take along at its end.
+    """
+    fitting = max(1, num_cores() // (num_threads or 1)) if n_jobs == -1 else n_jobs
+    return min(fitting, max(2, num_jobs))
+
+
+def fit_to_cores(config: DictConfig, num_threads: int | None, num_jobs: int) -> Iterator[Problem]:
     """Sets how many jobs run at once, where that is left open, so that their threads fit the cores of this machine.
 
     Args:
         config: Of the multirun; its `hydra.launcher` is changed.
         num_threads: Of the job that has the most; None for one a core, of which each job then gets its share.
+        num_jobs: How many jobs there are at most.
 
     Yields:
         A warning where what was set takes more threads than there are cores.
@@ -123,9 +153,9 @@ def fit_to_cores(config: DictConfig, num_threads: int | None) -> Iterator[Proble
     kind, threads = _kind(launcher), num_threads or 1
     with open_dict(launcher):
         if kind == "joblib":
-            if launcher.n_jobs == -1:
-                launcher.n_jobs = max(1, cores // threads)
-            elif launcher.n_jobs * threads > cores:
+            is_open = launcher.n_jobs == -1
+            launcher.n_jobs = jobs_at_once(launcher.n_jobs, num_threads, num_jobs)
+            if not is_open and launcher.n_jobs * threads > cores:
                 yield _crowded(launcher.n_jobs, threads, cores)
         elif kind in ("submitit_local", "submitit_slurm") and launcher.cpus_per_task is None:
             launcher.cpus_per_task = threads

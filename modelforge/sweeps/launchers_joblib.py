@@ -6,11 +6,13 @@ import os
 import signal
 import threading
 import time
+import warnings
 from collections import deque
 from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from importlib import import_module
+from types import FrameType
 from typing import Any
 
 from hydra.plugins.launcher import Launcher
@@ -18,7 +20,6 @@ from hydra_plugins.hydra_joblib_launcher._core import process_joblib_cfg
 from joblib import Parallel, delayed
 from omegaconf import DictConfig
 
-from modelforge.core.torch_state import num_cores
 from modelforge.train.later import put_off_extras
 
 PERIOD = 0.5
@@ -27,17 +28,21 @@ NEEDED = "modelforge.train.fit"
 """What each job imports."""
 
 
+_working = threading.Lock()
+"""Held by a worker while it runs a job."""
+
+
 @contextmanager
-def early_workers(launcher: DictConfig) -> Generator[Callable[[], object]]:
-    """Starts the workers of a pool, which the launcher takes over; gives a function that waits until they have begun.
+def early_workers(launcher: DictConfig, number: int) -> Generator[Callable[[], object]]:
+    """Starts the workers of a pool, which the launcher takes over; gives a function that waits for the first of them.
 
     Call it before the launcher begins: joblib removes the folder of a pool at its end, and both pools have the same.
     Workers that no launcher took over end with the body.
 
     Args:
         launcher: The settings of `hydra.launcher`.
+        number: How many: with another one, the launcher would start a pool of its own.
     """
-    number = num_cores() if launcher.n_jobs == -1 else launcher.n_jobs
     settings: dict[str, Any] = {str(key): value for key, value in launcher.items() if key != "_target_"}
     process_joblib_cfg(settings)
     settings |= {"n_jobs": number, "backend": "loky", "return_as": "generator"}
@@ -46,7 +51,8 @@ def early_workers(launcher: DictConfig) -> Generator[Callable[[], object]]:
     try:
         yield lambda: _exhaust(begun)
     finally:
-        begun.close()
+        with warnings.catch_warnings(action="ignore", category=UserWarning):  # of results that were not used
+            begun.close()
 
 
 def _exhaust(begun: Generator[int]) -> None:
@@ -68,21 +74,29 @@ def make_pool(launcher: Any) -> Launcher:
 
 def begin(parent: int) -> None:
     """Prepares a worker. Ctrl-C is the parent's until the first job begins."""
-    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:  # else it is ignored, and stays so
+        signal.signal(signal.SIGINT, leave_to_parent)
     threading.Thread(target=end_with, args=(parent,), daemon=True).start()
     put_off_extras()
     import_module(NEEDED)
-    signal.signal(signal.SIGINT, before)
+
+
+def leave_to_parent(number: int, frame: FrameType | None) -> None:
+    """What a worker without a job does at Ctrl-C."""
 
 
 def end_with(parent: int) -> None:
-    """Ends this process once its parent is gone; a job is first asked to stop, so that it can be resumed."""
+    """Ends this process once its parent is gone.
+
+    A job is first asked to stop, as soon as it listens, and has the time to write its checkpoint and its status.
+    """
     while os.getppid() == parent:
         time.sleep(PERIOD)
-    if signal.getsignal(signal.SIGTERM) is not signal.SIG_DFL:
-        os.kill(os.getpid(), signal.SIGTERM)
-    while signal.getsignal(signal.SIGTERM) is not signal.SIG_DFL:
-        time.sleep(PERIOD)
+    asked = False
+    while not _working.acquire(timeout=PERIOD):
+        if not asked and signal.getsignal(signal.SIGTERM) is not signal.SIG_DFL:
+            os.kill(os.getpid(), signal.SIGTERM)
+            asked = True
     os._exit(128 + signal.SIGTERM)
 
 
@@ -96,4 +110,7 @@ class WhileParentLives:
     def __call__(self, config: Any) -> Any:
         if self.parent not in (os.getpid(), os.getppid()):
             os._exit(128 + signal.SIGTERM)
-        return self.task(config)
+        if signal.getsignal(signal.SIGINT) is leave_to_parent:
+            signal.signal(signal.SIGINT, signal.default_int_handler)
+        with _working:
+            return self.task(config)

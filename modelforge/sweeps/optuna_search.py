@@ -35,7 +35,7 @@ from modelforge.runs.jobs import (
 from modelforge.runs.liveness import LOCK
 from modelforge.runs.status import DONE, read
 from modelforge.sweeps.check import Checker
-from modelforge.sweeps.freezing import check_empty, frozen_job
+from modelforge.sweeps.freezing import check_empty, frozen_job, remove_unfinished_freeze
 from modelforge.sweeps.frozen_loader import words_for
 from modelforge.sweeps.frozen_sweep import main_config
 from modelforge.sweeps.launchers import make_launcher, run_all
@@ -84,7 +84,7 @@ def search(
     _check_keys(space, conf, name)
     trials = _Trials(folder, conf, name, space)
     _make_folder(folder, every, space)
-    launcher = make_launcher(context, task, config, base.values.get("num_threads"))
+    launcher = make_launcher(context, task, config, base.values.get("num_threads"), settings.n_jobs)
     deadline = time.monotonic() + (settings.timeout or float("inf"))
     with _study(folder, space, settings, base) as study:
         while time.monotonic() < deadline and (asked := [*_batch(study, settings)]):
@@ -94,6 +94,8 @@ def search(
 
 def _check_keys(space: Space, conf: Path, name: str) -> None:
     """Refuses a space of which no point can be composed, as where a key does not exist, before the first trial.
+
+    Of a large space a few points are composed: it is refused for what is wrong with each of them.
 
     Raises:
         ForgeError: with what is wrong with the first point.
@@ -105,7 +107,10 @@ def _check_keys(space: Space, conf: Path, name: str) -> None:
             return
         except ForgeError as error:
             wrong.append(error)
-    raise ForgeError([space.blame(problem) for problem in wrong[0].problems])
+    shared = set.intersection(*({(one.code, one.path) for one in error.problems} for error in wrong))
+    problems = [one for one in wrong[0].problems if not space.has_more_corners or (one.code, one.path) in shared]
+    if problems:
+        raise ForgeError([space.blame(problem) for problem in problems])
 
 
 def _say_best(study: Search) -> None:
@@ -218,6 +223,7 @@ def _make_folder(folder: Path, overrides: Sequence[str], space: Space) -> None:
     with FileLock(folder / LOCK, timeout=TURN):
         if (folder / SWEEP_FILE).is_file():
             return
+        remove_unfinished_freeze(folder)
         check_empty(folder)
         make_jobs_folder(folder)
         write_sweep_file(new_sweep_file(overrides, {key: (text,) for key, text in space.described().items()}), folder)

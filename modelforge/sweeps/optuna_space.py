@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import islice, product
+from math import prod
 from typing import Any
 
 from hydra.core.config_loader import ConfigLoader
@@ -22,6 +24,7 @@ from modelforge.config.overrides import parse
 from modelforge.core.errors import ForgeError, Place, Problem
 
 MAX_CORNERS = 32
+"""Points that are composed at most before the first trial."""
 INTERVAL = "`interval(0.5, 2)`, `int(interval(8, 64))`, `tag(log, interval(1e-4, 1e-1))`, `range(1, 9, 2)` or `a,b,c`"
 
 
@@ -47,10 +50,21 @@ class Space:
         return (*self.fixed, *(f"{key}={_word(point[key])}" for key in self.open))
 
     def corners(self) -> Iterator[Mapping[str, Any]]:
-        """A few points in which each option stands once."""
-        most = max(len(getattr(values, "choices", "a")) for values in self.open.values())
-        for number in range(min(most, MAX_CORNERS)):
-            yield {key: _corner(values, number) for key, values in self.open.items()}
+        """Points of options and of the lower ends of intervals, `MAX_CORNERS` at most.
+
+        First come some in which each option stands once, then all others.
+        """
+        options = [_options(values) for values in self.open.values()]
+        most = max(map(len, options))
+        first = [tuple(of_key[number % len(of_key)] for of_key in options) for number in range(min(most, MAX_CORNERS))]
+        others = islice(product(*options), 2 * MAX_CORNERS)  # the first may be among them
+        for point in islice(dict.fromkeys((*first, *others)), MAX_CORNERS):
+            yield dict(zip(self.open, point, strict=True))
+
+    @property
+    def has_more_corners(self) -> bool:
+        """Whether `corners` leaves some out."""
+        return prod(len(_options(values)) for values in self.open.values()) > MAX_CORNERS
 
     def blame(self, problem: Problem) -> Problem:
         """A problem with the value of an open key, as one with what was written."""
@@ -84,10 +98,11 @@ def read_space(overrides: Iterable[str], loader: ConfigLoader | None = None) -> 
         key = override.get_key_element()
         open_keys.pop(key, None)
         fixed.pop(key, None)
-        written[key] = override.input_line or key
+        written.pop(key, None)
         if not override.is_sweep_override():
             fixed[key] = f"{key}={override.get_value_element_as_str()}"
             continue
+        written[key] = override.input_line or key
         try:
             open_keys[key] = _distribution(override)
         except (HydraException, ValueError, TypeError, OverflowError) as error:
@@ -134,10 +149,12 @@ def _range(values: Sequence[float], step: float) -> BaseDistribution:
     return FloatDistribution(low, high, step=abs(step))
 
 
-def _corner(values: BaseDistribution, number: int) -> Any:
-    """An option, or the lower end of an interval."""
-    choices = getattr(values, "choices", None) or (getattr(values, "low", None),)
-    return choices[number % len(choices)]
+def _options(values: BaseDistribution) -> tuple[Any, ...]:
+    """The options; of an interval, its lower end."""
+    if isinstance(values, CategoricalDistribution):
+        return tuple(values.choices)
+    assert isinstance(values, FloatDistribution | IntDistribution)
+    return (values.low,)
 
 
 def _word(value: Any) -> str:

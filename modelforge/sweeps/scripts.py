@@ -13,6 +13,7 @@ from typing import Any, Literal
 
 from modelforge.core.errors import ForgeError, Problem
 from modelforge.core.quoting import quoted
+from modelforge.core.words import plural
 from modelforge.runs.jobs import read_job, read_sweep_file
 
 Kind = Literal["slurm", "kubernetes", "ray"]
@@ -45,16 +46,15 @@ def script(kind: Kind, folder: str | Path, *, parallel: int | None = None) -> st
             raise ForgeError([Problem("MF051", str(folder), f"{quoted(path)} cannot be written into a script")])
     name = re.sub(r"[^a-z0-9-]+", "-", f"sweep-{folder.resolve().name}".lower()).strip("-")[:40].rstrip("-")
     most = min(parallel or MAX_PARALLEL, len(jobs))
-    submit, array = _submit([job.number for job in jobs], most)
     shared = {
         "script": FILES[kind],
         "name": name,
         "parallel": most,
         "cpus": _threads(folder, jobs[0].number),
         "completions": 1 + max(job.number for job in jobs),
-        "submit": submit,
-        "array": array,
     }
+    if kind == "slurm":
+        shared |= _submission([job.number for job in jobs], most)
     return (TEMPLATES / FILES[kind]).read_text(encoding="utf-8").format(**shared, **_paths(kind, where, project))
 
 
@@ -68,7 +68,7 @@ def _paths(kind: Kind, folder: str, project: str) -> dict[str, str]:
         "project": quote(project),
         "modelforge": quote(_modelforge()),
         "command": quote(command),
-        "log": quote(f"{folder.replace('%', '%%')}/slurm-%a.log"),
+        "log": quote(f"{folder.replace('%', '%%')}/slurm-%A-%a.log"),
     }
 
 
@@ -84,22 +84,38 @@ def _threads(folder: Path, number: int) -> int:
     return config.get("num_threads") or 1
 
 
-def _submit(numbers: Sequence[int], parallel: int) -> tuple[str, str]:
-    """The commands that submit all jobs, and the array of the first of them: one has at most `MAX_ARRAY` indices.
+def _submission(numbers: Sequence[int], parallel: int) -> dict[str, str]:
+    """What the script of Slurm says of its arrays: one has at most `MAX_ARRAY` indices, which begin at 0.
+
+    Several arrays run one after the other, so that `parallel` bounds all of them.
 
     Example:
-        >>> print(_submit(range(1_500), 100)[0])
-        #   sbatch --array=0-999%100 slurm.sh 0
-        #   sbatch --array=0-499%100 slurm.sh 1000
+        >>> print(_submission(range(1_500), 100)["submit"])
+        #   part=$(sbatch --parsable --array=0-999%100 slurm.sh 0)
+        #   part=$(sbatch --parsable --array=0-499%100 --dependency=afterany:$part slurm.sh 1000)
+        # These commands submit all jobs; a part begins when the part before is over. `sbatch slurm.sh` alone fails.
     """
     parts: dict[int, list[int]] = {}
     for number in sorted(numbers):
         first = number - number % MAX_ARRAY
         parts.setdefault(first, []).append(number - first)
-    arrays = {first: f"{_array(indices)}%{min(parallel, len(indices))}" for first, indices in parts.items()}
-    lines = [f"#   sbatch --array={array} {FILES['slurm']} {first}" for first, array in arrays.items()]
-    alone = [*arrays] == [0]
-    return f"#   sbatch {FILES['slurm']}" if alone else "\n".join(lines), next(iter(arrays.values()))
+    arrays = {first: f"--array={_array(indices)}%{min(parallel, len(indices))}" for first, indices in parts.items()}
+    file = FILES["slurm"]
+    if [*arrays] == [0]:
+        directive = f"#SBATCH {arrays[0]}"
+        return {"arrays": "one array", "submit": f"#   sbatch {file}", "array": directive, "first": "0"}
+    after = ["", *[" --dependency=afterany:$part"] * (len(arrays) - 1)]
+    lines = [
+        f"#   part=$(sbatch --parsable {array}{wait} {file} {first})"
+        for (first, array), wait in zip(arrays.items(), after, strict=True)
+    ]
+    how = f"# These commands submit all jobs; a part begins when the part before is over. `sbatch {file}` alone fails."
+    return {
+        "arrays": plural(len(arrays), "array"),
+        "submit": "\n".join([*lines, how]),
+        "array": "# --array is in the commands above.",
+        "first": "${1:?submit this script with the commands at its head}",
+    }
 
 
 def _array(numbers: Sequence[int]) -> str:

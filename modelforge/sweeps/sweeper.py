@@ -35,7 +35,7 @@ class FreezingSweeper(Sweeper):
 
     def sweep(self, arguments: list[str]) -> None:
         """Runs all jobs, or those without a result of the sweep that is resumed."""
-        with exiting(), start_early(self.master.hydra.launcher) as begun:
+        with exiting(), start_early(self.master) as begun:
             from modelforge.sweeps.frozen_sweep import run
 
             run(self.loader.folder, self.context, self.task, self.master, arguments, self.max_batch_size, begun)

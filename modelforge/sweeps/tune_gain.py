@@ -38,7 +38,7 @@ from modelforge.runs.jobs import (
 from modelforge.runs.liveness import claimed
 from modelforge.signal.critical import Critical, critical_gain
 from modelforge.sweeps.check import Checker
-from modelforge.sweeps.freezing import busy, check_empty, frozen_job, value_of
+from modelforge.sweeps.freezing import busy, check_empty, frozen_job, remove_unfinished_freeze, value_of
 from modelforge.sweeps.gain_report import GainReport, gain_of
 from modelforge.sweeps.gain_search import RUNGS, Search, Trial
 from modelforge.sweeps.selection import Candidate
@@ -168,6 +168,7 @@ def _sweep(settings: TuningSettings, folder: Path) -> SweepFile:
         ForgeError: it holds something else.
     """
     if not (folder / SWEEP_FILE).is_file():
+        remove_unfinished_freeze(folder)
         check_empty(folder)
         return new_sweep_file(settings.overrides)
     found = read_sweep_file(folder)

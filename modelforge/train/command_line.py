@@ -55,9 +55,11 @@ def overrides_first(arguments: Sequence[str]) -> list[str]:
 
 
 def _resumed(overrides: Sequence[str]) -> str | None:
-    """The folder of the sweep that a command line resumes."""
+    """The folder of the sweep that a command line resumes; None where `check_command_line` is going to refuse it."""
     found = next((word for word in reversed(overrides) if word.lstrip("+").startswith("sweep.resume=")), None)
-    value = None if found is None else parse([found])[0].value()
+    value = None
+    with suppress(ForgeError):
+        value = None if found is None else parse([found])[0].value()
     return value if isinstance(value, str) else None
 
 

@@ -24,7 +24,7 @@ from modelforge.train.job import Result, execute
 from modelforge.train.later import put_off_extras
 
 ASIDE = "set-aside"
-"""The folder in that of a run for what an attempt with a damaged status left."""
+"""The folder in that of a run for what an attempt without a readable status left."""
 
 
 def work(folder: Path, number: int) -> Result:
@@ -59,7 +59,7 @@ def work(folder: Path, number: int) -> Result:
 
 
 def _execute(job: FrozenJob, run: Path, before: Mapping[str, Any] | None) -> Result:
-    """Runs a job, from the last checkpoint of the attempt before, if that left one."""
+    """Runs a job, from the last checkpoint of the attempt before, if that left one: also without a readable status."""
     remove_leftovers(run)
     ckpt = _last_checkpoint(run)
     if ckpt is None:
@@ -85,7 +85,7 @@ def _give_back_memory() -> None:
 
 
 def _before(run: Path, job: FrozenJob) -> Mapping[str, Any] | None:
-    """The status of the attempt before; None where there is none, or it is damaged.
+    """The status of the attempt before; None where there is none, or it cannot be read.
 
     Raises:
         ForgeError: the folder holds another run.
@@ -134,7 +134,10 @@ def _clear(run: Path) -> None:
 
 
 def _put_aside(run: Path) -> None:
-    """Moves what an attempt without a readable status left: it may be that of a finished run."""
+    """Moves what an attempt without a readable status and without a checkpoint to go on from left.
+
+    It may be a finished run.
+    """
     if not (found := [*_contents(run)]):
         return
     place = run / ASIDE / str(1 + sum(1 for _ in run.glob(f"{ASIDE}/*")))
@@ -145,7 +148,7 @@ def _put_aside(run: Path) -> None:
     except OSError as error:
         raise ForgeError([unwritable(str(place), (error.strerror or str(error)).lower())]) from error
     print(
-        printable(f"{run / STATUS} cannot be read: what was there is now in {place}, and the job begins again"),
+        printable(f"{run} has no readable {STATUS}: what was there is now in {place}, and the job begins again"),
         flush=True,
     )
 

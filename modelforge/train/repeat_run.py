@@ -50,7 +50,9 @@ def repeat(arguments: Sequence[str], conf: str | Path | None = None) -> None:
         arguments: As in `sys.argv[1:]`; without `--from`, nothing is done.
         conf: The folder of configs: the plugins of the project around it are imported. None for no project.
     """
-    if (launch := launch_of()) is not None and launch.rank:
+    with exiting():
+        launch = launch_of()
+    if launch is not None and launch.rank:
         put_off_extras()
         from modelforge.train.parallel.worker import exit_now, run_worker
 

@@ -44,6 +44,32 @@ def test_every_format_goes_into_a_file_whole(text, run, tmp_path, form):
     assert [path.name for path in tmp_path.iterdir()] == ["review.out"]
 
 
+COMMANDS = (
+    ("check", "model=rnn"),
+    ("lint", "model=rnn"),
+    ("diff", ".", GAIN),
+    ("sweep", "."),
+)
+
+
+def test_an_ending_that_stands_for_no_form_is_refused(text, tmp_path):
+    file = tmp_path / "found.pdf"
+    for words in COMMANDS:
+        shown = text(*words, "--output", str(file), status=2 if words[0] == "diff" else 1)
+        assert "error[MF051]: the ending of `found.pdf` stands for no form of the result" in shown
+        assert "`.json`" in shown
+    assert not file.exists()
+
+
+@pytest.mark.parametrize("words", COMMANDS[:3], ids=lambda words: words[0])
+def test_the_ending_of_a_file_decides_on_its_form_unless_the_command_does(run, tmp_path, words):
+    for name, options, begin in (
+        ("a.XML", (), "<?xml"), ("a", ("--json",), "{"), ("a.json", ("--format", "junit"), "<?xml")
+    ):  # fmt: skip
+        run(*words, "--output", str(tmp_path / name), *options)
+        assert (tmp_path / name).read_text(encoding="utf-8").startswith(begin)
+
+
 def test_a_folder_that_is_not_there_is_named(text, tmp_path):
     shown = text("diff", ".", GAIN, "--output", str(tmp_path / "none/x.md"), status=2)
     assert "cannot be written: there is no folder" in shown

@@ -12,7 +12,8 @@ from omegaconf import OmegaConf
 from modelforge.config.sweeps import read_sweep
 from modelforge.core.errors import ForgeError
 from modelforge.runs.jobs import JOBS_FOLDER, FrozenJob, hash_of, read_job, read_sweep_file, write_job
-from modelforge.sweeps.freezing import STANDARD, Shared, check_empty, equal_jobs, frozen_jobs
+from modelforge.runs.liveness import LOCK
+from modelforge.sweeps.freezing import STANDARD, Shared, check_empty, equal_jobs, frozen_jobs, remove_unfinished_freeze
 from modelforge.sweeps.frozen_loader import FrozenLoader, words_for
 from modelforge.sweeps.selection import select
 from modelforge.train.settings import SweepSettings
@@ -114,9 +115,16 @@ def test_what_a_freeze_that_was_killed_left_does_not_hinder_a_new_one(tmp_path: 
     with pytest.raises(ForgeError, match="holds no whole sweep") as caught:
         read_sweep_file(folder)
     assert "start the sweep again" in caught.value.problems[0].hint
-    (folder / JOBS_FOLDER / "notes.txt").touch()
-    with pytest.raises(ForgeError, match="already holds `jobs`"):
-        check_empty(folder)
-    (folder / JOBS_FOLDER / "notes.txt").unlink()
+    temporary = (folder / ".sweep.json.abcd_fgh", folder / JOBS_FOLDER / ".0001.yaml.abcd_fgh")
+    for path in (*temporary, folder / LOCK):
+        path.touch()
+    for others in (folder / JOBS_FOLDER / "notes.txt", folder / "0,seed=1", folder / ".status.json.abcd_fgh"):
+        others.touch()
+        remove_unfinished_freeze(folder)
+        assert all(path.exists() for path in (*temporary, others)), "all of it stays where there is something else"
+        with pytest.raises(ForgeError, match="already holds"):
+            check_empty(folder)
+        others.unlink()
+    remove_unfinished_freeze(folder)
     check_empty(folder)
-    assert [*folder.iterdir()] == []
+    assert [path.name for path in folder.iterdir()] == [LOCK]

@@ -126,7 +126,10 @@ def kill(process: psutil.Process, chance: random.Random) -> str:
             return what
         if what == "the parent":
             process.kill()
-            psutil.wait_procs(children, timeout=PATIENCE)  # submitit's jobs end by themselves, joblib's at once
+            _, alive = psutil.wait_procs(
+                children, timeout=PATIENCE
+            )  # submitit's jobs end by themselves, joblib's at once
+            assert not alive
             return what
         for one in (process, *children):
             with suppress(psutil.NoSuchProcess):

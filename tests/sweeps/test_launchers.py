@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import sys
 import tomllib
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import nullcontext
+from types import SimpleNamespace
 
 import pytest
 from omegaconf import OmegaConf
 
 from modelforge.config.engines import EXTRAS, OPTUNA, RAY
 from modelforge.config.overrides import parse, unknown_option
-from modelforge.core.errors import ForgeError
+from modelforge.config.sweeps import Axis, Sweep
+from modelforge.core.errors import ForgeError, Place
 from modelforge.sweeps import launchers
-from modelforge.sweeps.launchers import fit_to_cores, run_all
+from modelforge.sweeps.launchers import fit_to_cores, run_all, start_early
 from modelforge.sweeps.optuna_settings import OptunaSettings, parse_settings
 from tests.sweeps.projects import ROOT, SMALL, WELL, metrics, multirun, project, statuses
 
@@ -87,13 +91,46 @@ OURS = "hydra_plugins.modelforge.launchers.RayLauncher"
 def test_jobs_at_once_fit_the_cores(monkeypatch: pytest.MonkeyPatch, given, threads, fitted):
     monkeypatch.setattr(launchers, "num_cores", lambda: 8)
     config = of(**given)
-    assert [*fit_to_cores(config, threads)] == []
+    assert [*fit_to_cores(config, threads, 12)] == []
     assert {key: config.hydra.launcher[key] for key in fitted} == fitted
+
+
+@pytest.mark.parametrize(("n_jobs", "num_jobs", "number"), [(-1, 3, 3), (6, 3, 3), (-1, 1, 2), (1, 3, 1), (-2, 3, -2)])
+def test_a_pool_has_no_more_workers_than_jobs(monkeypatch: pytest.MonkeyPatch, n_jobs: int, num_jobs: int, number: int):
+    monkeypatch.setattr(launchers, "num_cores", lambda: 64)
+    config = of(_target_=JOBLIB, n_jobs=n_jobs)
+    assert [*fit_to_cores(config, None, num_jobs)] == []
+    assert config.hydra.launcher.n_jobs == number
+
+
+@pytest.mark.parametrize(
+    ("words", "n_jobs", "number"),
+    [((), -1, 4), (("num_threads=2", "num_threads=1"), -1, 2), (("num_threads=2",), 3, 3), (("num_threads=8",), -1, 1),
+     (("num_threads=null",), -1, 4), (("seed=1", "seed=2", "seed=3"), -1, 3), ((), 1, 1)],
+)  # fmt: skip
+def test_early_workers_are_those_that_the_launcher_has(
+    monkeypatch: pytest.MonkeyPatch, words, n_jobs: int, number: int
+):
+    begun: list[int] = []
+    early = SimpleNamespace(early_workers=lambda settings, number: nullcontext(begun.append(number)))
+    monkeypatch.setitem(sys.modules, "modelforge.sweeps.launchers_joblib", early)
+    monkeypatch.setattr(launchers, "num_cores", lambda: 4)
+    rows = (words, () if "seed=1" in words else tuple(f"seed={seed}" for seed in range(9)))
+    sweep = Sweep(tuple(Axis(row[0].partition("=")[0], row, "", Place(), is_list=True) for row in rows if row), {}, {})
+    monkeypatch.setattr(launchers, "running_sweep", lambda config: sweep)
+    config = OmegaConf.merge(of(_target_=JOBLIB, n_jobs=n_jobs), {"num_threads": 1, "sweep": {"resume": None}})
+    with start_early(config):
+        assert begun == ([number] if number > 1 else [])
+    [*fit_to_cores(config, launchers._threads(config, sweep), sweep.num_jobs)]
+    assert config.hydra.launcher.n_jobs == number
+    config.sweep.resume = "sweep"
+    with start_early(config):
+        assert len(begun) == (number > 1), "a sweep that goes on composes nothing meanwhile"
 
 
 def test_too_many_threads_are_a_warning(monkeypatch: pytest.MonkeyPatch, snapshot):
     monkeypatch.setattr(launchers, "num_cores", lambda: 8)
-    (problem,) = fit_to_cores(of(_target_=JOBLIB, n_jobs=6), 2)
+    (problem,) = fit_to_cores(of(_target_=JOBLIB, n_jobs=6), 2, 12)
     assert str(problem) == snapshot
 
 

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import os
 import signal
+import threading
 import time
 from pathlib import Path
 
 import psutil
 import pytest
 
+from modelforge.sweeps import launchers_joblib
+from modelforge.sweeps.launchers_joblib import WhileParentLives, begin, end_with
 from tests.sweeps.projects import SMALL, WELL, multirun, project, start, statuses
 
 NUM = 6
@@ -24,6 +28,60 @@ def wait_for(condition, seconds: float = 300) -> None:
 
 def states(sweep: Path) -> list[str]:
     return [status["state"] for status in statuses(sweep).values()]
+
+
+def test_a_worker_without_a_parent_waits_for_the_status_of_its_job(monkeypatch: pytest.MonkeyPatch):
+    """It asks the job to stop as soon as that listens, and once; the job listens no more when it writes its status."""
+    steps: list[str] = []
+    monkeypatch.setattr(launchers_joblib, "PERIOD", 0.01)
+    monkeypatch.setattr(os, "getppid", lambda: 1)
+    monkeypatch.setattr(os, "_exit", lambda code: steps.append(f"exit {code}"))
+    worker = threading.Thread(target=end_with, args=(2,))
+
+    def job(config: None) -> None:
+        worker.start()
+        time.sleep(0.05)
+        before = signal.signal(signal.SIGTERM, lambda *_: steps.append("asked"))
+        wait_for(lambda: steps)
+        signal.signal(signal.SIGTERM, before)
+        time.sleep(0.05)
+        steps.append("status")
+
+    WhileParentLives(job, os.getpid())(None)
+    worker.join()
+    launchers_joblib._working.release()
+    assert steps == ["asked", "status", f"exit {128 + signal.SIGTERM}"]
+
+
+def test_ctrl_c_is_the_parents_until_the_first_job(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(launchers_joblib, "end_with", lambda parent: None)
+    monkeypatch.setattr(launchers_joblib, "import_module", lambda name: None)
+    monkeypatch.setattr(launchers_joblib, "put_off_extras", lambda: None)
+    handler = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        begin(os.getpid())
+        signal.raise_signal(signal.SIGINT)
+        job = WhileParentLives(lambda config: signal.getsignal(signal.SIGINT), os.getpid())
+        assert job(None) is signal.default_int_handler
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # as in the background of a shell
+        begin(os.getpid())
+        assert job(None) is signal.SIG_IGN
+    finally:
+        signal.signal(signal.SIGINT, handler)
+
+
+@pytest.mark.slow
+def test_a_sweep_that_is_refused_says_that_alone_and_leaves_no_worker(tmp_path: Path):
+    place = project(tmp_path / "project")
+    words = (*SMALL, *ENGINE, "optimizer.lrr=1,2", "hydra.sweep.dir=sweep")
+    code, _, err = multirun(place, *words)
+    assert code == 1
+    assert "optimizer.lrr" in err
+    assert "still being processed" not in err
+    assert "Warning" not in err
+    assert not (place / "sweep").exists()
+    here = {str(place)}
+    assert not [one for one in psutil.process_iter(["cwd"]) if one.info["cwd"] in here]
 
 
 @pytest.mark.slow

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ import pytest
 from optuna.trial import TrialState
 
 from modelforge.config import default_conf
-from modelforge.core.errors import ForgeError
+from modelforge.core.errors import ForgeError, Problem
 from modelforge.results.collect import collect
 from modelforge.runs.jobs import JOBS_FOLDER, new_sweep_file, write_sweep_file
 from modelforge.sweeps import optuna_search
@@ -56,6 +57,20 @@ def test_a_key_that_does_not_exist_is_said_once_before_the_first_trial(snapshot)
     assert str(caught.value) == snapshot
     some = read_space(["model=mlp,lstm", "model.layers.rnn.hidden_size=range(8, 16)"])
     optuna_search._check_keys(some, default_conf(), "config")  # of one model it is there
+
+
+@pytest.mark.parametrize("num", [2, 9])
+def test_a_space_is_not_refused_where_only_some_pairs_can_be_composed(monkeypatch: pytest.MonkeyPatch, num: int):
+    """Two groups of options of which `a0` goes with the last `b` only; of a large space not all pairs are tried."""
+
+    def compose(conf: Path, words: Sequence[str], name: str) -> None:
+        a, b = (word.partition("=")[2] for word in words)
+        if (a, b) != ("0", str(num - 1)):
+            raise ForgeError([Problem("MF001", f"a{a}b{b}", "they do not go together")])
+
+    monkeypatch.setattr(optuna_search, "compose", compose)
+    values = ",".join(map(str, range(num)))
+    optuna_search._check_keys(read_space([f"a={values}", f"b={values}"]), Path(), "config")
 
 
 def test_a_search_is_not_resumed_as_a_list_of_jobs(tmp_path: Path):

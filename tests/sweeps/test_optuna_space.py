@@ -6,7 +6,7 @@ import pytest
 from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
 
 from modelforge.core.errors import ForgeError
-from modelforge.sweeps.optuna_space import read_space
+from modelforge.sweeps.optuna_space import MAX_CORNERS, read_space
 
 
 @pytest.mark.parametrize(
@@ -42,6 +42,7 @@ def test_what_is_no_space(override: str, reason: str):
 def test_the_last_override_of_a_key_counts():
     space = read_space(["a=interval(0, 1)", "b=1,2", "a=0.5", "b=3,4"])
     assert space.fixed == ("a=0.5",)
+    assert space.written == {"b": "b=3,4"}
     assert space.open == {"b": CategoricalDistribution(["3", "4"])}
 
 
@@ -51,7 +52,12 @@ def test_a_point_as_overrides():
     assert space.overrides(point) == ("seed=1", "init.gain=1e-05", "+model.n=3", "init='x y'")
 
 
-def test_corners_hold_each_option_once():
+def test_corners_hold_each_option_first_and_then_all_pairs():
     space = read_space(["a=x,y,z", "b=1,2", "c=interval(0.5, 2)", "d=range(4, 9, 2)", "model=mlp"])
-    corners = [[point[key] for key in "abcd"] for point in space.corners()]
-    assert corners == [["x", "1", 0.5, 4], ["y", "2", 0.5, 4], ["z", "1", 0.5, 4]]
+    corners = ["".join(map(str, point.values())) for point in space.corners()]
+    assert corners == ["x10.54", "y20.54", "z10.54", "x20.54", "y10.54", "z20.54"]
+    assert not space.has_more_corners
+    large = read_space([f"{key}={','.join('0123456')}" for key in "abcdefghijkl"])
+    assert [*large.corners()][6] == dict.fromkeys("abcdefghijkl", "6")
+    assert len([*large.corners()]) == MAX_CORNERS
+    assert large.has_more_corners

@@ -51,10 +51,10 @@ def test_slurm_runs_each_job_as_one_task_of_an_array(sweep, name: str):
     directives = {name: value for name, _, value in (line.partition("=") for line in lines)}
     assert directives["array"] == "0-2,5%2"
     assert directives["cpus-per-task"] == "2"
-    assert shlex.split(directives["output"]) == [f"{folder}/slurm-%a.log".replace("50%", "50%%")]
+    assert shlex.split(directives["output"]) == [f"{folder}/slurm-%A-%a.log".replace("50%", "50%%")]
     *_, (srun, command, *words) = commands(text)
     assert (srun, Path(command).name) == ("srun", "modelforge")
-    assert words == ["sweep", "work", str(folder), "--index", "$((${1:-0} + SLURM_ARRAY_TASK_ID))"]
+    assert words == ["sweep", "work", str(folder), "--index", "$((0 + SLURM_ARRAY_TASK_ID))"]
     assert ["cd", str(Path.cwd())] in commands(text)
 
 
@@ -111,9 +111,17 @@ def test_more_jobs_than_an_array_has_are_submitted_in_parts(sweep, monkeypatch: 
     monkeypatch.setattr(scripts, "MAX_ARRAY", 3)
     text = script("slurm", sweep([0, 1, 2, 3, 5, 6]), parallel=2)
     lines = [line.removeprefix("#   ") for line in text.splitlines() if line.startswith("#   ")]
-    assert lines == [
-        "sbatch --array=0-2%2 slurm.sh 0", "sbatch --array=0,2%2 slurm.sh 3", "sbatch --array=0%1 slurm.sh 6"
-    ]  # fmt: skip
+    sbatch = 'sbatch() { echo "$@" >&2; echo 7; }; set -u'
+    run = subprocess.run(["bash", "-c", "\n".join([sbatch, *lines])], capture_output=True, text=True, check=True)
+    assert run.stderr.splitlines() == [
+        "--parsable --array=0-2%2 slurm.sh 0",
+        "--parsable --array=0,2%2 --dependency=afterany:7 slurm.sh 3",
+        "--parsable --array=0%1 --dependency=afterany:7 slurm.sh 6",
+    ], "one part after the other: `--parallel` is of all of them"
+    assert "#SBATCH --array" not in text, "of one part only"
     index = text.rpartition("--index ")[2]
-    shell = ["bash", "-c", f"SLURM_ARRAY_TASK_ID=2; echo {index}", "slurm.sh", "3"]
-    assert subprocess.run(shell, capture_output=True, text=True, check=True).stdout == "5\n"
+    shell = ["bash", "-c", f"SLURM_ARRAY_TASK_ID=2; echo {index}", "slurm.sh"]
+    assert subprocess.run([*shell, "3"], capture_output=True, text=True, check=True).stdout == "5\n"
+    alone = subprocess.run(shell, capture_output=True, text=True, check=False)
+    assert alone.returncode != 0
+    assert "submit this script with the commands at its head" in alone.stderr

@@ -204,3 +204,11 @@ def test_a_terminal_says_what_takes_long(monkeypatch: pytest.MonkeyPatch) -> Non
     with loading("a_slow_module"):
         assert screen.getvalue() == "\x1b[2mloading a_slow_module…\x1b[0m\r"
     assert screen.getvalue().endswith("\x1b[2K\r")
+
+
+def test_a_folder_to_resume_that_cannot_be_read_is_a_problem_of_the_check(capsys: pytest.CaptureFixture[str]) -> None:
+    arguments = overrides_first(["sweep.resume=["])
+    with pytest.raises(SystemExit) as stop:
+        check_command_line(CONF, arguments)
+    assert stop.value.code == 1
+    assert capsys.readouterr().err.startswith("error[MF001]: the override `++sweep.resume=[` cannot be read")

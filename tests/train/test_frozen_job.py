@@ -95,5 +95,5 @@ def test_what_a_damaged_status_leaves_is_put_aside(sweep: Path, capsys: pytest.C
         (run / "status.json").write_text("")
         (run / "checkpoints/last.ckpt").unlink()
     assert (run / "set-aside/1/checkpoints/best.ckpt").read_bytes() == b"1"
-    assert "what was there is now in" in capsys.readouterr().out
+    assert f"{run} has no readable status.json: what was there is now in {run}/set-aside/1" in capsys.readouterr().out
     assert [row.folder for row in collect(sweep).rows] == ["0", "1"]

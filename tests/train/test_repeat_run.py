@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import csv
 import json
+import runpy
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -12,6 +14,7 @@ import yaml
 
 from modelforge.runs.status import read_state
 from modelforge.train.repeat_run import repeat
+from tests.train.runs import ROOT
 
 SMALL = ("model=mlp", "data=digits", "trainer.enable_progress_bar=false")
 
@@ -47,6 +50,16 @@ def test_the_same_numbers(train, repeated, tmp_path: Path, capsys):
     assert first["metrics"] == second["metrics"]
     assert (second["repeats"], second["overrides"]) == ("run", ["hydra.run.dir=again"])
     assert (tmp_path / "run" / "config.yaml").read_text() == (tmp_path / "again" / "config.yaml").read_text()
+
+
+def test_a_variable_of_a_launcher_that_holds_no_number_is_a_problem(monkeypatch: pytest.MonkeyPatch, capsys):
+    for name, value in {"RANK": "x", "WORLD_SIZE": "2", "MASTER_ADDR": "here", "MASTER_PORT": "1"}.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setattr(sys, "argv", ["train.py", "model=mlp"])
+    with pytest.raises(SystemExit) as caught:
+        runpy.run_path(str(ROOT / "train.py"), run_name="__main__")
+    assert caught.value.code == 1
+    assert capsys.readouterr().err.startswith("error[MF051]: the environment variable `RANK` must be a whole number")
 
 
 def test_the_folder_is_a_new_one(train, repeated, tmp_path: Path):

@@ -1,9 +1,9 @@
 #!/bin/bash
-# Runs the jobs of a sweep as one array of Slurm, each by itself: no process has to wait for them.
+# Runs the jobs of a sweep as {arrays} of Slurm, each job by itself: no process has to wait for them.
 {submit}
 # Submitted again, it leaves out what is finished, goes on from checkpoints, and retries what failed.
 #SBATCH --job-name={name}
-#SBATCH --array={array}
+{array}
 #SBATCH --cpus-per-task={cpus}
 #SBATCH --time=01:00:00
 #SBATCH --mem=8G
@@ -17,4 +17,4 @@ set -euo pipefail
 
 export OMP_NUM_THREADS="${{SLURM_CPUS_PER_TASK:-1}}"
 cd {project}
-srun {modelforge} sweep work {folder} --index "$((${{1:-0}} + SLURM_ARRAY_TASK_ID))"
+srun {modelforge} sweep work {folder} --index "$(({first} + SLURM_ARRAY_TASK_ID))"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -20,7 +21,13 @@ pytestmark = pytest.mark.filterwarnings("ignore:.*does not have many workers.*")
 
 
 @pytest.fixture
-def trial(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+def pruned() -> list[int]:
+    """The trials whose status shall say that they were pruned, in order."""
+    return []
+
+
+@pytest.fixture
+def trial(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, pruned: list[int]):
     """Trains a trial whose validations give these values; returns what was said, and its epochs."""
     study = optuna.create_study(study_name=STUDY, storage=open_storage(tmp_path / JOURNAL), direction="minimize")
 
@@ -32,7 +39,8 @@ def trial(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
         (folder / "status.json").write_text(json.dumps({"job": {"number": number}}))
         said: list[str] = []
         terms = SimpleNamespace(metric="val/loss")
-        context: Any = SimpleNamespace(folder=folder, terms=terms, say=said.append, prune=lambda: None)
+        prune = partial(pruned.append, number)
+        context: Any = SimpleNamespace(folder=folder, terms=terms, say=said.append, prune=prune)
         measured = iter(values)
         monkeypatch.setattr(Falling, "validation_step", lambda self, *batch: self.log("val/loss", next(measured)))
         callback = Prune(dict(PruningSettings(**{"startup_trials": 1} | settings)), context)
@@ -44,21 +52,24 @@ def trial(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     return train
 
 
-def test_a_trial_that_is_worse_than_the_median_ends(trial, tmp_path: Path):
+def test_a_trial_that_is_worse_than_the_median_ends(trial, pruned, tmp_path: Path):
     assert trial([3.0, 2.0, 1.0, 0.5]) == ([], 4)
     said, epochs = trial([2.0, 2.5, 2.5, 2.5])
     assert said == ["pruned after epoch 3: `val/loss` is 2.5, and other trials did better by then"]
     assert epochs == 3
+    assert pruned == [1]
     bad = open_study(tmp_path / JOURNAL).trials[1]
     assert bad.intermediate_values == {1: 2.0, 2: 2.5, 3: 2.5}
     assert bad.user_attrs[PRUNED] == 3
     assert trial([2.0, 2.5, 2.5, 2.5], number=1)[1] <= 1  # killed after that, and begun again
+    assert pruned == [1, 1], "the new status says so too"
 
 
-def test_warmup_and_the_last_epoch_are_left_alone(trial):
+def test_warmup_and_the_last_epoch_are_left_alone(trial, pruned):
     trial([3.0, 2.0, 1.0, 0.5])
     assert trial([9.0, 9.0, 9.0, 0.1], warmup=3) == ([], 4)
     assert trial([0.1, 0.1, 0.1, 9.0]) == ([], 4)
+    assert pruned == []
 
 
 def test_a_run_of_its_own_is_never_ended(trial, tmp_path: Path):
