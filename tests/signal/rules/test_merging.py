@@ -133,9 +133,11 @@ def test_a_norm_of_a_sum_takes_out_of_each_part_its_share_of_a_direction():
     first, skip = torch.randn(32, 8000), torch.randn(32, 8000) * 3**0.5
     total = (first + skip).requires_grad_()
     nn.BatchNorm1d(8000)(total).backward(torch.randn(32, 8000))
+    given = total.grad
+    assert given is not None
     for name, part in (("norm", first), ("skip", skip)):
         part = part - part.mean(dim=0)
-        left = ((total.grad * part).sum(dim=0) ** 2).mean() / ((total.grad**2).mean() * (part**2).sum(dim=0).mean())
+        left = ((given * part).sum(dim=0) ** 2).mean() / ((given**2).mean() * (part**2).sum(dim=0).mean())
         assert prediction.node(name).gradient.square == pytest.approx(1 - float(left), abs=0.05)
 
 
