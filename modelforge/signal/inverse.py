@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 
 import numpy as np
@@ -39,6 +39,16 @@ class Level:
     bottom: float
     count: float
     """Positions."""
+    units: int = 1
+    """How many units of a position a norm divides by one number."""
+
+    def raised(self, more: float) -> Level:
+        """The same with an energy added that is equal everywhere, `more` times their mean; in units of its own.
+
+        Formula: (v + t)/(v + b) + o = (1 + o)·(v + (t + o·b)/(1 + o))/(v + b)
+        """
+        added = more * self.mean.factor
+        return replace(self, top=(self.top + added * self.bottom) / (1 + added))
 
     @property
     def mean(self) -> Inverse:

@@ -16,7 +16,7 @@ from torch import Tensor
 from modelforge.core.frozen import FrozenDict
 from modelforge.signal.rule import Passed, passed
 from modelforge.signal.rules.dense import normal_noise
-from modelforge.signal.value import Behind, Gradient, Profile, Shape, Signal, inherited
+from modelforge.signal.value import FLAT, Behind, Gradient, Profile, Shape, Signal, inherited
 
 LONGEST = 1024
 """Positions of a dimension from which on fewer stand for all: borders hardly count there."""
@@ -43,23 +43,23 @@ def resampled(signal: Signal, shape: Shape, matrices: Sequence[np.ndarray]) -> P
     back_one = [_Axis(matrix.T) for matrix in matrices]
     second, along, profile = _energies(one, signal.second, signal.along, signal.profile, signal.shape.sizes)
     sums = prod(axis.mean_sum for axis in one)
-    output = replace(
-        signal,
-        shape=shape,
+    alike = prod(axis.power(4) / (axis.power(2) or 1.0) ** 2 for axis in one)
+    output = signal.remade(
+        shape,
         mean=sums * signal.mean,
         second=second,
         along=along,
         across=sums**2 * signal.across,
         third=prod(axis.power(3) for axis in one) * signal.third,
-        tail=2 + (signal.tail - 2) * prod(axis.power(4) / (axis.power(2) or 1.0) ** 2 for axis in one),
+        tail=2 + (signal.tail - 2) * alike,
         profile=profile,
-        weight_gain=None,
-        held=None,
-        placed=0.0,
+        later=FLAT,
         near=_near(signal, one),
         behind=_copied(signal, one),
     )
-    output = replace(output, noise=max(signal.noise, normal_noise(output)))
+    output = replace(
+        output, noise=max(signal.noise, normal_noise(output)), swing=signal.swing_of(output, min(1.0, alike))
+    )
 
     def back(gradient: Gradient) -> Gradient:
         energy, along, profile = _energies(back_one, gradient.energy, gradient.along, gradient.profile, shape.sizes)

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from math import log, prod, sqrt
+from typing import Any
 
 import numpy as np
 
@@ -150,6 +151,31 @@ class Signal:
         pairs = same + (positions - 1) * along + (examples - 1) * positions * across
         return pairs / (positions * examples)
 
+    def remade(self, shape: Shape, **moments: Any) -> Signal:
+        """The signal of another tensor with some moments of this one.
+
+        What holds for this tensor alone is left out unless given: what one position, one unit or one weight did.
+        """
+        own = {"placed": 0.0, "level": None, "table": None, "held": None, "weight_gain": None, "behind": None}
+        return replace(self, shape=shape, **(own | moments))
+
+    def regrouped(self, shape: Shape) -> Signal:
+        """The signal with fewer positions, of which each pair is one of equal or of unequal positions as before."""
+        same, other = self.by_place
+        return replace(self, shape=shape, across=other + (same - other) / shape.num_positions)
+
+    def swing_of(self, sums: Signal, alike: float) -> float:
+        """The swing of sums over positions, which has more where positions are alike by chance.
+
+        Formula: |Σ m·u|² of vectors u whose squared correlation is c has the relative variance 2·(1 - Σ m⁴/(Σ m²)²)·c
+
+        Args:
+            sums: What is made.
+            alike: Σ m⁴/(Σ m²)² of the weights, one over the number of positions in a mean.
+        """
+        own = max(0.0, 1 - abs(sums.along) / sums.second) if sums.second > 0 else 0.0
+        return alike * self.swing + 2 * (1 - alike) * self.chance * own**2
+
     def scaled(self, factor: float) -> Signal:
         """The signal of a number times the tensor."""
         square = factor**2
@@ -183,6 +209,8 @@ class Pull:
     """The same where nothing but the number of examples and positions makes variances differ."""
     count: float
     """Variances that differ from each other."""
+    share: float = 1.0
+    """How much of each variance the weights made, where something was added before the norm."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -220,8 +248,8 @@ class Gradient:
     radial: Inverse | None = None
     """What a norm of each position left of the gradient in the direction of what it reads; None behind other layers."""
     square: float = 0.0
-    """The share of E (Σ g x)² over the batch that a norm of the unit behind has taken out: all where nothing else is
-    between, as behind a depthwise convolution of single pixels."""
+    """The share of E (Σ g x)² of a unit over the batch that a norm behind it has taken out: all of it where each unit
+    is read alone, as by a depthwise convolution."""
     lift: float = 0.0
     """By how much the mean of ln E g² over draws is above that of a lognormal law of this energy and spread."""
 

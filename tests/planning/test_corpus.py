@@ -14,6 +14,7 @@ import yaml
 import modelforge as mf
 from modelforge.config import compose
 from modelforge.core.tensors import BATCH
+from modelforge.linting.lint import lint
 from tests.test_errors import overrides
 
 VALID = Path(__file__).parents[1] / "configs" / "valid"
@@ -50,6 +51,13 @@ def test_it_builds_runs_and_trains(path):
     output = model(*batch(plan, 3))
     assert tuple(output.shape) == tuple(3 if side == BATCH else side for side in plan.output.shape)
     output.square().sum().backward()
+
+
+@pytest.mark.slow
+@each
+def test_it_is_predicted_and_linted(path):
+    assert [node.path for node in mf.predict(planned(path)).unknown if not node.note] == []
+    assert [problem for problem in lint(planned(path)) if problem.code.startswith("MF")] == []
 
 
 @each

@@ -38,6 +38,16 @@ def test_levels_against_draws(top, bottom):
     assert np.log(found.factor) - found.noise / 2 == pytest.approx(np.log(means).mean(), abs=0.05)
 
 
+@pytest.mark.parametrize("more", [0.1, 1.0, 9.0])
+def test_levels_with_an_even_energy_added(more):
+    """The same law in units of its own: the ratio of both is one number for all positions."""
+    level, v = Level(2, 1e-3, 0.5, 4000), np.random.default_rng(0).gamma(1, 1, size=4000)
+    given = (v + level.top) / (v + level.bottom)
+    raised = level.raised(more)
+    ratio = (given + more * given.mean()) / ((v + raised.top) / (v + raised.bottom))
+    assert ratio.std() / ratio.mean() < 0.01
+
+
 @pytest.mark.parametrize(("share", "freedom"), [(0.6, 3), (0.3, 8), (1.0, 3)])
 def test_mean_shares_against_draws(share, freedom):
     own = share * np.random.default_rng(0).gamma(freedom / 2, 2 / freedom, size=200_000)

@@ -26,9 +26,9 @@ def convolution(node: Node) -> Passed:
     factor, profile = along_each(taps, signal.profile, 2)
     even, reach = prod(one.read / one.kernel for one in taps), prod(one.reach for one in taps)
     apart = _apart(signal, taps)
-    seen = _seen(signal, factor, reach, shape, even)
+    seen = by_windows(signal, factor, reach, shape, even)
     output = weighted(seen, weight, node.values("bias"), shape, weight.fan_in, taps=apart)
-    own = (1 - output.chance) * (arguments["groups"] - 1) / signal.shape.num_units / apart
+    own = _of_groups(output, signal, arguments["groups"], apart)
     shifted = _shifted(signal, shape, taps, factor)
     stride = max(spread(arguments["stride"], len(taps)))
     output = replace(output, own_chance=own + (1 - own) * shifted, near=output.near**stride)
@@ -64,7 +64,11 @@ def transposed(node: Node) -> Passed:
     spill = prod(one.spill for one in taps)
     share = spill / reached if reached else 0.0
     seen = replace(signal, along=share * signal.along, across=share * signal.across, placed=0.0)
-    output = weighted(seen, weight, node.values("bias"), shape, channels * reached)
+    fan_in = channels * reached
+    apart = _apart_from(signal, 1 / max(1.0, reached))
+    output = weighted(seen, weight, node.values("bias"), shape, fan_in, taps=apart)
+    output = replace(output, own_chance=_of_groups(output, signal, arguments["groups"], apart))
+    output = replace(output, noise=normal_noise(output))
     output = replace(output, profile=mixed_profile(_with_bias(output, node.values("bias"), profile), shape.sizes))
     kernel = prod(one.kernel for one in taps)
     reach = prod(one.reach for one in taps)
@@ -73,13 +77,14 @@ def transposed(node: Node) -> Passed:
         factor, profile = along_each(taps, gradient.profile, 2)
         arriving = _arriving(gradient, reach, factor, shape)
         fan = arguments["out_channels"] / arguments["groups"] * kernel * factor
-        return replace(unweighted(arriving, weight, signal, fan), profile=profile)
+        sent = unweighted(arriving, weight, signal, fan, fan_in=fan_in)
+        return replace(sent, profile=profile, square=arguments["groups"] * sent.square)
 
     return passed(output, back)
 
 
-def _seen(signal: Signal, factor: float, reach: float, shape: Shape, even: float) -> Signal:
-    """What arrives, as windows see it: padding has no energy.
+def by_windows(signal: Signal, factor: float, reach: float, shape: Shape, even: float) -> Signal:
+    """The signal as windows see it: padding has no energy.
 
     One position of two examples has all its taps in common, and two positions those that both read.
 
@@ -114,8 +119,18 @@ def _arriving(gradient: Gradient, spill: float, reached: float, shape: Shape) ->
 def _apart(signal: Signal, taps: Sequence[Taps]) -> float:
     """How many of a window's taps read numbers that do not depend on each other; copies side by side count as one."""
     count, alike = prod(one.apart for one in taps), prod(one.alike(signal.near) for one in taps)
+    return _apart_from(signal, max(1 / count, alike))
+
+
+def _apart_from(signal: Signal, alike: float) -> float:
+    """How many taps do not depend on each other, from the mean squared correlation of those of a window."""
     square = signal.correlation(signal.along) ** 2
-    return 1 / (square + (1 - square) * max(1 / count, alike))
+    return 1 / (square + (1 - square) * alike)
+
+
+def _of_groups(output: Signal, signal: Signal, groups: int, apart: float) -> float:
+    """How much more alike two positions are by chance in a single unit, which reads those of its group only."""
+    return (1 - output.chance) * (groups - 1) / signal.shape.num_units / apart
 
 
 def _shifted(signal: Signal, shape: Shape, taps: Sequence[Taps], factor: float) -> float:

@@ -83,7 +83,7 @@ def unweighted(
     gradient: Gradient, weight: Values, signal: Signal, fan_out: float, reach: float = 1.0, fan_in: float | None = None
 ) -> Gradient:
     """The gradient of what independent numbers weighted: E g² ← n_out·E w²·E g²."""
-    square = 0.0 if gradient.pull is None else 1 / signal.shape.num_units
+    square = 0.0 if gradient.pull is None else gradient.pull.share / signal.shape.num_units
     gradient = _let_go(gradient, signal, signal.shape.num_units if fan_in is None else fan_in)
     gradient = _across_rays(gradient, max(signal.shape.num_units, fan_in or 1))
     factor = fan_out * weight.second
@@ -126,9 +126,9 @@ def _let_go(gradient: Gradient, signal: Signal, fan_in: float) -> Gradient:
     pull = gradient.pull
     if pull is None:
         return gradient
-    rest = max(1 / pull.alone, 1 / pull.freedom - (1 - signal.chance) / fan_in)
+    rest = max(1 / pull.alone, 1 / pull.freedom - pull.share * (1 - signal.chance) / fan_in)
     if signal.held is not None:
-        rest += (signal.held / 2 - rest) / fan_in
+        rest += pull.share * (signal.held / 2 - rest) / fan_in
     kept = inverse(1 / max(rest, LEAST), pull.count)
     scaled = gradient.scaled(kept.factor / pull.factor)
     return replace(scaled, noise=max(0.0, gradient.noise - pull.noise) + kept.noise, pull=None)
@@ -144,9 +144,8 @@ def as_units(signal: Signal, axis: int) -> Signal:
     if axis == shape.units:
         return signal
     square = signal.mean**2
-    return replace(
-        signal, shape=replace(shape, units=axis), along=square, across=square, profile=FLAT, later=FLAT, behind=None
-    )
+    moved = replace(shape, units=axis)
+    return signal.remade(moved, along=square, across=square, profile=FLAT, later=FLAT, weight_gain=signal.weight_gain)
 
 
 def _of_own_row(node: Node, signal: Signal, weight: Values) -> float:

@@ -18,7 +18,8 @@ def _rate(node: Node) -> float:
 def _nothing(signal: Signal) -> Passed:
     """What is left where everything is dropped."""
     return passed(
-        replace(signal.scaled(0.0), noise=0.0, drift=0.0), lambda gradient: replace(gradient.scaled(0.0), noise=0.0)
+        replace(signal.scaled(0.0), noise=0.0, drift=0.0, lift=0.0),
+        lambda gradient: replace(gradient.scaled(0.0), noise=0.0),
     )
 
 
@@ -96,8 +97,11 @@ def alpha_dropout(node: Node) -> Passed:
         second=of(signal.second, same=True),
         along=of(signal.along, same=channels),
         across=of(signal.across, same=False),
+        placed=scale**2 * q**2 * signal.placed,
         noise=signal.noise + noise,
         third=0.0,
+        table=None,
+        level=None,
         weight_gain=None,
         behind=None,
     )

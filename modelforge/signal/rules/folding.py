@@ -8,6 +8,7 @@ from math import prod
 import numpy as np
 
 from modelforge.signal.rule import Node, Passed, passed, register_signal
+from modelforge.signal.rules.convolution import by_windows
 from modelforge.signal.rules.dense import as_units, normal_noise
 from modelforge.signal.taps import along_each, spread, taps_of
 from modelforge.signal.value import FLAT, Gradient
@@ -25,23 +26,21 @@ def unfold(node: Node) -> Passed:
     share, _ = along_each(taps, signal.profile, 2)
     reach = prod(one.reach for one in taps)
     inside = prod(one.read / one.kernel for one in taps)
-    output = replace(
-        signal,
-        shape=node.shape(1),
+    seen = by_windows(signal, share, reach, node.shape(1), inside)
+    output = seen.remade(
+        node.shape(1),
         mean=inside * signal.mean,
-        second=share * signal.second,
-        along=reach * signal.along,
-        across=reach * signal.across,
+        placed=seen.placed,
         profile=FLAT,
-        weight_gain=None,
-        behind=None,
+        later=FLAT,
     )
 
     def back(gradient: Gradient) -> Gradient:
         # A window is one position behind, and its profile is over all of them.
         reached, profile = along_each(taps, FLAT, 2, back=True)
         energy = reached * gradient.energy
-        return replace(gradient, energy=energy, along=0.0, across=0.0, profile=profile, through=None)
+        sent = replace(gradient, energy=energy, along=0.0, across=0.0, profile=profile)
+        return replace(sent, through=None, radial=None)
 
     return passed(output, back)
 
@@ -58,24 +57,23 @@ def fold(node: Node) -> Passed:
     reached, profile = along_each(taps, FLAT, 2, back=True)
     squares = prod(float((one.backward(np.ones(one.windows)) ** 2).mean()) for one in taps)
     square = (squares - reached) * signal.mean**2
-    output = replace(
-        signal,
-        shape=shape,
+    output = signal.remade(
+        shape,
         mean=reached * signal.mean,
         second=reached * signal.second + square,
         # Two positions are of different units before but for those of whole strides: taken as all different.
         along=reached**2 * signal.mean**2,
         across=reached * signal.across + square,
+        placed=reached * signal.placed,
         third=reached * signal.third,
         profile=profile,
-        weight_gain=None,
-        behind=None,
+        later=FLAT,
     )
     output = replace(output, noise=max(signal.noise, normal_noise(output)))
 
     def back(gradient: Gradient) -> Gradient:
         share, _ = along_each(taps, gradient.profile, 2)
-        return replace(gradient.scaled(share), profile=FLAT, through=None)
+        return replace(gradient.scaled(share), profile=FLAT, through=None, radial=None)
 
     return passed(output, back)
 

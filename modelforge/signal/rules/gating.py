@@ -30,28 +30,32 @@ def gated(node: Node) -> Passed:
     along, across = (
         pair(SIGMOID, signal.mean, signal.variance, signal.correlation(item)) for item in (signal.along, signal.across)
     )
+    at_one, at_two = (
+        item * pair(SIGMOID, signal.mean, signal.variance, signal.correlation(item)).product for item in signal.by_place
+    )
     axis = node.layer.arguments["dim"] % len(signal.shape.sizes)
-    shape = node.shape(signal.shape.units)
+    shape, power = node.shape(signal.shape.units), 1 + signal.variance * one.growth / one.second
     kappa = (signal.tail + 1) * one.fourth / one.second**2 - 1
     pairs = signal.overlap(1.0, *(max(0.0, (item / signal.second) ** 2) for item in (signal.along, signal.across)))
-    output = replace(
-        signal,
-        shape=shape,
+    output = signal.remade(
+        shape,
         mean=signal.mean * one.mean,
         second=signal.second * one.second,
         along=signal.along * along.product,
-        across=signal.across * across.product,
-        drift=signal.drift * (1 + signal.variance * one.growth / one.second) ** 2,
+        across=signal.over_places(at_one, at_two),
+        placed=at_one - at_two,
+        drift=signal.drift * power**2,
+        lift=signal.lift * power,
         noise=kappa * pairs / shape.num_units,
         tail=kappa,
         third=0.0,
         profile={key: it for key, it in signal.profile.items() if key != axis},
-        weight_gain=None,
-        behind=None,
     )
 
     def back(gradient: Gradient) -> Gradient:
         factor = (one.second + signal.second * one.slope_second) / 2
+        # What a norm takes out of y·∂y it takes out of the half that y is linear in.
+        half = one.second / factor / 2
         near = (along.product + signal.along * along.slope_product) / 2
         far = (across.product + signal.across * across.slope_product) / 2
         profile = {key: it for key, it in gradient.profile.items() if key != axis}
@@ -64,6 +68,9 @@ def gated(node: Node) -> Passed:
             noise=noise,
             profile=profile,
             through=None,
+            pull=gradient.pull and replace(gradient.pull, share=half * gradient.pull.share),
+            radial=gradient.radial and replace(gradient.radial, factor=1 - half * (1 - gradient.radial.factor)),
+            square=half * gradient.square,
         )
 
     return passed(output, back)

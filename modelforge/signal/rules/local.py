@@ -63,9 +63,8 @@ def norm_pool(node: Node) -> Passed:
     def of(correlation: float) -> float:
         return mean**2 + (squares - mean**2) * correlation
 
-    output = replace(
-        signal,
-        shape=shape,
+    output = signal.remade(
+        shape,
         mean=mean,
         second=squares,
         along=of(near),
@@ -73,8 +72,6 @@ def norm_pool(node: Node) -> Passed:
         third=0.0,
         tail=max(0.0, spread_square),
         profile=FLAT,
-        weight_gain=None,
-        behind=None,
     )
     tilt = _tilt(signal, _values(signal)[0] ** 2)
     reached = {axis: (one / one.sum(axis=1, keepdims=True)).sum(axis=0) for axis, one in enumerate(sums, start=2)}
@@ -84,7 +81,7 @@ def norm_pool(node: Node) -> Passed:
 
     def back(gradient: Gradient) -> Gradient:
         # Signs of neighbours are independent.
-        sent = replace(inherited(gradient.scaled(share * some)), along=0.0, across=0.0, through=None)
+        sent = replace(inherited(gradient.scaled(share * some)), along=0.0, across=0.0, through=None, radial=None)
         return replace(sent, tilt=tilt, profile=FrozenDict(profile))
 
     return passed(output, back, note=ALONG_THE_SIGNAL)
@@ -144,13 +141,17 @@ def local_norm(node: Node) -> Passed:
         signal.scaled(sqrt(found.factor * uneven)),
         mean=found.mean,
         drift=power**2 * signal.drift,
+        lift=power * signal.lift,
         profile=FrozenDict({axis: shape / shape.mean() for axis, shape in raised.items()}),
+        table=None,
+        level=None,
+        held=None,
         weight_gain=None,
     )
     output = replace(output, noise=normal_noise(output))
     return passed(
         output,
-        lambda gradient: replace(gradient.scaled(found.slope), tilt=found.tilt, through=None),
+        lambda gradient: replace(gradient.scaled(found.slope), tilt=found.tilt, through=None, radial=None),
         note="" if power > NEARLY else AGAINST_THE_SIGNAL,
     )
 

@@ -9,7 +9,7 @@ from math import prod, sqrt
 from modelforge.signal.inverse import Level
 from modelforge.signal.moments import steeper
 from modelforge.signal.rule import Index, Node, Passed, Unpredictable, register_signal
-from modelforge.signal.value import Gradient, Signal, mixed_profile, summed_drift
+from modelforge.signal.value import Gradient, Profile, Signal, mixed_profile, summed_drift
 
 
 def _known(node: Node) -> list[Signal]:
@@ -58,11 +58,24 @@ def add(node: Node) -> Passed:
 
     def back(gradients: Mapping[Index, Gradient]) -> tuple[Gradient | None, ...]:
         gradient = gradients[()]
-        return tuple(
-            replace(gradient, tilt=_tilt(gradient, signal, output), through=None, radial=None) for signal in signals
-        )
+        return tuple(_of_part(gradient, signal, output) for signal in signals)
 
     return Passed({(): output}, back)
+
+
+def _of_part(gradient: Gradient, part: Signal, total: Signal) -> Gradient:
+    """The gradient of one part of a sum: what a norm of the sum does to it, it does to its share of the sum."""
+    share = min(1.0, part.variance / total.variance) if total.variance > 0 else 0.0
+    pull = gradient.pull
+    return replace(
+        gradient,
+        tilt=_tilt(gradient, part, total),
+        through=None,
+        radial=None,
+        square=share * gradient.square,
+        pull=pull and replace(pull, share=share * pull.share),
+        level=gradient.level if part.level else None,
+    )
 
 
 def _level(signals: list[Signal]) -> Level | None:
@@ -71,7 +84,7 @@ def _level(signals: list[Signal]) -> Level | None:
     if len(known) != 1 or known[0].second <= 0:
         return None
     level, others = known[0].level, sum(signal.second for signal in signals) - known[0].second
-    return level and replace(level, top=level.top + others / known[0].second * level.bottom)
+    return level and level.raised(others / known[0].second)
 
 
 def _tilt(gradient: Gradient, part: Signal, total: Signal) -> float:
@@ -90,7 +103,10 @@ def _tilt(gradient: Gradient, part: Signal, total: Signal) -> float:
 
 @register_signal("Concat")
 def concat(node: Node) -> Passed:
-    """Signals side by side: moments are means by size; E g² goes to each."""
+    """Signals side by side: moments are means by size; E g² goes to each.
+
+    Formula: E (y - m)³ = E ((xᵢ - mᵢ)³ + 3·Var xᵢ·dᵢ + dᵢ³), dᵢ = mᵢ - m, over all parts i; E y⁴ the mean of E xᵢ⁴
+    """
     signals = _known(node)
     axis = node.layer.arguments["dim"] % len(signals[0].shape.sizes)
     shape = node.shape(signals[0].shape.units)
@@ -101,37 +117,57 @@ def concat(node: Node) -> Passed:
         return sum(size / total * value for size, value in zip(sizes, values, strict=True))
 
     drift, noise = summed_drift([(size * signal.second, signal) for size, signal in zip(sizes, signals, strict=True)])
-    parts = [(size * signal.second, signal.profile) for size, signal in zip(sizes, signals, strict=True)]
-    kept = [(energy, {key: it for key, it in profile.items() if key != axis}) for energy, profile in parts]
-    output = replace(
-        signals[0],
-        shape=shape,
-        mean=mixed([signal.mean for signal in signals]),
-        second=mixed([signal.second for signal in signals]),
+
+    def others(profile: Profile) -> Profile:
+        return {key: it for key, it in profile.items() if key != axis and len(it) == shape.sizes[key]}
+
+    profiles = [(size * one.second, others(one.profile)) for size, one in zip(sizes, signals, strict=True)]
+    later = [(size * abs(one.along), others(one.later)) for size, one in zip(sizes, signals, strict=True)]
+    mean, second = (mixed([getattr(signal, name) for signal in signals]) for name in ("mean", "second"))
+    shares = [energy / (total * second) if second else 0.0 for energy, _ in profiles]
+    output = Signal(
+        shape,
+        mean,
+        second,
         along=mixed([signal.along for signal in signals]),
         across=mixed([signal.across for signal in signals]),
+        placed=mixed([signal.placed for signal in signals]),
         drift=drift,
         noise=noise,
+        lift=sum(share * signal.lift for share, signal in zip(shares, signals, strict=True)),
         chance=max(signal.chance for signal in signals),
-        weight_gain=None,
-        held=None,
-        behind=None,
-        profile=mixed_profile(kept, shape.sizes),
+        own_chance=max(signal.own_chance for signal in signals),
+        swing=_swing(signals, sizes, second, over_units=axis == signals[0].shape.units),
+        third=mixed([one.third + 3 * one.variance * (one.mean - mean) + (one.mean - mean) ** 3 for one in signals]),
+        tail=mixed([(signal.tail + 1) * signal.second**2 for signal in signals]) / second**2 - 1 if second else 2.0,
+        near=mixed([signal.near for signal in signals]),
+        profile=mixed_profile(profiles, shape.sizes),
+        later=mixed_profile(later, shape.sizes),
     )
 
     def back(gradients: Mapping[Index, Gradient]) -> tuple[Gradient | None, ...]:
-        gradient = gradients[()]
-        profile = {key: it for key, it in gradient.profile.items() if key != axis}
-        return (replace(gradient, profile=profile),) * len(signals)
+        gradient = replace(gradients[()], profile=others(gradients[()].profile), radial=None, level=None)
+        return (gradient,) * len(signals)
 
     return Passed({(): output}, back)
+
+
+def _swing(signals: list[Signal], sizes: list[int], second: float, *, over_units: bool) -> float:
+    """The swing of signals side by side: each position has a part of all units, or the units of one part."""
+    total = sum(sizes)
+    if second == 0 or total == 0:
+        return 0.0
+    parts = [(size / total, signal.second / second, signal.swing) for size, signal in zip(sizes, signals, strict=True)]
+    if over_units:
+        return sum((share * energy) ** 2 * swing for share, energy, swing in parts)
+    return sum(share * energy**2 * (1 + swing) for share, energy, swing in parts) - 1
 
 
 @register_signal("Multiply")
 def multiply(node: Node) -> Passed:
     """A product of signals that do not depend on each other.
 
-    Formula: E y² = Π E xᵢ², and pairs alike; E g² ← E g²·Π of the others' E x²
+    Formula: E y² = Π E xᵢ², and pairs of each kind alike; E g² ← E g²·Π of the others' E x²
     """
     signals = _known(node)
     sizes = node.sizes()
@@ -141,21 +177,21 @@ def multiply(node: Node) -> Passed:
     factors = [_as_large(signal, whole) for signal in signals]
     count = whole.shape.num_units
     spread = prod(1 + count * factor.noise for factor in factors) - 1
-    output = replace(
-        whole,
+    at_one, at_two = (prod(pair) for pair in zip(*(factor.by_place for factor in factors), strict=True))
+    output = whole.remade(
+        whole.shape,
         mean=prod(factor.mean for factor in factors),
         second=prod(factor.second for factor in factors),
         along=prod(factor.along for factor in factors),
-        across=prod(factor.across for factor in factors),
+        across=whole.over_places(at_one, at_two),
+        placed=at_one - at_two,
+        lift=sum(factor.lift for factor in factors),
         drift=sum(sqrt(factor.drift) for factor in factors) ** 2,
         noise=spread / count,
         chance=max(factor.chance for factor in factors),
+        own_chance=max(factor.own_chance for factor in factors),
         swing=sum(factor.swing for factor in factors),
-        table=None,
         third=0.0,
-        weight_gain=None,
-        held=None,
-        behind=None,
     )
 
     def back(gradients: Mapping[Index, Gradient]) -> tuple[Gradient | None, ...]:
@@ -182,4 +218,7 @@ def _back(gradient: Gradient, factors: list[Signal], index: int, before: Signal)
         energy, along = positions * (energy + (positions - 1) * along), 0.0
     drift = (sqrt(gradient.drift) + sum(sqrt(other.drift) for other in others)) ** 2
     noise = gradient.noise + sum(other.noise for other in others) + 2 / before.shape.num_units * gradient.noise
-    return replace(gradient, energy=energy, along=along, drift=drift, noise=noise, tilt=1.0)
+    lift = gradient.lift + sum(other.lift for other in others)
+    return replace(
+        gradient, energy=energy, along=along, drift=drift, noise=noise, lift=lift, tilt=1.0, level=None, through=None
+    )

@@ -19,8 +19,6 @@ from modelforge.signal.value import FLAT, Gradient, Profile, Pull, Signal
 AnyMoments = TypeVar("AnyMoments", Signal, Gradient)
 UNKNOWN = 1.0
 """The energy that stands for one that is not known."""
-EVERYTHING = 10**9
-"""Elements that share a mean and a variance where these are given."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +73,8 @@ def _normalized(node: Node, signal: Signal, centre: _Centre, eps: float, *, cent
     uneven = pull.factor * (1 + eps / variance) if variance > 0 else 1.0
     alone = centre.freedom(replace(signal, chance=0.0, own_chance=0.0))
     levelled = _levelled(signal, centre, variance)
-    level = None if centre.across_examples or variance == 0 else _level(signal, freedom, count, eps / variance)
+    read = _read_level(signal, centre, count)
+    level = None if centre.across_examples or variance == 0 else _level(read, centre, freedom, count, eps / variance)
     by_unit = centre.across_examples or centre.channels == 1
     output = replace(
         signal,
@@ -89,7 +88,7 @@ def _normalized(node: Node, signal: Signal, centre: _Centre, eps: float, *, cent
         lift=kept * signal.lift,
         noise=kept**2 * signal.noise + 2 / (signal.shape.num_units * max(1, centre.size)),
         swing=kept**2 * signal.swing,
-        level=level,
+        level=level and level.raised(bias.std**2 / scale) if scale > 0 else None,
         table=signal.table and (signal.table[0], signal.table[1] * weight.mean / np.sqrt(variance + eps)),
         third=weight.mean * signal.third / (variance + eps) ** 1.5 if variance > 0 else 0.0,
         weight_gain=None,
@@ -106,7 +105,7 @@ def _normalized(node: Node, signal: Signal, centre: _Centre, eps: float, *, cent
             # A norm behind this one, of the same numbers, has taken the same directions out.
             taken = 0 if gradient.level else 2 if centred else 1
             left = gradient.energy * (1 - taken / centre.size)
-        more, sent = _sent(gradient, signal, level) if level else (pull, None)
+        more, sent = _sent(gradient, read, level, eps / variance) if level else (pull, None)
         whole = factor * (uneven if more is pull else more.factor)
         return replace(
             gradient,
@@ -125,25 +124,32 @@ def _normalized(node: Node, signal: Signal, centre: _Centre, eps: float, *, cent
     return passed(output, back)
 
 
-def _level(signal: Signal, freedom: float, count: float, eps: float) -> Level | None:
+def _read_level(signal: Signal, centre: _Centre, count: float) -> Level | None:
+    """The energies of what a norm reads, where the norm before divided the same elements by one number."""
+    level = signal.level
+    return level if level and (level.count, level.units) == (count, centre.channels) else None
+
+
+def _level(read: Level | None, centre: _Centre, freedom: float, count: float, eps: float) -> Level | None:
     """The energies of positions behind a norm: v/(v + ε) of small ones is less than 1."""
-    if signal.level:
-        return replace(signal.level, bottom=signal.level.top + eps * signal.level.bottom)
-    return Level(max(FEWEST, freedom), 0.0, eps, count) if freedom < MANY else None
+    if read:
+        return replace(read, bottom=read.raised(eps).top)
+    return Level(max(FEWEST, freedom), 0.0, eps, count, centre.channels) if freedom < MANY else None
 
 
-def _sent(gradient: Gradient, signal: Signal, level: Level) -> tuple[Inverse, Level | None]:
+def _sent(gradient: Gradient, read: Level | None, level: Level, eps: float) -> tuple[Inverse, Level | None]:
     """The factor on a gradient that a norm makes by position, where norms behind it made energies uneven too.
 
-    Formula: of norms in series, 1/(v + ε₁)·(v + ε₁)/(v + c) = 1/(v + c), whose mean is no product of means
+    Formula: of norms in series, 1/(v + ε₁)·(v + ε₁)/(v + c) = 1/(v + c), whose mean is no product of means; of
+        energies L in units of their mean M, (1 + ε)/(L/M + ε)
     """
     before = gradient.level.mean if gradient.level else Inverse(1.0, 0.0)
-    bottom = gradient.level.bottom if gradient.level else level.bottom
-    if signal.level:
-        sent = replace(level, top=signal.level.bottom, bottom=bottom)
-        after = sent.mean
+    last = gradient.level or level
+    if read:
+        sent, mean = replace(last, top=read.bottom), read.mean.factor
+        after = Inverse(sent.mean.factor * mean * (1 + eps) / (1 + eps * mean), sent.mean.noise)
     else:
-        sent, found = None, inverse(level.freedom, level.count, bottom)
+        sent, found = None, inverse(level.freedom, last.count, last.bottom)
         after = Inverse(found.factor * (1 + level.bottom), found.noise)
     return Inverse(after.factor / before.factor, after.noise - before.noise), sent
 
@@ -261,7 +267,10 @@ def _as_given(node: Node, signal: Signal, eps: float) -> Passed:
     factor = (weight.second if "weight" in node.parameters else 1.0) / (1 + eps)
     scaled = signal.scaled(factor**0.5)
     more = {name: getattr(scaled, name) + bias.second for name in ("second", "along", "across")}
-    return passed(replace(scaled, mean=scaled.mean + bias.mean, **more), lambda gradient: gradient.scaled(factor))
+    level = None if bias.std else scaled.level
+    return passed(
+        replace(scaled, mean=scaled.mean + bias.mean, level=level, **more), lambda gradient: gradient.scaled(factor)
+    )
 
 
 @register_signal("GroupNorm", restarts=True)

@@ -74,9 +74,8 @@ def max_pool(node: Node) -> Passed:
         )
     found = _maxima(signal, taps)
     profile = _times(_read(taps, signal.profile), _by_place(signal, taps))
-    output = replace(
-        signal,
-        shape=shape,
+    output = signal.remade(
+        shape,
         mean=found.mean,
         second=found.second,
         along=found.along,
@@ -84,11 +83,8 @@ def max_pool(node: Node) -> Passed:
         third=found.third,
         near=signal.near ** max(one.stride for one in taps),
         tail=2.0,
-        weight_gain=None,
-        held=None,
-        placed=0.0,
-        behind=None,
         profile=profile,
+        later=FLAT,
     )
     output = replace(output, noise=max(signal.noise, normal_noise(output)))
     share = shape.num_positions / signal.shape.num_positions
@@ -101,6 +97,7 @@ def max_pool(node: Node) -> Passed:
             across=share**2 * gradient.across,
             tilt=found.tilt,
             through=None,
+            radial=None,
             profile=_sent(taps, gradient.profile),
         )
 
@@ -116,22 +113,18 @@ def unpool(node: Node) -> Passed:
     signal, shape = as_units(node.signal, 1), node.shape(1)
     share = signal.shape.num_positions / shape.num_positions
     pairs = {name: share**2 * getattr(signal, name) for name in ("along", "across")}
-    output = replace(
-        signal,
-        shape=shape,
+    output = signal.remade(
+        shape,
         mean=share * signal.mean,
         second=share * signal.second,
         **pairs,
         tail=(signal.tail + 1) / share - 1,
         profile=FLAT,
-        weight_gain=None,
-        held=None,
-        placed=0.0,
-        behind=None,
+        later=FLAT,
     )
 
     def back(gradients: Mapping[Index, Gradient]) -> tuple[Gradient | None, ...]:
-        return (replace(gradients[()], profile=FLAT, through=None), *(None for _ in node.signals[1:]))
+        return (replace(gradients[()], profile=FLAT, through=None, radial=None), *(None for _ in node.signals[1:]))
 
     return Passed({(): output}, back)
 

@@ -17,8 +17,10 @@ def flatten(node: Node) -> Passed:
     """Several dimensions as one; where they hold the units, units are all of it."""
     signal = node.signal
     first = node.layer.arguments.get("start_dim", 1) % len(signal.shape.sizes)
-    flat = replace(signal, shape=node.shape(min(first, signal.shape.units)), profile=FLAT, behind=None)
-    return passed(flat, lambda gradient: replace(gradient, profile=FLAT))
+    flat = signal.regrouped(node.shape(min(first, signal.shape.units)))
+    level = signal.level if flat.shape.num_units == signal.shape.num_units else None
+    flat = replace(flat, level=level, profile=FLAT, behind=None)
+    return passed(flat, lambda gradient: _unflattened(gradient, flat.shape, signal.shape))
 
 
 @register_signal("Permute")
@@ -44,8 +46,14 @@ def reshape(node: Node) -> Passed:
     if shape.num_units == signal.shape.num_units:
         kept = replace(signal, shape=shape, profile=FLAT)
     else:
-        kept = replace(signal, shape=shape, along=signal.mean**2, profile=FLAT, behind=None)
-    return passed(kept, lambda gradient: replace(gradient, profile=FLAT))
+        square = signal.mean**2
+        kept = signal.remade(shape, along=square, placed=signal.placed, profile=FLAT, weight_gain=signal.weight_gain)
+    return passed(kept, lambda gradient: _unflattened(gradient, shape, signal.shape))
+
+
+def _unflattened(gradient: Gradient, made: Shape, read: Shape) -> Gradient:
+    """The gradient in the shape of before, where a position may have had other units."""
+    return replace(gradient, profile=FLAT, radial=gradient.radial if made.num_units == read.num_units else None)
 
 
 @register_signal("Select")
@@ -55,8 +63,14 @@ def select(node: Node) -> Passed:
     size = signal.shape.sizes[axis]
     index = node.layer.arguments["index"] % size
     share = float(signal.profile[axis][index]) if axis in signal.profile else 1.0
-    picked = _without(signal, (axis,))
-    picked = replace(picked, **{name: share * getattr(picked, name) for name in ("second", "along", "across")})
+    picked, level = _without(signal, (axis,)), signal.level
+    if axis == signal.shape.units:
+        level = None
+    elif axis != signal.shape.batch:
+        picked = replace(picked, across=signal.regrouped(picked.shape).across)
+        level = level and replace(level, count=level.count / size)
+    pairs = ("second", "along", "across", "placed")
+    picked = replace(picked, level=level, **{name: share * getattr(picked, name) for name in pairs})
     picked = replace(picked, noise=max(signal.noise, normal_noise(picked)))
     only = np.zeros(size)
     only[index] = size
@@ -90,8 +104,8 @@ def mean(node: Node) -> Passed:
 def averaged(signal: Signal, shape: Shape, over: int) -> Passed:
     """What means over `over` positions each are."""
     second = (signal.second + (over - 1) * signal.along) / over
-    output = replace(signal, shape=shape, second=second, profile=FLAT, behind=None, weight_gain=None)
-    output = replace(output, noise=max(signal.noise, normal_noise(output)))
+    output = signal.remade(shape, second=second, placed=signal.placed / over, profile=FLAT, later=FLAT)
+    output = replace(output, noise=max(signal.noise, normal_noise(output)), swing=signal.swing_of(output, 1 / over))
     positions = signal.shape.num_positions
 
     def back(gradient: Gradient) -> Gradient:

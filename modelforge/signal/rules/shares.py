@@ -58,21 +58,19 @@ def softmax(node: Node) -> Passed:
     size, found = whole.size, powers(whole.variance, whole.size)
     pairs = [shares(item, size)[-1] / size for item in (whole.along, whole.across)]
     rest = (1 - found.second) / (size * max(1, size - 1))
-    output = replace(
-        signal,
+    output = signal.remade(
+        signal.shape,
         mean=1 / size,
         second=found.second / size,
         along=_within(whole, signal, rest, pairs[0]),
         across=pairs[1],
         noise=_noise(signal, whole, found) + _of_drift(signal, whole, lambda v: powers(v, size).second),
         drift=0.0,
+        lift=0.0,
         third=0.0,
         tail=2.0,
         profile=FLAT,
         later=FLAT,
-        table=None,
-        weight_gain=None,
-        behind=None,
     )
     factor = max(0.0, found.second - 2 * found.third + found.square) / size
 
@@ -113,21 +111,19 @@ def log_softmax(node: Node) -> Passed:
         return covariance * (1 - 2 / size) + square + (spread if same else _log_covariance(covariance, size))
 
     inside = square + spread - 2 * variance / size
-    output = replace(
-        signal,
+    output = signal.remade(
+        signal.shape,
         mean=-mean,
         second=of(variance, same=True),
         along=_within(whole, signal, inside, of(whole.along, same=False)),
         across=of(whole.across, same=False),
         noise=0.0,
         drift=0.0,
+        lift=0.0,
         third=0.0,
         tail=2.0,
         profile=FLAT,
         later=FLAT,
-        table=None,
-        weight_gain=None,
-        behind=None,
     )
     wholes = prod(signal.shape.sizes) / size
     sway = _of_drift(signal, whole, lambda v: v * (1 - 2 / size) + log_sum(v, size)[0] ** 2 + log_sum(v, size)[1])

@@ -2,10 +2,18 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
+import torch
+from torch import nn
 
 import modelforge as mf
+from modelforge.signal.value import Signal
+from tests.signal.measured import measured
 from tests.signal.nets import check
+
+LINEAR = {"type": "Linear", "out_features": 64, "bias": False}
+PADDED = {"type": "Conv2d", "out_channels": 16, "kernel_size": 3, "padding": 1}
 
 
 def branches(merge, width=96):
@@ -30,3 +38,119 @@ def test_residual_branches_double_the_energy():
     spec = mf.parse({"input": {"shape": [128]}, "layers": layers}, init={"scheme": "kaiming"})
     check(spec)
     assert mf.predict(mf.plan(spec)).node("deep.5.add.merge").signal.second == pytest.approx(3.0**6)
+
+
+@pytest.mark.parametrize("std", [0.1, 1.0])
+def test_energies_by_position_of_a_sum(std):
+    """A norm of small vectors leaves some smaller, by a law that the same energy everywhere makes more even."""
+    layers = {
+        "small": {**LINEAR, "inputs": "one", "init": {"scheme": "normal", "std": 0.0045}},
+        "norm": "LayerNorm",
+        "other": {**LINEAR, "inputs": "two", "init": {"scheme": "normal", "std": std / 8}},
+        "sum": {"type": "Add", "inputs": ["norm", "other"]},
+    }
+    inputs = {"one": {"shape": [64, 2]}, "two": {"shape": [64, 64]}}
+    prediction = mf.predict(mf.plan(mf.parse({"input": inputs, "layers": layers}, init="lecun")))
+    norm, other, made = (prediction.node(name).signal for name in ("norm", "other", "sum"))
+    v = np.random.default_rng(0).gamma(1, 1, size=10_000)
+    energies = v / (v + norm.level.bottom)
+    energies = energies / energies.mean() * norm.second + other.second
+    found = (v + made.level.top) / (v + made.level.bottom)
+    assert found / found.mean() == pytest.approx(energies / energies.mean(), rel=0.03)
+
+
+MOMENTS = ("mean", "second", "along", "across", "placed", "drift", "lift", "own_chance", "third", "tail", "near")
+
+
+def moments(signal: Signal, *more: str) -> dict[str, float]:
+    return {name: getattr(signal, name) for name in (*MOMENTS, *more)}
+
+
+@pytest.mark.parametrize("dim", [1, 2])
+def test_side_by_side_with_itself_a_signal_stays_what_it_is(dim):
+    layers = {
+        "first": PADDED,
+        "act": "ReLU",
+        "second": PADDED,
+        "last": "GELU",
+        "both": {"type": "Concat", "dim": dim, "inputs": ["last", "last"]},
+    }
+    prediction = mf.predict(mf.plan(mf.parse({"input": {"shape": [4, 4, 4]}, "layers": layers}, init="kaiming")))
+    last, both = (prediction.node(name).signal for name in ("last", "both"))
+    assert last.placed > 0
+    assert last.lift != 0
+    more = ("swing",) if dim == 2 else ()  # units side by side are taken as independent, and share less
+    assert moments(both, *more) == pytest.approx(moments(last, *more))
+
+
+@pytest.mark.parametrize("dim", [1, 2])
+def test_side_by_side_the_first_is_no_other_than_the_last(dim):
+    both = {"type": "Concat", "dim": dim}
+    layers = {
+        "first": PADDED,
+        "act": "ReLU",
+        "second": PADDED,
+        "third": "GELU",
+        "one": both | {"inputs": ["act", "third"]},
+        "two": both | {"inputs": ["third", "act"]},
+        "sum": {"type": "Add", "inputs": ["one", "two"]},
+    }
+    prediction = mf.predict(mf.plan(mf.parse({"input": {"shape": [4, 4, 4]}, "layers": layers}, init="kaiming")))
+    one, two = (prediction.node(name).signal for name in ("one", "two"))
+    assert moments(one, "swing") == pytest.approx(moments(two, "swing"))
+
+
+def test_times_a_gate_that_is_one_half_everywhere():
+    layers = {
+        "first": PADDED,
+        "act": "ReLU",
+        "second": PADDED,
+        "last": "GELU",
+        "gate": {**PADDED, "init": "zeros"},
+        "open": "Sigmoid",
+        "both": {"type": "Multiply", "inputs": ["last", "open"]},
+        "times": {"type": "Rescale", "factor": 0.5, "inputs": "last"},
+        "sum": {"type": "Add", "inputs": ["both", "times"]},
+    }
+    prediction = mf.predict(mf.plan(mf.parse({"input": {"shape": [4, 4, 4]}, "layers": layers}, init="kaiming")))
+    names = ("mean", "second", "along", "across", "placed", "drift", "lift", "swing")
+    both, times = ([getattr(prediction.node(path).signal, name) for name in names] for path in ("both", "times"))
+    assert both == pytest.approx(times)
+
+
+def test_a_norm_of_a_sum_takes_out_of_each_part_its_share_of_a_direction():
+    layers = {
+        "first": LINEAR,
+        "norm": "BatchNorm1d",
+        "skip": {**LINEAR, "inputs": "input", "init": {"scheme": "normal", "std": 3**0.5 / 8}},
+        "sum": {"type": "Add", "inputs": ["norm", "skip"]},
+        "own": {"type": "Unflatten", "dim": 1, "unflattened_size": [64, 1]},
+        "kernels": {"type": "Conv1d", "out_channels": 64, "kernel_size": 1, "groups": 64, "bias": False},
+        "again": "BatchNorm1d",
+    }
+    prediction = mf.predict(mf.plan(mf.parse({"input": {"shape": [64]}, "layers": layers}, init="lecun")))
+    torch.manual_seed(0)
+    first, skip = torch.randn(32, 8000), torch.randn(32, 8000) * 3**0.5
+    total = (first + skip).requires_grad_()
+    nn.BatchNorm1d(8000)(total).backward(torch.randn(32, 8000))
+    given = total.grad
+    assert given is not None
+    for name, part in (("norm", first), ("skip", skip)):
+        part = part - part.mean(dim=0)
+        left = ((given * part).sum(dim=0) ** 2).mean() / ((given**2).mean() * (part**2).sum(dim=0).mean())
+        assert prediction.node(name).gradient.square == pytest.approx(1 - float(left), abs=0.05)
+
+
+def test_weights_of_one_part_of_a_sum_take_back_their_share_of_what_a_norm_made_uneven():
+    layers = {
+        "own": {"type": "Identity", "inputs": "input"},
+        "part": LINEAR,
+        "skip": {**LINEAR, "inputs": "input"},
+        "sum": {"type": "Add", "inputs": ["part", "skip"]},
+        "norm": "BatchNorm1d",
+    }
+    spec = mf.parse({"input": {"shape": [4]}, "layers": layers}, init="lecun")
+    plan = mf.plan(spec)
+    gradient = mf.predict(plan, batch=64).node("own").gradient
+    logs = measured(plan, spec, seeds=16, batch=64)["own"][1]
+    assert np.mean(logs) == pytest.approx(gradient.log_mean, abs=3 * gradient.spread / 4)

@@ -24,9 +24,10 @@ def test_norms_of_positions(norm):
     check(chain(*[wide, norm, "Tanh"] * 2, wide, shape=[5, 512], init=HE))
 
 
-def test_batch_norms_around_convolutions_of_single_pixels():
+@pytest.mark.parametrize("layer", ["Conv2d", "ConvTranspose2d"])
+def test_batch_norms_around_convolutions_of_single_pixels(layer):
     """Each kernel is one number, which a batch norm takes back, and the direction of what it reads with it."""
-    own = {"type": "Conv2d", "out_channels": 64, "kernel_size": 1, "groups": 64, "bias": False}
+    own = {"type": layer, "out_channels": 64, "kernel_size": 1, "groups": 64, "bias": False}
     mixed = {"type": "Conv2d", "out_channels": 64, "kernel_size": 1, "bias": False}
     check(chain(*[mixed, "BatchNorm2d", "ReLU", own, "BatchNorm2d", "ReLU"] * 2, mixed, shape=[48, 1, 1], init=HE))
 
@@ -46,6 +47,17 @@ def test_layer_norms_of_single_pixels_in_series():
             conv, last, "LayerNorm", "LayerNorm", {"type": "Linear", "out_features": 32}, shape=[1, 8, 8], init=scheme
         )
     )
+
+
+@pytest.mark.parametrize(("norm", "units"), [("InstanceNorm2d", 1), ({"type": "GroupNorm", "num_groups": 4}, 4)])
+def test_norms_of_other_elements_read_no_energies_of_positions(norm, units):
+    conv, last = {"type": "Conv2d", "out_channels": 16, "kernel_size": 1}, {"type": "Permute", "dims": [0, 2, 3, 1]}
+    first = {"type": "Permute", "dims": [0, 3, 1, 2]}
+    scheme = {"scheme": "normal", "std": 0.02}
+    prediction = mf.predict(mf.plan(chain(conv, last, "LayerNorm", first, norm, shape=[1, 4, 4], init=scheme)))
+    between, behind = prediction.nodes[-3].signal.level, prediction.nodes[-1].signal.level
+    assert (between.count, between.units) == (32 * 16, 16)
+    assert behind is None or behind.units == units
 
 
 def test_batch_norm_lets_gradients_explode():

@@ -35,6 +35,14 @@ def test_pictures(layer):
     check(chain(CONV, "ReLU", layer, shape=[32, 7, 6], init={"scheme": "kaiming"}), batch=8)
 
 
+def test_norms_around_means_of_vectors_that_differ_by_sign_only():
+    """A mean of vectors of one energy each has an energy of its own law, which the first norm does not know."""
+    narrow, last = {"type": "Conv2d", "out_channels": 32, "kernel_size": 1}, {"type": "Permute", "dims": [0, 2, 3, 1]}
+    pool, first = {"type": "AvgPool2d", "kernel_size": 4}, {"type": "Permute", "dims": [0, 3, 1, 2]}
+    layers = (narrow, last, "LayerNorm", first, pool, last, "LayerNorm", {"type": "Linear", "out_features": 32})
+    check(chain(*layers, shape=[1, 16, 16], init={"scheme": "normal", "std": 0.01}), seeds=4)
+
+
 def test_maxima_at_fractional_places():
     """Forward only: windows that overlap by chance share maxima."""
     layer = {"type": "FractionalMaxPool2d", "kernel_size": 2, "output_size": 4}
