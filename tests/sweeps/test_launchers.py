@@ -121,7 +121,7 @@ def test_early_workers_are_those_that_the_launcher_has(
     config = OmegaConf.merge(of(_target_=JOBLIB, n_jobs=n_jobs), {"num_threads": 1, "sweep": {"resume": None}})
     with start_early(config):
         assert begun == ([number] if number > 1 else [])
-    [*fit_to_cores(config, launchers._threads(config, sweep), sweep.num_jobs)]
+    list(fit_to_cores(config, launchers._threads(config, sweep), sweep.num_jobs))
     assert config.hydra.launcher.n_jobs == number
     config.sweep.resume = "sweep"
     with start_early(config):
