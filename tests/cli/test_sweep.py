@@ -122,7 +122,7 @@ def test_a_file_without_an_ending_is_text(text, folder: str, tmp_path: Path):
 
 def test_a_search_of_which_no_job_has_begun(tmp_path: Path):
     (tmp_path / "sweep.json").write_text('{"format_version": "1.0", "jobs": []}')
-    result = CliRunner().invoke(app, ["sweep", str(tmp_path)])
+    result = CliRunner().invoke(app, ["sweep", str(tmp_path)], env={"COLUMNS": "500"})
     assert (result.exit_code, result.stdout) == (1, f"no job has begun in {tmp_path}\n")
 
 
