@@ -11,7 +11,10 @@ import torch
 from torch import Tensor, nn
 
 from modelforge.building.shards import local
+from modelforge.core.errors import Problem
+from modelforge.planning.plan import Plan
 from modelforge.train.data.batches import Inputs, read_by
+from modelforge.train.optimizers.optimizer import OptimizerFactory
 
 
 class NotFinite(Exception):
@@ -140,3 +143,17 @@ def _count(*tensors: Tensor) -> tuple[int, int, int] | None:
 
 def _largest(*tensors: Tensor) -> float:
     return max((float(tensor.detach().abs().max()) for tensor in tensors if tensor.numel()), default=0.0)
+
+
+def diverged(error: NotFinite, plan: Plan, optimizer: OptimizerFactory) -> Problem:
+    """The problem of a training that diverged, at the layer where it began."""
+    finding = error.finding
+    keys = {layer.path: layer.key for layer in plan.layers}
+    layer = finding.layer
+    while layer and layer not in keys:  # a module inside a torch layer
+        layer = layer.rpartition(".")[0]
+    rate = optimizer.arguments.get("lr")
+    lower = "lower `optimizer.lr`" + ("" if rate is None else f" (now {rate:g})")
+    message = f"training diverged at step {error.step}: {finding}"
+    hint = f"{lower}, clip with `trainer.gradient_clip_val=1`, or start with smaller values"
+    return Problem("MF052", keys.get(layer, "optimizer.lr"), message, hint, part="key")

@@ -29,7 +29,6 @@ from modelforge.core.rng import narrow
 from modelforge.core.torch_state import threads
 from modelforge.core.words import plural
 from modelforge.linting.lint import findings
-from modelforge.planning.plan import Plan
 from modelforge.runs.environment import complete
 from modelforge.train.arguments import misuse
 from modelforge.train.checkpoints import Checkpoints, started
@@ -40,7 +39,7 @@ from modelforge.train.data.module import DataModule
 from modelforge.train.data.parts import Examples
 from modelforge.train.data.read import read
 from modelforge.train.diagnosed import FILE, write_diagnosis
-from modelforge.train.divergence import NotFinite
+from modelforge.train.divergence import NotFinite, diverged
 from modelforge.train.examined import Examined
 from modelforge.train.hooks.interrupts import SaveOnInterrupt
 from modelforge.train.hooks.start import RecordStart
@@ -48,7 +47,6 @@ from modelforge.train.hooks.steps import LogSteps, SeedSteps
 from modelforge.train.interrupt import Interrupts
 from modelforge.train.learner import Learner
 from modelforge.train.lengths import Lengths, lengths, out_of_step, too_short
-from modelforge.train.optimizers.optimizer import OptimizerFactory
 from modelforge.train.parallel.launch import Launch
 from modelforge.train.parallel.rendezvous import Rendezvous
 from modelforge.train.parallel.replicas import agreed_digest
@@ -316,7 +314,7 @@ def _train(trainer: Trainer, module: Learner, data: DataModule, job: Job) -> Non
     try:
         trainer.fit(module, datamodule=data, ckpt_path=job.settings.ckpt, weights_only=True)
     except NotFinite as error:
-        raise ForgeError([_explain(error, job.plan, job.optimizer)]) from error
+        raise ForgeError([diverged(error, job.plan, job.optimizer)]) from error
     except ForgeError:
         raise
     except Exception as error:
@@ -337,19 +335,6 @@ def _test(trainer: Trainer, module: Learner, data: DataModule, checkpoints: Chec
     trainer.test(module, datamodule=data, ckpt_path=best, verbose=False, weights_only=True if best else None)
     tested = {name: float(value) for name, value in trainer.callback_metrics.items() if name.startswith("test/")}
     return ({} if score is None else {checkpoints.metric: float(score)}) | tested
-
-
-def _explain(error: NotFinite, plan: Plan, optimizer: OptimizerFactory) -> Problem:
-    finding = error.finding
-    keys = {layer.path: layer.key for layer in plan.layers}
-    layer = finding.layer
-    while layer and layer not in keys:  # a module inside a torch layer
-        layer = layer.rpartition(".")[0]
-    rate = optimizer.arguments.get("lr")
-    lower = "lower `optimizer.lr`" + ("" if rate is None else f" (now {rate:g})")
-    message = f"training diverged at step {error.step}: {finding}"
-    hint = f"{lower}, clip with `trainer.gradient_clip_val=1`, or start with smaller values"
-    return Problem("MF052", keys.get(layer, "optimizer.lr"), message, hint, part="key")
 
 
 def _write_json(path: Path, data: Any) -> None:

@@ -130,7 +130,7 @@ class _Drawn:
     """Variance of ln E φ²."""
     lift: float
     sway: float
-    """Standard deviation of ln E φ′², with the sign that it has where energies are large."""
+    """Standard deviation of ln E φ′²; negative where E φ′² falls as the energy grows."""
     slope_mean: float
     """The mean of ln E φ′² less that at the expected energy."""
 
