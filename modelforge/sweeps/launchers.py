@@ -194,9 +194,7 @@ def _launched(launcher: Launcher, jobs: Jobs) -> bool:
 
     A job that is stopped by a signal of its own ends joblib's workers too, as `SystemExit`.
     """
-    if (
-        type(launcher).__name__ == BasicLauncher.__name__
-    ):  # Hydra imports it twice: `isinstance` fails
+    if type(launcher).__name__ == BasicLauncher.__name__:  # Hydra imports it twice: `isinstance` fails
         for number, words in jobs:  # one by one: what a launcher returns holds the whole config of each job
             launcher.launch([words], number)
         return True

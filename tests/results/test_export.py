@@ -24,7 +24,7 @@ def test_csv(sweep: Path):
 
 
 def test_parquet(sweep: Path):
-    parquet = pytest.importorskip("pyarrow.parquet")
+    parquet = pytest.importorskip("pyarrow.parquet", reason="the `train` extra")
     table = parquet.read_table(io.BytesIO(to_parquet(collect(sweep)))).to_pydict()
     assert table["val/accuracy"][:4] == [0.875, 0.75, 0.25, None]
     assert table["init.gain"][:2] == ["2", "1"], "one job has `x`"
@@ -32,7 +32,7 @@ def test_parquet(sweep: Path):
 
 
 def test_swept_numbers_are_numbers_in_parquet(tmp_path: Path):
-    parquet = pytest.importorskip("pyarrow.parquet")
+    parquet = pytest.importorskip("pyarrow.parquet", reason="the `train` extra")
     for index, gain in enumerate(("1e-3", "2")):
         job(tmp_path / str(index), overrides=[f"gain={gain}", f"state={index}x"])
     table = parquet.read_table(io.BytesIO(to_parquet(collect(tmp_path)))).to_pydict()

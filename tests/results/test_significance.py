@@ -12,7 +12,7 @@ from modelforge.results.grouping import group
 from modelforge.results.significance import contrasts, t_test
 from tests.results.sweeps import gains, swept
 
-stats = pytest.importorskip("scipy.stats")
+stats = pytest.importorskip("scipy.stats", reason="the `train` extra")
 FIRST = {"0": 0.91, "1": 0.93, "2": 0.90, "3": 0.95}
 SECOND = {"0": 0.90, "1": 0.90, "2": 0.89, "3": 0.91}
 

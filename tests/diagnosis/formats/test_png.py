@@ -8,7 +8,7 @@ from modelforge.diagnosis.diagnose import diagnose
 from modelforge.diagnosis.formats.png import png
 from tests.diagnosis.nets import deep
 
-pytest.importorskip("matplotlib")
+pytest.importorskip("matplotlib", reason="the `plots` extra")
 
 
 @pytest.mark.parametrize("inits", [("xavier",), ("xavier", "kaiming")])

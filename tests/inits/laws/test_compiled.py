@@ -38,7 +38,7 @@ def test_every_compiled_loop_agrees_and_is_used():
 
 def test_loops_have_vectors_of_512_bits_where_the_processor_has_them():
     compiled = pytest.importorskip("modelforge.inits.laws.compiled", reason="Numba is an extra")
-    features = pytest.importorskip("llvmlite.binding").get_host_cpu_features()
+    features = pytest.importorskip("llvmlite.binding", reason="the `fast` extra").get_host_cpu_features()
     if not features.get("avx512f"):
         pytest.skip("the processor has no AVX-512")
 
