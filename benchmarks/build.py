@@ -18,7 +18,7 @@ from timing import ratio, report, times
 from torch import nn
 
 import modelforge as mf
-from modelforge.config import options
+from modelforge.config.folder import options
 from modelforge.inits.laws import transforms
 
 FLOAT_BYTES = 4

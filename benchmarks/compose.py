@@ -8,8 +8,8 @@ from __future__ import annotations
 from hydra import compose, initialize_config_dir
 from timing import report, times
 
-from modelforge.config import compose as compose_with_places
-from modelforge.config import default_conf
+from modelforge.config.compose import compose as compose_with_places
+from modelforge.config.folder import default_conf
 
 OVERRIDES = ["model=lstm", "init=orthogonal"]
 

@@ -19,7 +19,7 @@ from timing import ratio, times
 from torch import nn
 
 import modelforge as mf
-from modelforge.config import options
+from modelforge.config.folder import options
 from modelforge.core.tensors import TensorValue, first
 from modelforge.planning.plan import LayerPlan
 

@@ -20,7 +20,7 @@ import numpy as np
 import torch
 
 import modelforge as mf
-from modelforge.config import compose
+from modelforge.config.compose import compose
 from modelforge.language import parse
 
 ROOT = Path(__file__).parents[1]

@@ -21,7 +21,7 @@ from typer.testing import CliRunner
 import modelforge as mf
 from modelforge import inits
 from modelforge.cli.app import app
-from modelforge.config import compose
+from modelforge.config.compose import compose
 from modelforge.inits import registry as schemes
 from modelforge.language import registry
 from modelforge.layers.describe import describe

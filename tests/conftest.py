@@ -7,8 +7,11 @@ import runpy
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from textwrap import dedent
 
 import pytest
+
+from modelforge.core.errors import ForgeError
 
 TRAIN = Path(__file__).parents[1] / "train.py"
 
@@ -48,6 +51,18 @@ def command(monkeypatch: pytest.MonkeyPatch) -> Callable[..., int]:
         return 0
 
     return command
+
+
+@pytest.fixture
+def fails() -> Callable[[Callable[[], object], str], None]:
+    """Asserts that a call raises a `ForgeError` with exactly this text."""
+
+    def check(call: Callable[[], object], text: str) -> None:
+        with pytest.raises(ForgeError) as caught:
+            call()
+        assert str(caught.value) == dedent(text).strip("\n")
+
+    return check
 
 
 collect_ignore = ["fuzz/guided.py"]

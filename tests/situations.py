@@ -30,10 +30,10 @@ from typer.testing import CliRunner
 
 import modelforge as mf
 from modelforge.cli.app import app
-from modelforge.config import child, compose
+from modelforge.config.compose import compose
 from modelforge.config.scan import scanned
 from modelforge.config.sweeps import compose_jobs, read_sweep, unused_params
-from modelforge.core import files, plugins
+from modelforge.core import child, files, plugins
 from modelforge.core.errors import MAX_PROBLEMS, Problem
 from modelforge.gallery.claim import parse_claim
 from modelforge.gallery.measure import measure

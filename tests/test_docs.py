@@ -16,7 +16,7 @@ import torch
 import yaml
 
 import modelforge as mf
-from modelforge.config import Config, compose
+from modelforge.config.compose import Config, compose
 from modelforge.config.sweeps import compose_jobs, read_sweep
 from modelforge.inits.defaults import ROLE_DEFAULTS
 from modelforge.language.init import NAMED_ROLES

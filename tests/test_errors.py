@@ -20,7 +20,7 @@ import torch
 from safetensors.torch import save_file
 
 import modelforge as mf
-from modelforge.config import compose
+from modelforge.config.compose import compose
 from modelforge.core.codes import CODES
 from tests.situations import SITUATIONS
 

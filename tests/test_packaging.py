@@ -79,11 +79,26 @@ def test_wheel_metadata_has_the_version_and_the_console_script(wheel: ZipFile) -
     assert "modelforge = modelforge.cli:main" in wheel.read(f"{info}/entry_points.txt").decode().splitlines()
 
 
-@pytest.mark.parametrize("module", ["modelforge", "modelforge.config"])
-def test_import_stays_light(module: str) -> None:
-    code = f"import sys, {module}; print(sorted({{'torch', 'lightning', 'numpy'}} & set(sys.modules)))"
+HEAVY = {"torch", "lightning", "numpy"}
+
+
+@pytest.mark.parametrize(
+    ("module", "heavy"),
+    [
+        ("modelforge", HEAVY | {"hydra", "omegaconf"}),
+        ("modelforge.config.compose", HEAVY),
+        ("modelforge.cli.revisions", HEAVY | {"hydra", "omegaconf"}),
+    ],
+)
+def test_import_stays_light(module: str, heavy: set[str]) -> None:
+    code = f"import sys, {module}; print(sorted({heavy} & set(sys.modules)))"
     found = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
     assert found.stdout == "[]\n"
+
+
+def test_the_package_runs_as_the_command() -> None:
+    found = subprocess.run([sys.executable, "-m", "modelforge", "--version"], cwd=ROOT, capture_output=True, text=True)
+    assert (found.stdout, found.stderr) == (f"modelforge {__version__}\n", "")
 
 
 def test_changelog_has_a_section_for_what_is_not_released() -> None:

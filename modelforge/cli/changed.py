@@ -6,8 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from modelforge.config import compose, default_conf
+from modelforge.config.compose import compose
 from modelforge.config.composition import Library
+from modelforge.config.folder import default_conf
 from modelforge.core.errors import ForgeError
 from modelforge.review.affected import below
 from modelforge.review.changed_files import changed_files

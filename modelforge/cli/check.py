@@ -17,9 +17,9 @@ from rich.text import Text
 from modelforge.cli.answer import Answer, console, progress
 from modelforge.cli.changed import changed_since
 from modelforge.cli.output import FINDINGS, check_output, form_of, written
-from modelforge.config import Config, compose, default_conf, options
+from modelforge.config.compose import Config, compose
 from modelforge.config.composition import Library
-from modelforge.config.folder import groups
+from modelforge.config.folder import default_conf, groups, options
 from modelforge.config.sweeps import compose_jobs, has_params, read_sweep
 from modelforge.core.codes import CODES
 from modelforge.core.errors import ForgeError, Problem

@@ -11,8 +11,9 @@ from dataclasses import replace
 from modelforge.cli.revisions import COMPARED, PAIR, Compared
 from modelforge.cli.untrusted import MEMORY, SECONDS_IN_ALL, too_much
 from modelforge.cli.warm_up import refuse_one, small_projects
-from modelforge.config import child
+from modelforge.config.document import Documents
 from modelforge.config.scan import Fine, scanned
+from modelforge.core import child
 from modelforge.core.confine import TooLong, limited
 from modelforge.core.errors import ForgeError, Problem
 from modelforge.review.acceptances import read_acceptances
@@ -40,10 +41,11 @@ def compare_sides(pair: Pair, track: Track = lambda items, label: items) -> Comp
         ForgeError: what the scan refuses, or what is wrong with a side or with `review.yaml`.
     """
     fine: Fine = {}
-    if refused := [problem for side in (pair.old, pair.new) for problem in _refused(side, fine)]:
+    documents = Documents()
+    if refused := [problem for side in (pair.old, pair.new) for problem in _refused(side, fine, documents)]:
         raise ForgeError(refused)
     acceptances = read_acceptances(pair.old, pair.new)
-    document = documented(review_sides(pair, track, acceptances.entries, effective), acceptances)
+    document = documented(review_sides(pair, track, acceptances.entries, effective, documents), acceptances)
     return Compared(document, tuple(acceptances.unused(document.changes)[1]))
 
 
@@ -70,10 +72,10 @@ def warm_up() -> None:
         compare_sides(Pair(Side("a", "revision", old, "conf"), Side("b", "revision", new, "conf")))
 
 
-def _refused(side: Side, fine: Fine) -> list[Problem]:
+def _refused(side: Side, fine: Fine, documents: Documents) -> list[Problem]:
     if side.kind != "revision":
         return []
-    found = scanned(side.folder, side.shown_as, fine)
+    found = scanned(side.folder, side.shown_as, fine, documents)
     kept = (one for one in found if one.code != SYNTAX or _can_be_read(side, one))
     return [replace(one, message=f"{one.message} (in `{side.name}`)") for one in kept]
 

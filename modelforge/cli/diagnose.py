@@ -7,7 +7,7 @@ from pathlib import Path
 
 from modelforge.cli.answer import Answer, progress
 from modelforge.cli.output import OPTION, check_output, form_of, written
-from modelforge.config import compose
+from modelforge.config.compose import compose
 from modelforge.config.sweeps import read_sweep
 from modelforge.core.errors import ForgeError, Problem
 from modelforge.core.files import write_atomically

@@ -10,9 +10,8 @@ from typing import TypeVar
 from yaml import MappingNode
 
 from modelforge.cli.answer import Answer
-from modelforge.config import default_conf
 from modelforge.config.document import Document
-from modelforge.config.folder import check_conf
+from modelforge.config.folder import check_conf, default_conf
 from modelforge.config.nodes import items
 from modelforge.config.source import check_nodes
 from modelforge.core.errors import ForgeError, Problem

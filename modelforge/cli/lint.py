@@ -15,8 +15,9 @@ from modelforge.cli.answer import Answer, progress
 from modelforge.cli.changed import changed_since
 from modelforge.cli.check import choices
 from modelforge.cli.output import FINDINGS, check_output, form_of, written
-from modelforge.config import compose, default_conf
+from modelforge.config.compose import compose
 from modelforge.config.composition import Library
+from modelforge.config.folder import default_conf
 from modelforge.core.codes import CODES
 from modelforge.core.errors import ForgeError, Place, Problem
 from modelforge.core.quoting import listed, printable

@@ -1,7 +1,7 @@
 """compare_apart: two revisions, which may be strangers', → what changes, found by a process of its own.
 
 The process (`cli.comparing`) scans both sides (`config.scan`), and then composes, plans and compares them; it gives
-back the review's `Document`. See `config.child` for how it is bounded. The process that asks needs no torch.
+back the review's `Document`. See `core.child` for how it is bounded. The process that asks needs no torch.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 
 from pydantic import TypeAdapter, ValidationError
 
-from modelforge.config.child import ask, garbled, scratch
+from modelforge.core.child import ask, garbled, scratch
 from modelforge.core.codes import CODES
 from modelforge.core.errors import ForgeError, Problem
 from modelforge.review.document import Document

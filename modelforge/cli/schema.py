@@ -6,8 +6,7 @@ import json
 from pathlib import Path
 
 from modelforge.cli.answer import Answer
-from modelforge.config import default_conf
-from modelforge.config.folder import check_conf
+from modelforge.config.folder import check_conf, default_conf
 from modelforge.core.files import write_atomically
 from modelforge.core.words import plural
 from modelforge.train.schema import KINDS

@@ -12,7 +12,7 @@ from rich.console import Group, RenderableType
 from rich.text import Text
 
 from modelforge.cli.answer import Answer
-from modelforge.config import compose
+from modelforge.config.compose import compose
 from modelforge.core.errors import ForgeError
 from modelforge.core.quoting import listed
 from modelforge.core.words import plural

@@ -11,7 +11,8 @@ from rich.console import Group
 from rich.text import Text
 
 from modelforge.cli.answer import Answer
-from modelforge.config import Config, compose, default_conf
+from modelforge.config.compose import Config, compose
+from modelforge.config.folder import default_conf
 from modelforge.core.files import write_atomically
 from modelforge.report.columns import as_csv
 from modelforge.report.table import new_table

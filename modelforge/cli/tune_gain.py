@@ -9,7 +9,7 @@ from datetime import datetime
 from pathlib import Path
 
 from modelforge.cli.answer import Answer
-from modelforge.config import default_conf
+from modelforge.config.folder import default_conf
 from modelforge.sweeps import tune_gain as search
 from modelforge.sweeps.tune_gain import TuningSettings
 

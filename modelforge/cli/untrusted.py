@@ -1,6 +1,6 @@
 """check_untrusted: a stranger's config folder → what is wrong with it; nothing of it can do harm.
 
-The folder's config files are copied (`config.snapshot`). A process of its own (`config.child`) confines itself, scans
+The folder's config files are copied (`config.snapshot`). A process of its own (`core.child`) confines itself, scans
 the copies (`config.scan`), composes them, and plans their models: `serve` is what runs there. Weights and data are
 named, and never read; the project's plugins are not imported.
 """
@@ -16,10 +16,12 @@ from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 from modelforge.cli.answer import Answer
 from modelforge.cli.check import Examination, Finding, Looked, answer, choices
 from modelforge.cli.warm_up import refuse_one, small_projects
-from modelforge.config import Config, child, default_conf
-from modelforge.config.child import ask, garbled, scratch
+from modelforge.config.compose import Config
+from modelforge.config.folder import default_conf
 from modelforge.config.scan import scanned
 from modelforge.config.snapshot import snapshot
+from modelforge.core import child
+from modelforge.core.child import ask, garbled, scratch
 from modelforge.core.codes import CODES
 from modelforge.core.confine import TooLong, limited
 from modelforge.core.errors import ForgeError, Problem

@@ -22,6 +22,7 @@ from modelforge.config.nodes import (
     TooDeep,
     children,
     compose,
+    has_merges,
     is_too_interpolated,
     items,
     loader_class,
@@ -67,8 +68,13 @@ class Document:
     text: str
 
     @classmethod
-    def read(cls, path: Path, file: str) -> Document:
+    def read(cls, path: Path, file: str, known: Documents | None = None) -> Document:
         """A file of the disk.
+
+        Args:
+            path: Where it lies.
+            file: The name it is shown under.
+            known: Files that were read before; this one is added.
 
         Raises:
             ForgeError: it is too large, or not UTF-8.
@@ -79,7 +85,8 @@ class Document:
             if path.stat().st_size > MAX_FILE_BYTES:
                 message = f"the file has more than {MAX_FILE_BYTES >> 20} MiB"
                 raise ForgeError([Problem("MF060", "", message, place=place)])
-            return cls(file, path.read_text(encoding="utf-8"))
+            text = path.read_text(encoding="utf-8")
+            return cls(file, text) if known is None else known.of(file, text)
         except UnicodeDecodeError:
             raise ForgeError([Problem("MF002", "", "the file is not UTF-8", place=place)]) from None
 
@@ -91,7 +98,8 @@ class Document:
                 interpolations that cannot be parsed.
         """
         self.check()
-        root = self._parse()  # what constructs values carries out merge keys in the nodes themselves
+        # What constructs values carries out merge keys in the nodes themselves.
+        root = self._parse() if self.root is not None and has_merges(self.root) else self.root
         if root is None:
             return OmegaConf.create()
         loader = loader_class()("")
@@ -114,6 +122,18 @@ class Document:
         Raises:
             ForgeError: for what `load` raises, but for interpolations that cannot be parsed.
         """
+        if self._problems:
+            raise ForgeError(self._problems)
+
+    @cached_property
+    def _problems(self) -> tuple[Problem, ...]:
+        try:
+            self._check()
+        except ForgeError as error:
+            return error.problems
+        return ()
+
+    def _check(self) -> None:
         self._check_head()
         root = self.root
         if root is None:
@@ -341,6 +361,17 @@ class Document:
 
     def _error(self, code: str, message: str, place: Place, hint: str = "") -> ForgeError:
         return ForgeError([Problem(code, "", message, hint, place)])
+
+
+class Documents:
+    """Config files that were read: one that is read again, by another part of a command, is not parsed again."""
+
+    def __init__(self) -> None:
+        self._known: dict[tuple[str, str], Document] = {}
+
+    def of(self, file: str, text: str) -> Document:
+        """The document of a name and a text."""
+        return self._known.setdefault((file, text), Document(file, text))
 
 
 def _short_tag(tag: str) -> str:

@@ -63,7 +63,7 @@ class Loader(ConfigLoaderImpl):
         self.files = files or Files()
         self._opened: tuple[list[Override], Reading] | None = None
         super().__init__(search_path)
-        self.repository = Repository(search_path, self.shelf, naming)
+        self.repository = Repository(search_path, self.shelf, naming, self.files.documents)
         self.folders = Reading(self.repository, self.files)
 
     def _parse_overrides_and_create_caching_repo(

@@ -89,6 +89,11 @@ def not_merged(key: yaml.Node, value: yaml.Node) -> Any:
     return next((one for one in sources if not isinstance(one, yaml.MappingNode)), None) if key.tag == MERGE else None
 
 
+def has_merges(root: yaml.Node) -> bool:
+    """Whether a node or one below it has a merge key (`<<`)."""
+    return any(key.tag == MERGE for node in nodes(root) if isinstance(node, yaml.MappingNode) for key, _ in node.value)
+
+
 def nodes(root: yaml.Node) -> Iterator[yaml.Node]:
     """A node and all below it, in the order of the file, each once."""
     seen: set[int] = set()

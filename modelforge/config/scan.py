@@ -15,7 +15,7 @@ from pathlib import Path
 
 import yaml
 
-from modelforge.config.document import Document
+from modelforge.config.document import Document, Documents
 from modelforge.config.hydra_settings import check_hydra
 from modelforge.config.nodes import loader_class, scalars
 from modelforge.config.references import split
@@ -49,15 +49,18 @@ Fine = dict[tuple[bytes, str, str], tuple[int, int]]
 """Files without a problem, by what they hold and where they lie → their nodes and their interpolations."""
 
 
-def scanned(folder: Path, shown_as: str, fine: Fine | None = None) -> tuple[Problem, ...]:
+def scanned(
+    folder: Path, shown_as: str, fine: Fine | None = None, documents: Documents | None = None
+) -> tuple[Problem, ...]:
     """What is wrong with the config files below a folder, which holds files and folders only (see `snapshot`).
 
     Args:
         folder: The config folder.
         shown_as: What it is called in places.
         fine: Files of other folders that are not scanned again, where they are equal; those of this one are added.
+        documents: Files that were parsed; those of this folder are added.
     """
-    scan = Scan(fine={} if fine is None else fine)
+    scan = Scan(fine={} if fine is None else fine, documents=documents or Documents())
     problems: list[Problem] = []
     for path in sorted(path for path in folder.rglob("*") if path.name.lower().endswith(ENDINGS) and path.is_file()):
         below = path.relative_to(folder).as_posix()
@@ -74,6 +77,7 @@ class Scan:
     num_nodes: int = 0
     num_formulas: int = 0
     fine: Fine = field(default_factory=Fine)
+    documents: Documents = field(default_factory=Documents)
 
     def file(self, content: bytes, below: str, file: str) -> list[Problem]:
         """What is wrong with one file: as much as can be told before the first thing that hides the rest.
@@ -102,7 +106,7 @@ class Scan:
         if text is None or content.startswith(BOM_UTF8):
             message = "the file is not UTF-8" if text is None else "the file begins with a byte order mark"
             return [Problem("MF002", "", message, "save it as UTF-8, without a mark", Place(file=file, line=1))]
-        document = Document(file, text)
+        document = self.documents.of(file, text)
         if len(text) > MAX_CHARACTERS:
             return _raised(document.check)
         problems = [*_unseen(document)]

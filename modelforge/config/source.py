@@ -18,7 +18,7 @@ from hydra.core.config_search_path import ConfigSearchPath
 from hydra.core.object_type import ObjectType
 from hydra.plugins.config_source import ConfigResult, ConfigSource
 
-from modelforge.config.document import Document
+from modelforge.config.document import Document, Documents
 from modelforge.config.folder import is_inside
 from modelforge.config.trust import check_resolvers, outside, search_folder
 from modelforge.core.errors import ForgeError, Place, Problem
@@ -54,14 +54,19 @@ class Files:
     """(place, group, kind) → the options of a group."""
     groups: dict[Any, bool] = field(default_factory=dict[Any, bool])
     """(place, path) → whether there is a group."""
+    documents: Documents = field(default_factory=Documents)
+    """What was parsed."""
 
 
 class Repository(ConfigRepository):
     """Hydra's repository, of folders and of Hydra's own packages."""
 
-    def __init__(self, search_path: ConfigSearchPath, shelf: dict[str, Document], naming: Naming) -> None:
+    def __init__(
+        self, search_path: ConfigSearchPath, shelf: dict[str, Document], naming: Naming, documents: Documents
+    ) -> None:
         self.shelf = shelf
         self.naming = naming
+        self.documents = documents
         super().__init__(search_path)
 
     def initialize_sources(self, config_search_path: ConfigSearchPath) -> None:
@@ -77,7 +82,8 @@ class Repository(ConfigRepository):
                 path.append(provider, folder_of(entry) if provider == "main" else entry)
         super().initialize_sources(path)
         self.sources = [
-            Folder(source, self.shelf, self.naming) if source.scheme() == "file" else source for source in self.sources
+            Folder(source, self.shelf, self.naming, self.documents) if source.scheme() == "file" else source
+            for source in self.sources
         ]
 
     @cached_property
@@ -102,7 +108,7 @@ class Reading(CachingConfigRepository):
         return self.delegate.shelf
 
     def initialize_sources(self, config_search_path: ConfigSearchPath) -> None:
-        self.delegate = Repository(config_search_path, self.delegate.shelf, self.delegate.naming)
+        self.delegate = Repository(config_search_path, self.shelf, self.delegate.naming, self.files.documents)
 
     def group_exists(self, config_path: str) -> bool:
         key = self.delegate.place, config_path
@@ -146,10 +152,11 @@ class Reading(CachingConfigRepository):
 class Folder(FileConfigSource):
     """A folder of configs, read as `Document`s; what lies outside of it is not there."""
 
-    def __init__(self, source: ConfigSource, shelf: dict[str, Document], naming: Naming) -> None:
+    def __init__(self, source: ConfigSource, shelf: dict[str, Document], naming: Naming, documents: Documents) -> None:
         super().__init__(source.provider, source.path)
         self.shelf = shelf
         self.naming = naming
+        self.documents = documents
 
     def is_group(self, config_path: str) -> bool:
         return is_inside(Path(self.path, config_path), Path(self.path)) and super().is_group(config_path)
@@ -162,7 +169,7 @@ class Folder(FileConfigSource):
     def load_config(self, config_path: str) -> ConfigResult:
         path = Path(os.path.abspath(os.path.join(self.path, self._normalize_file_name(config_path))))
         file = self.naming.name(path)
-        document = Document.read(path, file)
+        document = Document.read(path, file, self.documents)
         text = document.text
         self.shelf[config_path] = document
         check_nodes(self.shelf.values(), file)

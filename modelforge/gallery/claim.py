@@ -9,7 +9,8 @@ from typing import Annotated, Self
 from pydantic import Field, PlainValidator, SerializeAsAny, ValidationError, model_validator
 from pydantic_core import InitErrorDetails
 
-from modelforge.config import Config, compose, options
+from modelforge.config.compose import Config, compose
+from modelforge.config.folder import options
 from modelforge.core.complaints import Owner, problem, wrong
 from modelforge.core.errors import ForgeError, Problem
 from modelforge.core.frozen import AsTuple, FrozenDict, Node, Seed

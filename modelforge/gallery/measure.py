@@ -9,7 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from modelforge.config import Config, compose
+from modelforge.config.compose import Config, compose
 from modelforge.core.errors import ForgeError, Problem
 from modelforge.gallery.claim import KEY, overrides_of, parse_claim
 from modelforge.gallery.expectation import Expectation

@@ -19,7 +19,7 @@ from torch import Tensor, nn
 
 from modelforge.building.build import build
 from modelforge.calibration.calibrate import calibrate
-from modelforge.config import Config, compose
+from modelforge.config.compose import Config, compose
 from modelforge.core.errors import ForgeError, Problem
 from modelforge.planning.plan import Plan
 from modelforge.signal.jacobian import Jacobian

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from modelforge.config import compose
+from modelforge.config.compose import compose
 from modelforge.language import ModelSpec, parse
 
 

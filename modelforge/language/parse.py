@@ -10,7 +10,7 @@ from typing import Any
 from pydantic import TypeAdapter, ValidationError
 from pydantic_core import ErrorDetails
 
-from modelforge.config import Config
+from modelforge.config.compose import Config
 from modelforge.config.origins import Origins
 from modelforge.core.complaints import Owner, problem
 from modelforge.core.errors import ForgeError, Problem, for_each
@@ -53,7 +53,7 @@ def parse(
     it, or it is a config group. An override or an experiment that invents another one has misspelt something.
 
     Args:
-        config: What `modelforge.config.compose` returns, a whole config as a mapping (`{"model": ..., "init": ...}`),
+        config: A `Config` of `modelforge.config.compose`, a whole config as a mapping (`{"model": ..., "init": ...}`),
             or its model section alone (`{"input": ..., "layers": ...}`).
         init: The outermost default, in place of the config's `init` group.
         seed: Key of all random numbers, in place of the config's `seed` (0 where neither says).
@@ -124,7 +124,7 @@ def _content(config: object) -> tuple[Mapping[str, Any], Origins]:
     if isinstance(config, Config):
         return config.values, config.origins
     if not isinstance(config, Mapping):
-        kinds = "a mapping, or what `modelforge.config.compose` returns"
+        kinds = "a mapping, or a `Config` of `modelforge.config.compose`"
         hint = "; `load` takes a folder and overrides" if isinstance(config, str) else ""
         raise TypeError(f"parse takes {kinds}, but gets a {type(config).__name__}{hint}")
     return config, Origins.empty()

@@ -9,7 +9,7 @@ from functools import cached_property
 from pathlib import PurePath, PurePosixPath
 from typing import Any
 
-from modelforge.config import Config, compose
+from modelforge.config.compose import Config, compose
 from modelforge.config.composition import Library
 from modelforge.core.errors import ForgeError, Place, Problem
 from modelforge.language import parse

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from modelforge.config import rewritten
+from modelforge.config.compose import rewritten
 from modelforge.core.errors import ForgeError
 from modelforge.language import parse
 from modelforge.planning.plan import Plan, plan

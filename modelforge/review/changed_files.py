@@ -12,7 +12,7 @@ from typing import Any, Literal
 import yaml
 
 from modelforge.config.composition import plain
-from modelforge.config.document import Document
+from modelforge.config.document import Document, Documents
 from modelforge.config.folder import is_inside
 from modelforge.config.nodes import items
 from modelforge.config.trust import outside
@@ -93,8 +93,15 @@ class FileDiff:
         }
 
 
-def changed_files(old: Side, new: Side) -> tuple[tuple[FileDiff, ...], tuple[str, ...]]:
+def changed_files(
+    old: Side, new: Side, documents: Documents | None = None
+) -> tuple[tuple[FileDiff, ...], tuple[str, ...]]:
     """The files that differ, and the paths of all.
+
+    Args:
+        old: The old side.
+        new: The new side.
+        documents: Files that were parsed; those that differ are added.
 
     Raises:
         ForgeError: a folder holds too many files.
@@ -104,7 +111,7 @@ def changed_files(old: Side, new: Side) -> tuple[tuple[FileDiff, ...], tuple[str
     before, after = _files(old), _files(new)
     paths = tuple(sorted({*before, *after}))
     return tuple(
-        _file_diff(path, old if path in before else None, new if path in after else None)
+        _file_diff(path, old if path in before else None, new if path in after else None, documents)
         for path in paths
         if path not in before or path not in after or not _equal(before[path], after[path])
     ), paths
@@ -144,8 +151,8 @@ def _facts(path: Path) -> Any:
     return os.readlink(path) if path.is_symlink() else "special"
 
 
-def _file_diff(path: str, old: Side | None, new: Side | None) -> FileDiff:
-    before, after = (None if side is None else content(side, path) for side in (old, new))
+def _file_diff(path: str, old: Side | None, new: Side | None, documents: Documents | None) -> FileDiff:
+    before, after = (None if side is None else content(side, path, documents) for side in (old, new))
     if old is None or new is None:
         return FileDiff(path, "added" if old is None else "removed", before, after)
     edits: list[Change] = []
@@ -160,12 +167,13 @@ def _file_diff(path: str, old: Side | None, new: Side | None) -> FileDiff:
     return FileDiff(path, "changed", before, after, tuple(edits), reordered)
 
 
-def content(side: Side, path: str, *, leads_only: bool = False) -> Content | None:
+def content(side: Side, path: str, documents: Documents | None = None, *, leads_only: bool = False) -> Content | None:
     """A config file of one side; None where it is no config, not there, or too large.
 
     Args:
         side: The side.
         path: The file, below the config folder.
+        documents: Files that were parsed; this one is added.
         leads_only: Whether the values of a file without a defaults list are left out.
     """
     place = side.folder / path
@@ -175,7 +183,7 @@ def content(side: Side, path: str, *, leads_only: bool = False) -> Content | Non
     if not is_inside(place, side.folder):
         return Content(Document(shown, ""), {}, outside(path.removesuffix(".yaml")).problems)
     try:
-        document = Document(shown, place.read_text(encoding="utf-8"))
+        document = (documents or Documents()).of(shown, place.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError) as error:
         why = f"cannot be read: {error.strerror}" if isinstance(error, OSError) else "is not UTF-8"
         problem = Problem("MF002", "", f"the file {why}", place=Place(file=shown, line=1))

@@ -8,7 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from modelforge.config.composition import Library
+from modelforge.config.document import Documents
 from modelforge.config.references import is_interpolation
+from modelforge.config.source import Files
 from modelforge.core.errors import ForgeError, Problem
 from modelforge.planning.plan import Plan
 from modelforge.planning.study import Studies
@@ -63,6 +65,7 @@ def review_sides(
     track: Track = lambda items, label: items,
     further: Sequence[str] = (),
     effective: Effective = lambda values: {},
+    documents: Documents | None = None,
 ) -> Review:
     """Compares two sides.
 
@@ -71,33 +74,29 @@ def review_sides(
         track: As `review` has it.
         further: Overrides of further compositions to compare, each as one text.
         effective: As `review` has it.
+        documents: Files that were parsed, by a scan before.
 
     Raises:
         ForgeError: a side's default does not compose, or has no plan.
     """
-    return _Reviewer(pair.old, pair.new, pair.overrides, track, further, effective).review(pair)
+    return _Reviewer(pair, track, further, effective, documents or Documents()).review()
 
 
 class _Reviewer:
     def __init__(
-        self,
-        old: Side,
-        new: Side,
-        overrides: tuple[str, ...],
-        track: Track,
-        further: Sequence[str],
-        effective: Effective,
+        self, pair: Pair, track: Track, further: Sequence[str], effective: Effective, documents: Documents
     ) -> None:
-        self.old, self.new, self.overrides, self.track, self.further = old, new, overrides, track, further
+        self.pair, self.old, self.new, self.overrides = pair, pair.old, pair.new, pair.overrides
+        self.track, self.further, self.documents = track, further, documents
         self.numbers = _Numbers(effective)
         self.consequences = Known()
-        self.files, self.paths = changed_files(old, new)
+        self.files, self.paths = changed_files(self.old, self.new, documents)
         self.changed = {file.path: file for file in self.files}
         self.meaningful = {file.path for file in self.files if not file.formatting or file.reordered}
         """The files that a composition can differ by."""
         self.studies = Studies()
         self.causes = Causes(self.changed)
-        self.libraries = {old.folder: Library(), new.folder: Library()}
+        self.libraries = {side.folder: Library(Files(documents=documents)) for side in (self.old, self.new)}
         self.failed: dict[str, str] = {}
         """Why an entry can be composed on neither side, by its file."""
         self.alone: dict[str, str] = {}
@@ -105,7 +104,7 @@ class _Reviewer:
         self.read: dict[str, list[tuple[EntryDiff, tuple[Any, ...]]]] = {}
         """For each file that differs the comparisons that read it, and the files that each of them merged."""
 
-    def review(self, pair: Pair) -> Review:
+    def review(self) -> Review:
         """Compares the sides."""
         found = tuple(self._compare_all())
         same_folder = not self.files and self.old.folder == self.new.folder
@@ -113,10 +112,10 @@ class _Reviewer:
             self.old.name,
             self.new.name,
             self.overrides,
-            notes=tuple(self._notes(pair.range)),
+            notes=tuple(self._notes(self.pair.range)),
             files=(
                 *map(self._note, self.files),
-                *(FileNote(FileDiff(path, "changed", None, None), REASON) for path in pair.code),
+                *(FileNote(FileDiff(path, "changed", None, None), REASON) for path in self.pair.code),
             ),
             num_files=0 if same_folder else len(self.paths),
             entries=found,
@@ -168,7 +167,11 @@ class _Reviewer:
 
     def _reached(self, others: Sequence[Entry]) -> list[Entry]:
         """The entries that may read a file that differs."""
-        alike = {path: content(self.old, path, leads_only=True) for path in self.paths if path not in self.changed}
+        alike = {
+            path: content(self.old, path, self.documents, leads_only=True)
+            for path in self.paths
+            if path not in self.changed
+        }
         reaches: list[Reach] = []
         for side, differ in (
             (self.old, {path: file.old for path, file in self.changed.items()}),

@@ -16,6 +16,7 @@ from modelforge.review.old_checkpoint import OldCheckpoint, old_checkpoint
 from modelforge.review.pairing import paired
 from modelforge.review.signals import SignalChange, signal_changes
 from modelforge.review.starts import Starts, starts
+from modelforge.signal.memory import Runs
 from modelforge.signal.predict import predict
 
 
@@ -51,6 +52,7 @@ class Known:
 
     def __init__(self) -> None:
         self._known: dict[tuple[str, str], Consequences] = {}
+        self._runs: Runs = {}
 
     def __call__(self, old: Composition, new: Composition, found: Changes) -> Consequences | None:
         """What follows from the difference of two compositions' plans; None where a side has none."""
@@ -59,22 +61,23 @@ class Known:
             return None
         key = (old.planned, new.planned)
         if key not in self._known:
-            self._known[key] = consequences(before, after, found)
+            self._known[key] = consequences(before, after, found, self._runs)
         return self._known[key]
 
 
-def consequences(old: Plan, new: Plan, found: Changes) -> Consequences:
+def consequences(old: Plan, new: Plan, found: Changes, runs: Runs | None = None) -> Consequences:
     """What follows from the difference of two plans.
 
     Args:
         old: The plan of the old side.
         new: The plan of the new side.
         found: What differs between them.
+        runs: What layers of other plans saved; see `memory`.
     """
     pairs = paired(old, new)
     before, after = _findings(old), _findings(new)
     return Consequences(
-        costs(old, new, pairs) if found.layers else None,
+        costs(old, new, pairs, runs) if found.layers else None,
         starts(old, new, found),
         old_checkpoint(old, new, pairs),
         tuple(_without(after, before)),

@@ -11,7 +11,7 @@ from modelforge.core.paths import parent
 from modelforge.planning.flops import num_flops
 from modelforge.planning.plan import Plan
 from modelforge.review.pairing import Pairing
-from modelforge.signal.memory import memory
+from modelforge.signal.memory import Runs, memory
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,8 +62,14 @@ class Costs:
         }
 
 
-def costs(old: Plan, new: Plan, pairs: Pairing) -> Costs:
+def costs(old: Plan, new: Plan, pairs: Pairing, runs: Runs | None = None) -> Costs:
     """What both models take.
+
+    Args:
+        old: The plan of the old side.
+        new: The plan of the new side.
+        pairs: Which layers belong together.
+        runs: What layers of other plans saved; see `memory`.
 
     Example:
         >>> from modelforge.language import parse
@@ -76,14 +82,15 @@ def costs(old: Plan, new: Plan, pairs: Pairing) -> Costs:
         >>> result.old, result.new.parameters
         (Cost(parameters=10, flops=16, activations=16), 15)
     """
-    before, after = _by_layer(old), _by_layer(new)
+    runs = {} if runs is None else runs
+    before, after = _by_layer(old, runs), _by_layer(new, runs)
     rows = [LayerCost(path, before.get(pairs.layers.get(path, ""), Cost()), cost) for path, cost in after.items()]
     taken = set(pairs.layers.values())
     rows += [LayerCost(path, cost, Cost()) for path, cost in before.items() if path not in taken]
     return Costs(_sum(before), _sum(after), tuple(row for row in rows if row.old != row.new))
 
 
-def _by_layer(plan: Plan) -> dict[str, Cost]:
+def _by_layer(plan: Plan, runs: Runs) -> dict[str, Cost]:
     """The costs of the layers that hold no others."""
     flops = num_flops(plan)
     sizes: dict[str, int] = {}
@@ -91,16 +98,16 @@ def _by_layer(plan: Plan) -> dict[str, Cost]:
     for parameter in plan.parameters:
         path = _owner(parameter.path, leaves)
         sizes[path] = sizes.get(path, 0) + prod(parameter.shape)
-    bytes_of = _kept(plan)
+    bytes_of = _kept(plan, runs)
     return {path: Cost(sizes.get(path, 0), flops.get(path, 0), bytes_of.get(path, 0)) for path in leaves}
 
 
-def _kept(plan: Plan) -> dict[str, int]:
+def _kept(plan: Plan, runs: Runs) -> dict[str, int]:
     """Bytes that each layer keeps of one example; half of those of two where it cannot run on one."""
-    one = {path: found.activations for path, found in memory(plan, 1, lambda parameter: 0).items()}
+    one = {path: found.activations for path, found in memory(plan, 1, lambda parameter: 0, known=runs).items()}
     if None not in one.values():
         return {path: size or 0 for path, size in one.items()}
-    two = memory(plan, 2, lambda parameter: 0)
+    two = memory(plan, 2, lambda parameter: 0, known=runs)
     return {path: (two[path].activations or 0) // 2 if size is None else size for path, size in one.items()}
 
 

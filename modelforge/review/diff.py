@@ -11,7 +11,7 @@ from math import inf
 from pathlib import Path
 from typing import Any
 
-from modelforge.config import compose
+from modelforge.config.compose import compose
 from modelforge.core.errors import Place
 from modelforge.core.paths import last, parent
 from modelforge.core.tensors import to_data

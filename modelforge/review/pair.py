@@ -7,7 +7,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from modelforge.config import shipped
+from modelforge.config.folder import shipped
 from modelforge.core.errors import ForgeError, Problem
 from modelforge.review.project_code import changed_code
 from modelforge.review.sides import Side, open_side, parse_range

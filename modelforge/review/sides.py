@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from modelforge.config import default_conf
+from modelforge.config.folder import default_conf
 from modelforge.core.errors import ForgeError, Problem
 from modelforge.review.revision import extracted, is_revision, merge_base, root_of, unknown
 

@@ -63,7 +63,11 @@ class Memory:
 
 
 def memory(
-    plan: Plan, batch: int, state_bytes: Callable[[ParameterPlan], int], frozen: Collection[str] = ()
+    plan: Plan,
+    batch: int,
+    state_bytes: Callable[[ParameterPlan], int],
+    frozen: Collection[str] = (),
+    known: Runs | None = None,
 ) -> dict[str, Memory]:
     """What each layer takes in a training step, by path.
 
@@ -72,6 +76,7 @@ def memory(
         batch: Examples in a batch.
         state_bytes: What the optimizer keeps for a parameter.
         frozen: Paths of parameters that are never trained: they have no gradient and no state.
+        known: What layers of other plans saved; a layer that is equal does not run again, and new ones are added.
     """
     trained = {parameter.path for parameter in plan.parameters} - {*frozen}
     names = {name: plan.ties.get(name, name) for name in (*(one.path for one in plan.parameters), *plan.ties)}
@@ -83,7 +88,9 @@ def memory(
         taken = Memory(size, size if learns else 0, state_bytes(parameter) if learns else 0)
         owner = owners[parameter.path]
         owned[owner] = owned.get(owner, Memory()) + taken
-    kept = _Kept(plan, batch, {name for name, first in names.items() if first in trained})
+    kept = _Kept(
+        plan, batch, {name for name, first in names.items() if first in trained}, {} if known is None else known
+    )
     found: dict[str, Memory] = {}
     with preserved_globals():
         for leaf in flow(plan).leaves:
@@ -125,10 +132,14 @@ class _Saved:
     """Outputs that lie in the memory of an input, and which."""
 
 
+Runs = dict[Any, _Saved | None]
+"""What layers saved, by all that it depends on; None for one that cannot run on the meta device."""
+
+
 class _Kept:
     """What is kept so far."""
 
-    def __init__(self, plan: Plan, batch: int, trained: Collection[str]) -> None:
+    def __init__(self, plan: Plan, batch: int, trained: Collection[str], known: Runs) -> None:
         self._dtype = plan.dtype
         self._batch = batch
         self._trained = trained
@@ -137,13 +148,14 @@ class _Kept:
         """Tensors through which gradients go."""
         self._sizes: dict[Source, int] = {}
         self._done: set[Source] = set()
-        self._known: dict[Any, _Saved | None] = {}
+        self._known = known
 
     def of(self, leaf: Leaf) -> int | None:
         """Bytes that this layer keeps and none before it did."""
         needed = tuple(self._root(read) in self._needed for read in leaf.reads)
         learns = tuple(f"{leaf.layer.path}.{name}" in self._trained for name in leaf.layer.parameters)
-        key = leaf.layer.type, repr(leaf.layer.arguments), leaf.layer.inputs, needed, learns
+        layer = leaf.layer
+        key = layer.type, repr(layer.arguments), layer.inputs, needed, learns, self._batch, self._dtype
         if key not in self._known:
             self._known[key] = self._run(leaf, needed)
         saved = self._known[key]

@@ -16,7 +16,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from types import MappingProxyType
 
-from modelforge.config import shipped
+from modelforge.config.folder import shipped
 from modelforge.core.errors import ForgeError, Problem
 from modelforge.core.quoting import listed
 

@@ -10,8 +10,9 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from modelforge.config import Config, Origins
+from modelforge.config.compose import Config
 from modelforge.config.folder_name import MAX_NAME, folder_name
+from modelforge.config.origins import Origins
 from modelforge.config.resolve import resolve
 from modelforge.config.sweeps import Sweep
 from modelforge.core.errors import ForgeError, Place, Problem

@@ -15,7 +15,7 @@ from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig
 from optuna.pruners import BasePruner, NopPruner
 
-from modelforge.config import Config, compose
+from modelforge.config.compose import Config, compose
 from modelforge.config.engines import NONE
 from modelforge.config.sweeps import read_sweep
 from modelforge.core.errors import ForgeError, Problem

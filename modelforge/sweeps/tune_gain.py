@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from modelforge.config import Config, compose
+from modelforge.config.compose import Config, compose
 from modelforge.config.folder_name import folder_name
 from modelforge.core.errors import ForgeError, Problem, Refusal
 from modelforge.core.words import plural

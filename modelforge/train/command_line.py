@@ -13,10 +13,11 @@ from tempfile import TemporaryFile
 
 from hydra._internal.utils import get_args_parser
 
-from modelforge.config import Config, Origins, compose, guard_hydra
-from modelforge.config.compose import open_config
+from modelforge.config.compose import Config, compose, open_config
 from modelforge.config.folder_name import FOLDER_NAME, MAX_NAME
 from modelforge.config.in_place import in_place
+from modelforge.config.loader import guard_hydra
+from modelforge.config.origins import Origins
 from modelforge.config.overrides import parse
 from modelforge.config.sweeps import compose_jobs, read_sweep, sweep_words, unread
 from modelforge.core.errors import ForgeError, Place, Problem

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from modelforge.building.build import Model
-from modelforge.config import Config
+from modelforge.config.compose import Config
 from modelforge.core.errors import ForgeError
 from modelforge.core.files import write_atomically
 from modelforge.core.words import plural

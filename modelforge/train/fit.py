@@ -20,7 +20,7 @@ from lightning import Callback, Trainer
 from rich.console import Console
 
 from modelforge.building.build import Model, build
-from modelforge.config import Config
+from modelforge.config.compose import Config
 from modelforge.core.errors import ForgeError, Problem
 from modelforge.core.files import write_atomically
 from modelforge.core.plugins import imported

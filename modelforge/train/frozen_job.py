@@ -12,7 +12,8 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
-from modelforge.config import Config, Origins
+from modelforge.config.compose import Config
+from modelforge.config.origins import Origins
 from modelforge.core.errors import ForgeError, Problem
 from modelforge.core.files import remove_leftovers, unwritable
 from modelforge.core.quoting import printable

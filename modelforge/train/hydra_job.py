@@ -14,7 +14,7 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
-from modelforge.config import Config, from_hydra
+from modelforge.config.compose import Config, from_hydra
 from modelforge.config.sweeps import unread
 from modelforge.core.errors import ForgeError, Problem
 from modelforge.core.plugins import load_plugins

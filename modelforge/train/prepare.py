@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 
 import torch
 
-from modelforge.config import Config
+from modelforge.config.compose import Config
 from modelforge.core.errors import ForgeError, Problem
 from modelforge.core.limits import unfit
 from modelforge.core.torch_state import num_cores

@@ -13,7 +13,7 @@ from typing import Any
 
 import yaml
 
-from modelforge.config import Config, compose
+from modelforge.config.compose import Config, compose
 from modelforge.config.nodes import nodes
 from modelforge.config.templates import is_template
 from modelforge.core.errors import ForgeError, Place, Problem

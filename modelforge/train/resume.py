@@ -12,7 +12,7 @@ from typing import Any
 
 import torch
 
-from modelforge.config import Config
+from modelforge.config.compose import Config
 from modelforge.core.errors import ForgeError, Problem
 from modelforge.core.files import replacing
 from modelforge.core.quoting import shortened

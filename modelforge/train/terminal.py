@@ -11,7 +11,7 @@ from collections.abc import Generator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
-from modelforge.config import Config
+from modelforge.config.compose import Config
 from modelforge.core.quoting import printable
 from modelforge.core.words import plural
 from modelforge.report.screen import Screen, removed_folder

@@ -17,7 +17,7 @@ from lightning.pytorch.tuner.tuning import Tuner
 from torch.optim import Optimizer
 
 from modelforge.building.build import build
-from modelforge.config import Config
+from modelforge.config.compose import Config
 from modelforge.core.errors import ForgeError
 from modelforge.core.rng import narrow
 from modelforge.train.arguments import misuse

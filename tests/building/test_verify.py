@@ -18,7 +18,7 @@ from typer.testing import CliRunner
 import modelforge as mf
 from modelforge.building.verify import Verification
 from modelforge.cli.app import app
-from modelforge.config import compose
+from modelforge.config.compose import compose
 from modelforge.core.frozen import plain
 from tests.models import MODELS, spec
 

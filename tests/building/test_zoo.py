@@ -10,7 +10,7 @@ import pytest
 import torch
 
 import modelforge as mf
-from modelforge.config import options
+from modelforge.config.folder import options
 
 ZOO = options("conf", "model")
 

@@ -11,7 +11,7 @@ import pytest
 from typer.testing import CliRunner
 
 from modelforge.cli.app import app
-from modelforge.config import compose
+from modelforge.config.compose import compose
 from modelforge.language import parse
 
 ROOT = Path(__file__).parents[2]

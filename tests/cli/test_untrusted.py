@@ -15,8 +15,8 @@ from typer.testing import CliRunner
 import modelforge
 from modelforge.cli.app import app
 from modelforge.cli.untrusted import MEMORY, SECONDS, Question, check_untrusted, examined, folder_of
-from modelforge.config import child
 from modelforge.config.snapshot import snapshot
+from modelforge.core import child
 from modelforge.core.errors import ForgeError
 from tests.config.strangers import CONFIG, HARMLESS, MODEL, SECRET, corpus, project
 

@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 
 import modelforge as mf
 from modelforge.cli.app import app
-from modelforge.config import compose
+from modelforge.config.compose import compose
 
 WEIGHTS = "weights/of/a/model/that/others/trained/in/a/folder/of/a/long/name/model-00001.safetensors"
 COMMANDS = {

@@ -8,8 +8,6 @@ from textwrap import dedent
 
 import pytest
 
-from modelforge.core.errors import ForgeError
-
 
 @pytest.fixture
 def conf() -> Path:
@@ -30,15 +28,3 @@ def write(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[Mapping[
         return Path("conf")
 
     return write_files
-
-
-@pytest.fixture
-def fails() -> Callable[[Callable[[], object], str], None]:
-    """Asserts that a call raises a `ForgeError` with exactly this text."""
-
-    def check(call: Callable[[], object], text: str) -> None:
-        with pytest.raises(ForgeError) as caught:
-            call()
-        assert str(caught.value) == dedent(text).strip("\n")
-
-    return check

@@ -20,8 +20,9 @@ from hypothesis import given, reject, settings
 from hypothesis import strategies as st
 from omegaconf import OmegaConf
 
-from modelforge.config import compose, default_conf, options
+from modelforge.config.compose import compose
 from modelforge.config.document import Document
+from modelforge.config.folder import default_conf, options
 from modelforge.core.errors import ForgeError
 
 

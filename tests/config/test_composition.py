@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from modelforge.config import compose
+from modelforge.config.compose import compose
 from modelforge.config.composition import Library
 from modelforge.config.loader import Loader
 from modelforge.core.errors import ForgeError

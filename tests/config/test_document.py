@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from modelforge.config import compose
+from modelforge.config.compose import compose
 from modelforge.config.document import Document
 from modelforge.core.errors import ForgeError
 

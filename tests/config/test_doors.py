@@ -11,7 +11,7 @@ import pytest
 from hydra._internal.utils import create_config_search_path
 from hydra.types import RunMode
 
-from modelforge.config import compose
+from modelforge.config.compose import compose
 from modelforge.config.loader import Door
 from modelforge.config.scan import scanned
 from modelforge.config.snapshot import snapshot

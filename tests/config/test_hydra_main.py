@@ -11,7 +11,7 @@ from textwrap import dedent
 
 import pytest
 
-from modelforge.config import compose
+from modelforge.config.compose import compose
 
 APP = """
 import json
@@ -22,7 +22,7 @@ import hydra
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.hydra_config import HydraConfig
 
-from modelforge.config import compose, from_hydra
+from modelforge.config.compose import compose, from_hydra
 from modelforge.core.errors import ForgeError
 
 
@@ -145,7 +145,7 @@ def test_a_job_outlives_its_files(app):
             """
             import shutil
             import hydra
-            from modelforge.config import from_hydra
+            from modelforge.config.compose import from_hydra
 
             @hydra.main(config_path="conf", config_name="config", version_base="1.3")
             def main(cfg):
@@ -172,7 +172,9 @@ def test_a_job_outlives_its_files(app):
 def test_hydra_makes_no_interpolation_of_a_text_either(tmp_path, file, flags):
     (tmp_path / "conf").mkdir()
     (tmp_path / "conf" / "config.yaml").write_text(f"seed: 0\n{file}\n")
-    lines = APP.replace("    main()", "    from modelforge.config import guard_hydra\n\n    guard_hydra()\n    main()")
+    lines = APP.replace(
+        "    main()", "    from modelforge.config.loader import guard_hydra\n\n    guard_hydra()\n    main()"
+    )
     (tmp_path / "app.py").write_text(dedent(lines))
     result = subprocess.run(
         [sys.executable, "app.py", *flags],

@@ -6,7 +6,7 @@ from textwrap import dedent
 
 import pytest
 
-from modelforge.config import compose
+from modelforge.config.compose import compose
 from tests.config.secrets import around, refused
 
 __all__ = ["around"]

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from modelforge.config import Config, compose
+from modelforge.config.compose import Config, compose
 from modelforge.config.composition import Library
 from modelforge.config.document import Document
 from modelforge.core.errors import ForgeError

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from modelforge.config import Origins, compose
+from modelforge.config.compose import compose
+from modelforge.config.origins import Origins
 from modelforge.config.references import follow, is_interpolation
 from modelforge.core.errors import Place, Problem, render
 

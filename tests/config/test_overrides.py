@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from modelforge.config import compose
+from modelforge.config.compose import compose
 from modelforge.config.overrides import parse
 from modelforge.core.errors import ForgeError
 

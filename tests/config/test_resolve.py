@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from modelforge.config import compose
+from modelforge.config.compose import compose
 from modelforge.config.resolve import resolve
 from modelforge.core.errors import ForgeError
 from tests.steps import steps

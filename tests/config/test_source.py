@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from modelforge.config import compose
+from modelforge.config.compose import compose
 
 
 def test_not_utf8(write, fails):

@@ -7,7 +7,7 @@ from textwrap import dedent
 
 import pytest
 
-from modelforge.config import compose
+from modelforge.config.compose import compose
 from modelforge.config.folder_name import folder_name
 from modelforge.config.sweeps import MAX_JOBS, compose_jobs, read_sweep, unused_params
 from modelforge.core.errors import ForgeError

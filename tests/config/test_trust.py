@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 from hydra._internal.utils import create_config_search_path
 
-from modelforge.config import compose, options
+from modelforge.config.compose import compose
+from modelforge.config.folder import options
 from modelforge.config.loader import Door
 from modelforge.core.errors import ForgeError
 from tests.config.secrets import SECRET, around, refused

@@ -22,7 +22,8 @@ from modelforge.cli.check import check
 from modelforge.cli.diff import compare
 from modelforge.cli.explain import explain
 from modelforge.cli.show import show
-from modelforge.config import Config, compose, options
+from modelforge.config.compose import Config, compose
+from modelforge.config.folder import options
 from modelforge.config.origins import Origins
 from modelforge.train.prepare import prepare
 from tests.fuzz import mutate

@@ -20,9 +20,10 @@ import yaml
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
 import modelforge as mf
-from modelforge.config import compose, options
+from modelforge.config.compose import compose
 from modelforge.config.composition import plain
 from modelforge.config.document import Document
+from modelforge.config.folder import options
 from modelforge.config.scan import Scan
 from modelforge.core.codes import CODES
 from modelforge.core.errors import ForgeError, Problem, render

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from modelforge.cli.fmt import group_of
-from modelforge.config import compose
+from modelforge.config.compose import compose
 from modelforge.config.document import Document
 from modelforge.core.errors import ForgeError
 from modelforge.language import parse

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 import modelforge as mf
-from modelforge.config import Config
+from modelforge.config.compose import Config
 from modelforge.config.origins import Origins
 from modelforge.review.diff import read
 
@@ -101,7 +101,7 @@ def test_parsing_does_not_touch_what_it_reads():
     [
         (
             lambda: mf.parse(None),
-            "parse takes a mapping, or what `modelforge.config.compose` returns, but gets a NoneType",
+            "parse takes a mapping, or a `Config` of `modelforge.config.compose`, but gets a NoneType",
         ),
         (lambda: mf.parse([]), "but gets a list"),
         (lambda: mf.parse("model=lstm"), "but gets a str; `load` takes a folder and overrides"),

@@ -12,7 +12,7 @@ import torch
 import yaml
 
 import modelforge as mf
-from modelforge.config import compose
+from modelforge.config.compose import compose
 from modelforge.core.tensors import BATCH
 from modelforge.linting.lint import lint
 from tests.test_errors import overrides

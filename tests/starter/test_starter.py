@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 import modelforge as mf
-from modelforge.config import compose
+from modelforge.config.compose import compose
 from modelforge.core import plugins
 from modelforge.core.errors import ForgeError
 from modelforge.core.plugins import load_plugins

@@ -11,7 +11,7 @@ import optuna
 import pytest
 from optuna.trial import TrialState
 
-from modelforge.config import default_conf
+from modelforge.config.folder import default_conf
 from modelforge.core.errors import ForgeError, Problem
 from modelforge.results.collect import collect
 from modelforge.runs.jobs import JOBS_FOLDER, new_sweep_file, write_sweep_file

@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from modelforge.config import compose, default_conf
+from modelforge.config.compose import compose
+from modelforge.config.folder import default_conf
 from modelforge.core.errors import ForgeError
 from modelforge.results.collect import collect
 from modelforge.runs.jobs import read_job, read_sweep_file

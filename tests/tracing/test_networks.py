@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 import modelforge as mf
-from modelforge.config import options
+from modelforge.config.folder import options
 from modelforge.core.tensors import TensorValue
 from tests.models import MODELS, batch, spec
 from tests.tracing.networks import NETWORKS, Block, tokens

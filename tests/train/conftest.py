@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from modelforge.config import Config, compose
+from modelforge.config.compose import Config, compose
 from modelforge.train.job import Result, execute
 from tests.train.tables import FLOWERS
 

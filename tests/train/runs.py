@@ -12,7 +12,7 @@ from typing import Any
 
 import torch
 
-from modelforge.config import compose
+from modelforge.config.compose import compose
 from modelforge.train.job import execute
 
 ROOT = Path(__file__).parents[2]

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 import modelforge as mf
-from modelforge.config import Config, options
+from modelforge.config.compose import Config
+from modelforge.config.folder import options
 from modelforge.core.errors import ForgeError
 from modelforge.linting.lint import findings
 from modelforge.planning.study import Studies

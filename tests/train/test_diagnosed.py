@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from modelforge.config import compose
+from modelforge.config.compose import compose
 from modelforge.train.job import execute
 from modelforge.train.settings import parse_settings
 from tests.train.conftest import CONF, SMALL

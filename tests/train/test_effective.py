@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from modelforge.config import compose
+from modelforge.config.compose import compose
 from modelforge.train.effective import effective
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from modelforge.config import compose
+from modelforge.config.compose import compose
 from modelforge.core.errors import ForgeError
 from modelforge.results import collect
 from modelforge.runs.jobs import FrozenJob, SweepFile, hash_of, write_job, write_sweep_file

@@ -11,7 +11,7 @@ import pytest
 import torch
 import yaml
 
-from modelforge.config import Config
+from modelforge.config.compose import Config
 from modelforge.core.errors import ForgeError
 from modelforge.core.words import digits
 from modelforge.runs.liveness import claimed

@@ -15,7 +15,7 @@ from pydantic import PositiveInt
 from torch.nn import functional
 from torchmetrics import MeanAbsoluteError
 
-from modelforge.config import compose
+from modelforge.config.compose import compose
 from modelforge.results import collect
 from modelforge.train.data.parts import Arrays, Examples
 from modelforge.train.data.registry import SOURCES, register_data

@@ -182,7 +182,7 @@ def test_refused(repeated, finished, tmp_path: Path, capsys, arguments: tuple[st
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A run of one epoch."""
-    from modelforge.config import compose
+    from modelforge.config.compose import compose
     from modelforge.train.job import execute
     from tests.train.conftest import CONF
 

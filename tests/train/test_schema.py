@@ -14,7 +14,7 @@ import yaml
 from jsonschema import Draft202012Validator
 from pydantic import ValidationError
 
-from modelforge.config import compose
+from modelforge.config.compose import compose
 from modelforge.core.errors import Problem
 from modelforge.train.arguments import argument_types
 from modelforge.train.callbacks.registry import CALLBACKS, parse_callbacks

@@ -14,7 +14,7 @@ from typer.testing import CliRunner
 
 import modelforge as mf
 from modelforge.cli.app import app
-from modelforge.config import compose
+from modelforge.config.compose import compose
 from modelforge.train.job import Result, execute
 from tests.train.conftest import CONF
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from modelforge.config import compose
+from modelforge.config.compose import compose
 from modelforge.config.sweeps import unread
 from tests.train.conftest import CONF
 from tests.train.runs import child

@@ -15,7 +15,7 @@ import pytest
 
 import modelforge as mf
 from modelforge import inits
-from modelforge.config import options
+from modelforge.config.folder import options
 
 ROOT = Path(__file__).parents[2]
 TABLE = Path(__file__).with_name("digests.json")

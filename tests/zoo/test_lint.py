@@ -13,7 +13,8 @@ from pathlib import Path
 import pytest
 
 import modelforge as mf
-from modelforge.config import compose, options
+from modelforge.config.compose import compose
+from modelforge.config.folder import options
 from modelforge.linting.lint import examine
 from modelforge.train.settings import training_of
 

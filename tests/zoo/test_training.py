@@ -8,7 +8,8 @@ import pytest
 import torch
 
 import modelforge as mf
-from modelforge.config import compose, options
+from modelforge.config.compose import compose
+from modelforge.config.folder import options
 from modelforge.core.torch_state import one_thread
 from modelforge.train.data.batches import Batch, Batched, read_by
 from modelforge.train.data.parts import Examples

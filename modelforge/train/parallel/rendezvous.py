@@ -73,8 +73,10 @@ class Rendezvous:
     def report(self, failure: Failure) -> None:
         """Reports to rank 0 why this process ends."""
         problems = [[one.code, one.path, one.message, one.hint, one.part] for one in failure.problems]
+        key = f"failed/{self.launch.rank}"
         with suppress(RuntimeError):  # rank 0 is gone
-            self.store.set(f"failed/{self.launch.rank}", json.dumps([problems, failure.reason]))
+            self.store.set(key, json.dumps([problems, failure.reason]))
+            self.store.check([key])  # a store sends what it is given and does not wait; its answer says that it has it
 
     def failures(self) -> Iterator[Failure]:
         """The failures that processes have reported."""

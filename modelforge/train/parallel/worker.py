@@ -17,7 +17,7 @@ from typing import Never
 
 from rich.console import Console
 
-from modelforge.config import Config
+from modelforge.config.compose import Config
 from modelforge.config.origins import Origins
 from modelforge.core.errors import ForgeError
 from modelforge.train.fit import fit

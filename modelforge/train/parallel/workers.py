@@ -51,15 +51,16 @@ class Workers:
             ForgeError: its problems, or that it was killed.
             RuntimeError: an error of modelforge or of a library.
         """
-        for failure in self._failures():
+        ended = [rank for rank, (process, _) in self.started.items() if process.poll()]
+        for failure in self._failures():  # read after `ended`: a process reports why before it ends
             if failure.problems:
                 raise ForgeError(failure.problems)
             raise RuntimeError(
                 f"process {failure.rank} of {self.rendezvous.launch.world_size} failed:\n{failure.reason}"
             )
-        for rank, (process, written) in self.started.items():
-            if process.poll():
-                raise ForgeError([self._ended(rank, process.returncode, written)])
+        for rank in ended:
+            process, written = self.started[rank]
+            raise ForgeError([self._ended(rank, process.returncode, written)])
 
     def why(self) -> None:
         """Gives the workers time to report a failure, where this process lost their connection; see `check`."""

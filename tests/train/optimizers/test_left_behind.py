@@ -7,7 +7,7 @@ from shutil import copytree
 
 import pytest
 
-from modelforge.config import compose
+from modelforge.config.compose import compose
 from modelforge.core.errors import ForgeError
 from modelforge.train.optimizers.optimizer import optimizers
 from modelforge.train.prepare import prepare

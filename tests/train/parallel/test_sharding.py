@@ -8,7 +8,7 @@ import pytest
 
 import modelforge as mf
 from modelforge.building.build import on_meta
-from modelforge.config import compose
+from modelforge.config.compose import compose
 from modelforge.train.parallel.sharding import NUM_PARTS, parts
 
 CONF = Path(__file__).parents[3] / "conf"

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from modelforge.config import child
-from modelforge.config.child import ask, garbled, scratch
+from modelforge.core import child
+from modelforge.core.child import ask, garbled, scratch
 from modelforge.core.errors import ForgeError
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="there is no `resource` on Windows")
