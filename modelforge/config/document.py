@@ -31,6 +31,7 @@ from modelforge.config.nodes import (
     num_nodes,
     values,
 )
+from modelforge.config.syntax import syntax_problem
 from modelforge.core.errors import ForgeError, Place, Problem
 from modelforge.core.limits import (
     MAX_ALIASED,
@@ -106,7 +107,7 @@ class Document:
         try:
             data = loader.construct_document(root)
         except yaml.MarkedYAMLError as error:
-            raise self._yaml_error(error) from None
+            raise ForgeError([syntax_problem(error, self.file, self._line)]) from None
         finally:
             loader.dispose()
         try:
@@ -156,7 +157,7 @@ class Document:
         try:
             root = compose(self.text)
         except yaml.MarkedYAMLError as error:
-            raise self._yaml_error(error) from None
+            raise ForgeError([syntax_problem(error, self.file, self._line)]) from None
         except yaml.reader.ReaderError as error:
             line = self.text.count("\n", 0, error.position) + 1
             place = Place(file=self.file, line=line, column=1, source=self._line(line - 1))
@@ -321,43 +322,6 @@ class Document:
                 hint = "write `${key.path}`; a literal `${` is written `\\${`"
                 return self._error("MF003", f"`{node.value}` is not an interpolation", self.place(node), hint)
         return self._error("MF002", str(error).splitlines()[0], Place(file=self.file, line=1))
-
-    def _yaml_error(self, error: yaml.MarkedYAMLError) -> ForgeError:
-        mark = error.problem_mark or error.context_mark
-        message = error.problem or "wrong syntax"
-        if mark is None:
-            return self._error("MF002", message, Place(file=self.file, line=1))
-        if known := self._known_mistake(mark, error.context_mark):
-            return known
-        place = Place(file=self.file, line=mark.line + 1, column=mark.column + 1, source=self._line(mark.line))
-        context = error.context_mark if error.context_mark is not error.problem_mark else None
-        before, after = place.source[: mark.column], place.source[mark.column :]
-        if before.endswith("$") and after.startswith("{"):
-            hint = "inside `{}` and `[]` an interpolation is quoted: `'${...}'`"
-        elif after.startswith("???"):
-            hint = "inside `{}` and `[]` a mandatory value is quoted: `'???'`"
-        else:
-            hint = f"{error.context}, which begins on line {context.line + 1}" if error.context and context else ""
-        return self._error("MF002", message, place, hint)
-
-    def _known_mistake(self, mark: yaml.Mark, context: yaml.Mark | None) -> ForgeError | None:
-        """A colon without a blank, and a tab: what YAML says about them leads astray."""
-        for line in (mark.line, *([context.line] if context else [])):
-            source = self._line(line)
-            indent = re.match(r"\s*", source)
-            assert indent is not None
-            if "\t" in indent[0] and line == mark.line:
-                place = Place(file=self.file, line=line + 1, column=indent[0].index("\t") + 1, source=source)
-                return self._error("MF002", "the line is indented by a tab", place, "YAML is indented by blanks")
-        if context is None or context.line == mark.line:
-            return None
-        source = self._line(context.line)
-        glued = re.fullmatch(r"(\s*)([\w.]+):(\S.*)", source.rstrip())
-        if glued is None:
-            return None
-        column, key, value = len(glued[1]) + 1, glued[2], glued[3]
-        place = Place(self.file, context.line + 1, column, len(source.strip()), source)
-        return self._error("MF002", f"`{key}:` needs a blank behind its colon", place, f"write `{key}: {value}`")
 
     def _error(self, code: str, message: str, place: Place, hint: str = "") -> ForgeError:
         return ForgeError([Problem(code, "", message, hint, place)])
