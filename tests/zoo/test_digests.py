@@ -15,18 +15,22 @@ import pytest
 
 import modelforge as mf
 from modelforge import inits
+from modelforge.config.compose import compose as composed
+from modelforge.config.composition import Library
 from modelforge.config.folder import options
 
 ROOT = Path(__file__).parents[2]
 TABLE = Path(__file__).with_name("digests.json")
 GOLDEN: dict[str, dict[str, str]] = json.loads(TABLE.read_text(encoding="utf-8")) if TABLE.exists() else {}
+LIBRARY = Library()
 SMALL, FEW = 300_000, 12
 """Values and parameters of a model that the tests make with every init; larger ones are made with their own."""
 
 
 def compose(model: str, init: str) -> mf.ModelSpec:
     """The model with an init of `conf/`, or with its own where that is empty."""
-    return mf.load(ROOT / "conf", [f"model={model}", *([f"init={init}"] if init else [])])
+    words = [f"model={model}", *([f"init={init}"] if init else [])]
+    return mf.parse(composed(ROOT / "conf", words, library=LIBRARY))
 
 
 def planned(model: str, init: str) -> mf.Plan | str:
