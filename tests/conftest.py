@@ -19,6 +19,9 @@ if "PYTEST_XDIST_WORKER" in os.environ:
     # Before torch is imported, and inherited by child processes: the workers already occupy the cores.
     os.environ.setdefault("OMP_NUM_THREADS", "1")
 
+# Hundreds of child processes import modelforge; where they may keep no bytecode, each compiles it again.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+
 
 @pytest.fixture(autouse=True)
 def _clear_hydra() -> Iterator[None]:

@@ -17,6 +17,7 @@ import yaml
 
 import modelforge as mf
 from modelforge.config.compose import Config, compose
+from modelforge.config.composition import Library
 from modelforge.config.sweeps import compose_jobs, read_sweep
 from modelforge.inits.defaults import ROLE_DEFAULTS
 from modelforge.language.init import NAMED_ROLES
@@ -30,6 +31,8 @@ from modelforge.train.settings import SweepSettings
 ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
+LIBRARY = Library()
+"""What the shipped configs have in common is composed once."""
 
 
 @pytest.fixture(scope="module")
@@ -91,6 +94,7 @@ def test_every_command_that_is_shown_can_be_composed() -> None:
     pages = [page for page in PAGES if page.name not in own] + sorted((ROOT / "conf").rglob("*.yaml"))
     commands = dict.fromkeys(one for page in pages for one in shown_commands(page.read_text(encoding="utf-8")))
     assert len(commands) > 100
+    conf = ROOT / "conf"
     for command in commands:
         words = shlex.split(command, comments=True)
         if words[:1] == ["--from"]:  # names the folder of a run
@@ -104,9 +108,10 @@ def test_every_command_that_is_shown_can_be_composed() -> None:
             assert selected([word for word in overrides if word not in settings], settings)
             continue
         if "-m" in words:
-            configs = compose_jobs(read_sweep(ROOT / "conf", overrides), ROOT / "conf", 2)
+            configs = compose_jobs(read_sweep(conf, overrides), conf, 2, LIBRARY)
         else:  # Hydra's own flags come last
-            configs = [compose(ROOT / "conf", overrides[: words.index("--cfg")] if "--cfg" in words else overrides)]
+            overrides = overrides[: words.index("--cfg")] if "--cfg" in words else overrides
+            configs = [compose(conf, overrides, library=LIBRARY)]
         for config in configs:
             mf.parse(config)
 
@@ -116,7 +121,7 @@ TRAINING = shown_commands((ROOT / "docs" / "training.md").read_text(encoding="ut
 
 @pytest.mark.parametrize("command", [one for one in TRAINING if "weights=" not in one])
 def test_every_command_of_the_page_on_training_is_right(command: str) -> None:
-    assert not prepare(compose(ROOT / "conf", shlex.split(command))).plan.warnings
+    assert not prepare(compose(ROOT / "conf", shlex.split(command), library=LIBRARY)).plan.warnings
 
 
 TRACKING = (ROOT / "docs" / "tracking.md").read_text(encoding="utf-8")
@@ -126,14 +131,14 @@ TRACKING = (ROOT / "docs" / "tracking.md").read_text(encoding="utf-8")
 def test_every_command_of_the_page_on_tracking_is_right(command: str) -> None:
     if "mlflow" in command:
         pytest.importorskip("mlflow", reason="an extra installs it")
-    prepare(compose(ROOT / "conf", shlex.split(command, comments=True)))
+    prepare(compose(ROOT / "conf", shlex.split(command, comments=True), library=LIBRARY))
 
 
 def test_every_tuning_of_the_page_on_tracking_is_right() -> None:
     tunings = re.findall(r"^\$ modelforge tune (\w+) (.*)$", TRACKING, flags=re.MULTILINE)
     assert {what for what, _ in tunings} == {"lr", "batch_size"}
     for _, overrides in tunings:
-        mf.parse(compose(ROOT / "conf", shlex.split(overrides)))
+        mf.parse(compose(ROOT / "conf", shlex.split(overrides), library=LIBRARY))
 
 
 def test_the_page_on_tracking_names_every_callback_and_logger_that_ships() -> None:
@@ -176,7 +181,7 @@ INLINE = re.compile(r"`((?:optimizer|scheduler|trainer|freeze|dtype|seed|num_thr
 def test_every_override_of_a_training_that_is_shown_can_be_composed(page: Path) -> None:
     for override in INLINE.findall(page.read_text(encoding="utf-8")):
         if "..." not in override and "…" not in override:
-            compose(ROOT / "conf", [override])
+            compose(ROOT / "conf", [override], library=LIBRARY)
 
 
 def prose(page: Path) -> str:

@@ -20,7 +20,7 @@ from hydra_plugins.hydra_joblib_launcher._core import process_joblib_cfg
 from joblib import Parallel, delayed
 from omegaconf import DictConfig
 
-from modelforge.train.later import put_off_extras
+from modelforge.core.later import put_off_extras
 
 PERIOD = 0.5
 """Seconds between two looks at the parent."""

@@ -21,12 +21,12 @@ from modelforge.config.origins import Origins
 from modelforge.config.overrides import parse
 from modelforge.config.sweeps import compose_jobs, read_sweep, sweep_words, unread
 from modelforge.core.errors import ForgeError, Place, Problem
+from modelforge.core.later import put_off_extras
 from modelforge.core.plugins import load_plugins
 from modelforge.report.stream import Stream, complain, exiting
 from modelforge.runs.jobs import read_sweep_file
 from modelforge.runs.status import as_hydra_reads
 from modelforge.train.arguments import misuse
-from modelforge.train.later import put_off_extras
 from modelforge.train.parallel.launch import launch_of
 from modelforge.train.terminal import announce, announce_jobs, check_folder, keep_streams, loading
 
@@ -85,6 +85,7 @@ def check_command_line(conf: str | Path, arguments: Sequence[str]) -> None:
         _check_info(Path(conf), arguments)
         sys.stdout, sys.stderr = (Stream(one, escaped=True) for one in (sys.stdout, sys.stderr))  # Hydra prints
         return
+    put_off_extras()
     overrides = [argument for argument in arguments if argument not in MULTIRUN]
     with exiting():
         for warning in _check(Path(conf), overrides, multirun=bool(flags)):
@@ -172,7 +173,6 @@ def check_config(config: Config) -> None:
     Raises:
         ForgeError: all that is wrong.
     """
-    put_off_extras()
     with loading("torch"):
         from modelforge.train.data.read import look
         from modelforge.train.prepare import located, prepare

@@ -16,13 +16,13 @@ from modelforge.config.compose import Config
 from modelforge.config.origins import Origins
 from modelforge.core.errors import ForgeError, Problem
 from modelforge.core.files import remove_leftovers, unwritable
+from modelforge.core.later import put_off_extras
 from modelforge.core.quoting import printable
 from modelforge.report.stream import complain
 from modelforge.runs.jobs import FrozenJob, read_job
 from modelforge.runs.liveness import STATUS, claimed
 from modelforge.runs.status import DONE, Status, check_idle, read
 from modelforge.train.job import Result, execute
-from modelforge.train.later import put_off_extras
 
 ASIDE = "set-aside"
 """The folder in that of a run for what an attempt without a readable status left."""

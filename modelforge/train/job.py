@@ -20,6 +20,7 @@ from modelforge.config.compose import Config
 from modelforge.core.errors import ForgeError, Problem
 from modelforge.core.files import unwritable, write_atomically
 from modelforge.core.frozen import plain
+from modelforge.core.later import put_off_extras
 from modelforge.core.project import shown
 from modelforge.core.quoting import printable
 from modelforge.core.words import plural
@@ -29,7 +30,6 @@ from modelforge.runs.liveness import claimed, heartbeat
 from modelforge.runs.status import State, Status, begin, check_idle, read_state, resume_command, write, write_end
 from modelforge.train.arguments import misuse
 from modelforge.train.interrupt import Interrupted, Interrupts
-from modelforge.train.later import put_off_extras
 from modelforge.train.terminal import loading, screen
 
 if TYPE_CHECKING:

@@ -17,6 +17,7 @@ from modelforge.config.compose import Config, compose
 from modelforge.config.nodes import nodes
 from modelforge.config.templates import is_template
 from modelforge.core.errors import ForgeError, Place, Problem
+from modelforge.core.later import put_off_extras
 from modelforge.core.limits import MAX_CONFIG_BYTES
 from modelforge.core.plugins import load_plugins
 from modelforge.core.quoting import listed, printable, shortened
@@ -29,7 +30,6 @@ from modelforge.runs.status import read, resume_command
 from modelforge.train.arguments import misuse
 from modelforge.train.command_line import check_config
 from modelforge.train.job import execute_in
-from modelforge.train.later import put_off_extras
 from modelforge.train.parallel.launch import launch_of
 from modelforge.train.terminal import check_folder, keep_streams
 
@@ -52,8 +52,8 @@ def repeat(arguments: Sequence[str], conf: str | Path | None = None) -> None:
     """
     with exiting():
         launch = launch_of()
+    put_off_extras()
     if launch is not None and launch.rank:
-        put_off_extras()
         from modelforge.train.parallel.worker import exit_now, run_worker
 
         exit_now(run_worker(launch))

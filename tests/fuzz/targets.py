@@ -21,7 +21,7 @@ sys.path.insert(0, str(Path(__file__).parents[2]))
 
 import modelforge as mf
 from modelforge.config.compose import compose
-from modelforge.config.composition import plain
+from modelforge.config.composition import Library, plain
 from modelforge.config.document import Document
 from modelforge.config.folder import options
 from modelforge.config.scan import Scan
@@ -101,8 +101,9 @@ def seeds(target: str) -> list[bytes]:
         files = [*(ROOT / "conf").rglob("*.yaml"), *(ROOT / "tests/config/hostile").glob("*.yaml")]
         return [path.read_bytes() for path in sorted(files)]
     models = [path.read_bytes() for path in sorted((ROOT / "tests/configs/valid").rglob("*.yaml"))]
+    library = Library()
     for name in options(ROOT / "conf", "model"):
-        values = compose(ROOT / "conf", [f"model={name}"]).values
+        values = compose(ROOT / "conf", [f"model={name}"], library=library).values
         models.append(_written({key: values[key] for key in ("model", "init") if key in values}))
     return models
 

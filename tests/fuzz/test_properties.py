@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from random import Random
 
 import pytest
@@ -16,8 +17,6 @@ from tests.fuzz import targets
 from tests.fuzz.strange import TEXTS
 
 QUICK = settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.too_slow])
-SCANNED = targets.seeds("scan")
-SMALL = [data for data in targets.seeds("parse") if len(data) < 1_000]
 LINES = st.sampled_from(
     ["a: 1", "b: &x [1]", "c: *x", "<<: *x", "<<: {d: 1}", "  e: ${a}", "- f", "? g", "{h: [}]",
      "i: !!python/name:os.x",
@@ -30,6 +29,16 @@ VALUES = st.recursive(
     lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=10), inner, max_size=4),
     max_leaves=12,
 )
+
+
+@cache
+def scanned() -> list[bytes]:
+    return targets.seeds("scan")
+
+
+@cache
+def small() -> list[bytes]:
+    return [data for data in targets.seeds("parse") if len(data) < 1_000]
 
 
 @QUICK
@@ -48,7 +57,7 @@ def test_lines_are_scanned(text: str):
 
 
 @QUICK
-@given(st.sampled_from(SCANNED), st.integers(0, 2**32))
+@given(st.deferred(lambda: st.sampled_from(scanned())), st.integers(0, 2**32))
 def test_nearly_good_files_are_scanned(data: bytes, seed: int):
     targets.scan(targets.mutated(data, Random(seed), is_model=False))
 
@@ -71,7 +80,7 @@ def test_any_values_are_parsed(values: object):
 
 
 @QUICK
-@given(st.sampled_from(SMALL), st.integers(0, 2**32), st.booleans())
+@given(st.deferred(lambda: st.sampled_from(small())), st.integers(0, 2**32), st.booleans())
 @example(
     b"input: {shape: [0], dtype: int64}\nlayers: {a: {type: Embedding, num_embeddings: 2, embedding_dim: 2}}", 0, True
 )
@@ -83,5 +92,5 @@ def test_nearly_good_models_are_planned(data: bytes, seed: int, near: bool):
 
 @pytest.mark.parametrize("target", targets.TARGETS)
 def test_every_good_input_has_an_answer(target: str):
-    for data in SCANNED if target == "scan" else SMALL[:20]:
+    for data in scanned() if target == "scan" else small()[:20]:
         targets.TARGETS[target](data)

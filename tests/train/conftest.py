@@ -8,17 +8,20 @@ from pathlib import Path
 import pytest
 
 from modelforge.config.compose import Config, compose
+from modelforge.config.composition import Library
 from modelforge.train.job import Result, execute
 from tests.train.tables import FLOWERS
 
 CONF = Path(__file__).parents[2] / "conf"
+LIBRARY = Library()
+"""What these configs have in common is composed once."""
 SMALL = ("trainer.max_epochs=2", "logger=csv", "trainer.enable_progress_bar=false")
 
 
 @pytest.fixture
 def config() -> Callable[..., Config]:
     """Composes the shipped configs."""
-    return lambda *overrides: compose(CONF, list(overrides))
+    return lambda *overrides: compose(CONF, list(overrides), library=LIBRARY)
 
 
 @pytest.fixture
@@ -27,7 +30,7 @@ def train(tmp_path: Path) -> Callable[..., Result]:
 
     def train(*overrides: str, folder: str = "run") -> Result:
         every = [*SMALL, *overrides]
-        return execute(lambda: compose(CONF, every), tmp_path / folder, tuple(every), show_plan=False)
+        return execute(lambda: compose(CONF, every, library=LIBRARY), tmp_path / folder, tuple(every), show_plan=False)
 
     return train
 

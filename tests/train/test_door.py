@@ -40,9 +40,8 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def train(project: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    # The jobs of a multirun are planned before the first begins, which takes torch.
-    path = f"{ROOT}:{project}" if "-m" in arguments else f"{project / 'site'}:{ROOT}:{project}"
+def train(project: Path, *arguments: str, has_torch: bool = False) -> subprocess.CompletedProcess[str]:
+    path = f"{ROOT}:{project}" if has_torch else f"{project / 'site'}:{ROOT}:{project}"
     return subprocess.run(
         [sys.executable, "train.py", *arguments],
         cwd=project,
@@ -79,7 +78,8 @@ def train(project: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     ],
 )
 def test_every_flag_reads_configs_as_data(project: Path, arguments: str, code: str):
-    result = train(project, *arguments.split())
+    # The jobs of a multirun are planned before the first begins, which takes torch.
+    result = train(project, *arguments.split(), has_torch="-m" in arguments.split())
     assert result.returncode == 1, result.stdout
     assert result.stderr.startswith(f"error[{code}]: "), result.stderr
     assert "hunter2" not in result.stdout + result.stderr

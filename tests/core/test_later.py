@@ -12,14 +12,15 @@ from tests.train.runs import child
 
 HEAVY = """
 def heavy():
-    late = ("scipy", "transformers", "torch._dynamo", "sympy", "sklearn")
-    there = {*sys.modules} - {"scipy.signal"}
+    late = ("scipy", "transformers", "matplotlib", "torch._dynamo", "sympy", "sklearn")
+    parts = [f"matplotlib.{part}" for part in ("axes", "colors", "pyplot")]
+    there = {*sys.modules} - {"scipy.signal", *parts}
     return sorted(one for one in late if any(name.startswith(f"{one}.") for name in there))
 """
 START = f"""
 import sys
 {HEAVY}
-from modelforge.train.later import put_off_extras
+from modelforge.core.later import put_off_extras
 put_off_extras()
 import lightning, torch, torchmetrics
 model = torch.nn.Linear(3, 2)
@@ -64,6 +65,37 @@ import transformers.models.gpt2
 print(transformers.GPT2Config().n_layer)
 """
     assert python(code).splitlines() == ["False True True False", "True False", "0.5 True", "AutoTokenizer", "12"]
+
+
+def test_plots_are_whole_when_one_is_drawn():
+    pytest.importorskip("matplotlib", reason="an extra installs it")
+    code = """
+import matplotlib
+matplotlib.use("agg")
+accuracy = torchmetrics.MeanMetric()
+figure, axes = accuracy.plot(torch.tensor([0.1, 0.4]))
+import matplotlib.pyplot as plt
+from matplotlib.axes import Axes
+print(isinstance(axes, Axes), isinstance(axes, torchmetrics.utilities.plot._AX_TYPE), type(figure) is plt.Figure)
+confusion = torchmetrics.ConfusionMatrix("multiclass", num_classes=2)
+confusion.update(torch.tensor([0, 1]), torch.tensor([0, 1]))
+print(len(confusion.plot(cmap="viridis")[0].axes), plt.style.context is torchmetrics.utilities.plot.style_change)
+"""
+    assert python(code).splitlines() == ["True True True", "1 False"]
+
+
+@pytest.mark.parametrize("first", ["import matplotlib.pyplot as plt", "from matplotlib import pyplot as plt",
+    "from matplotlib.axes import Axes", "import matplotlib.figure", "from matplotlib import figure"])  # fmt: skip
+def test_matplotlib_is_itself_for_others(first: str):
+    pytest.importorskip("matplotlib", reason="an extra installs it")
+    code = f"""
+{first}
+import matplotlib, matplotlib.axes, matplotlib.figure, matplotlib.pyplot
+matplotlib.use("agg")
+axes = matplotlib.figure.Figure().subplots()
+print(isinstance(axes, matplotlib.axes.Axes), matplotlib.pyplot.style.context.__module__, matplotlib.__version__[:1])
+"""
+    assert python(code) == "True matplotlib.style 3"
 
 
 def test_a_run_imports_what_it_uses_alone(tmp_path: Path):
