@@ -31,7 +31,8 @@ class Later(ModuleType):
     NAME: str
 
     def __getattr__(self, name: str) -> Any:
-        if name.startswith("__") and name != "__path__":  # `inspect` asks every module for its file
+        # `inspect` asks every module for its file, and others for what else a module may have.
+        if name.startswith("__") and name not in ("__path__", "__version__"):
             raise AttributeError(name)
         return self.there(name)
 

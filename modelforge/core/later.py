@@ -32,7 +32,7 @@ def _stand_in(kind: type[Later]) -> ModuleType | None:
     if kind.NAME in sys.modules or (spec := PathFinder.find_spec(kind.NAME)) is None:
         return None
     module = sys.modules[kind.NAME] = kind(kind.NAME)
-    module.__spec__ = spec  # by which others look whether it is installed
+    module.__spec__, module.__file__ = spec, spec.origin  # by which others look whether it is installed, and where
     return module
 
 

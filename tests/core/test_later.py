@@ -98,6 +98,18 @@ print(isinstance(axes, matplotlib.axes.Axes), matplotlib.pyplot.style.context.__
     assert python(code) == "True matplotlib.style 3"
 
 
+@pytest.mark.parametrize("name", ["matplotlib", "scipy", "transformers"])
+def test_others_ask_for_the_version_and_the_place_first(name: str):
+    pytest.importorskip(name, reason="an extra installs it")
+    code = f"""
+import {name}
+from importlib.metadata import version
+from pathlib import Path
+print(Path({name}.__file__).parent.name, heavy(), {name}.__version__ == version("{name}"))
+"""
+    assert python(code) == f"{name} [] True"
+
+
 def test_a_run_imports_what_it_uses_alone(tmp_path: Path):
     before = f"import atexit\n{HEAVY}\natexit.register(lambda: sys.stderr.write(f'imported {{heavy()}}'))"
     sizes = ("model=lstm", "data=adding", *(f"data.{name}=32" for name in ("num_train", "num_val", "num_test")))
