@@ -145,8 +145,10 @@ def composed(
             if not added:
                 raise
             config, unset = _given(side, (*added, *every[len(added) :]), entry, library)
-        except ForgeError:
-            return Composition(None, error.problems)
+        except ForgeError as second:
+            # Of a group that has to be added, what stands in the way of that.
+            unlisted = any(f"`{override}`" in problem.hint for problem in error.problems for override in added)
+            return Composition(None, second.problems if unlisted else error.problems)
     names = {one.document.file: below(side.shown_as, one.document.file) for one in config.origins.contributions}
     merged = tuple((one.package, names[one.document.file]) for one in config.origins.contributions)
     signature = (*merged, *sorted(config.choices.items()), *(one.text for one in config.origins.assignments))
