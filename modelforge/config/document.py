@@ -325,6 +325,8 @@ class Document:
     def _yaml_error(self, error: yaml.MarkedYAMLError) -> ForgeError:
         mark = error.problem_mark or error.context_mark
         message = error.problem or "wrong syntax"
+        if message.startswith("but "):
+            message = f"{error.context}, {message}"  # half a sentence by itself
         if mark is None:
             return self._error("MF002", message, Place(file=self.file, line=1))
         if known := self._known_mistake(mark, error.context_mark):
@@ -341,7 +343,13 @@ class Document:
         return self._error("MF002", message, place, hint)
 
     def _known_mistake(self, mark: yaml.Mark, context: yaml.Mark | None) -> ForgeError | None:
-        """A colon without a blank, and a tab: what YAML says about them leads astray."""
+        """A merge conflict, a colon without a blank, and a tab: what YAML says about them leads astray."""
+        conflict = re.search(r"^<{7} ", self.text, re.MULTILINE)
+        if conflict and re.search(r"^>{7} ", self.text, re.MULTILINE):
+            line = self.text.count("\n", 0, conflict.start())
+            place = Place(file=self.file, line=line + 1, column=1, source=self._line(line))
+            hint = "keep one side of it, and remove the lines `<<<<<<<`, `=======` and `>>>>>>>`"
+            return self._error("MF002", "a merge conflict is not resolved", place, hint)
         for line in (mark.line, *([context.line] if context else [])):
             source = self._line(line)
             indent = re.match(r"\s*", source)
