@@ -14,7 +14,7 @@ from modelforge.config.source import Files
 from modelforge.core.errors import ForgeError, Problem
 from modelforge.planning.plan import Plan
 from modelforge.planning.study import Studies
-from modelforge.review.affected import PLANNED, Composition, Entry, Reach, composed, entries
+from modelforge.review.affected import PLANNED, Composition, Entry, Reach, choosing, composed, entries
 from modelforge.review.causes import Causes
 from modelforge.review.changed_files import PACKAGE, FileDiff, Presence, changed_files, content
 from modelforge.review.consequences import Known
@@ -171,7 +171,7 @@ class _Reviewer:
         """An entry on the old side, by the names that its options have there."""
         old_names = {option_of(new): option_of(old)[1] for old, new in self.names.items()}
         chosen = [(word, _choice(word)) for word in entry.overrides]
-        words = [f"{one[0]}={old_names[one]}" if one in old_names else word for word, one in chosen]
+        words = [choosing(one[0], old_names[one]) if one in old_names else word for word, one in chosen]
         name = old_names.get(("", entry.config_name), entry.config_name)
         found = self._composed(self.old, replace(entry, overrides=tuple(words), config_name=name))
         return with_choices(found, dict(one for _, one in chosen if one in old_names), entry.config_name)
@@ -282,7 +282,7 @@ class _Reviewer:
 def _choice(override: str) -> tuple[str, str]:
     """The group that an override chooses an option of, and that option."""
     group, _, option = override.lstrip("+").partition("=")
-    return group, option
+    return group, option.strip("'")
 
 
 def _label_of(path: str) -> str:

@@ -55,6 +55,13 @@ def test_a_name_that_differs_in_case_alone(trees: Path):
     assert [change.title for change in reviewed().changes] == ["model=Deep, was model=deep"]
 
 
+def test_a_name_that_hydra_wants_in_quotation_marks(trees: Path):
+    Path("conf/model/deep.yaml").rename("conf/model/größe a.yaml")
+    found = reviewed()
+    assert [change.title for change in found.changes] == ["model=größe a, was model=deep"]
+    assert "model=größe a" in found.compared.entries
+
+
 def test_a_base_under_another_name_is_the_same_in_what_reads_it(trees: Path):
     Path("old/model/base.yaml").write_text(FILES["model/mlp.yaml"], encoding="utf-8")
     Path("conf/model/basis.yaml").write_text(FILES["model/mlp.yaml"], encoding="utf-8")
