@@ -118,9 +118,25 @@ def check(
         made = Answer({"ok": True, "checked": []}, Text(said))
     else:
         made = answer(findings, every=every)
-    if name in FORMATS:
-        made = replace(made, text=FORMATS[name](_annotations(findings), CODES, folder.as_posix()))
-    elif name == "json":
+    return shaped(made, findings, name, folder, output)
+
+
+def shaped(made: Answer, findings: Sequence[Finding], form: str, folder: Path, output: Path | None) -> Answer:
+    """An answer about findings in another form than text, and in a file.
+
+    Args:
+        made: The answer, as data and as text.
+        findings: What it says.
+        form: `text`, `json` or a name of `FORMATS`.
+        folder: The config folder.
+        output: A file to write; None for the standard output.
+
+    Raises:
+        ForgeError: the file cannot be written.
+    """
+    if form in FORMATS:
+        made = replace(made, text=FORMATS[form](_annotations(findings), CODES, folder.as_posix()))
+    elif form == "json":
         made = replace(made, text=json.dumps(made.data, indent=2) + "\n")
     return made if output is None else written(made, output, f"{len(findings)} checked: {output}")
 

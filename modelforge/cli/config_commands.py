@@ -57,11 +57,13 @@ def check(
     """
     name = Findings.json if as_json else form
     as_json = name == Findings.json
+    options: dict[str, Any] = {"form": name and name.value, "output": output, "as_json": as_json and output is None}
+    if untrusted and changed_only:
+        raise typer.BadParameter("choose one of --untrusted and --changed-only")
     if untrusted:
-        answer("untrusted:check_untrusted", conf, overrides or [], every=every, as_json=as_json, plugins=False)
-    options: dict[str, Any] = {"every": every or not overrides, "form": name and name.value, "output": output}
-    options["base_ref"] = base_ref if changed_only else None
-    answer("check:check", conf, overrides or [], as_json=as_json and output is None, **options)
+        answer("untrusted:check_untrusted", conf, overrides or [], every=every, plugins=False, **options)
+    options |= {"every": every or not overrides, "base_ref": base_ref if changed_only else None}
+    answer("check:check", conf, overrides or [], **options)
 
 
 @app.command()
@@ -294,7 +296,7 @@ def schema(
     """Print the JSON Schema of a kind of config file, for editors and check-jsonschema; it includes plugins' names.
 
     Kinds: model, init, weights, data, optimizer, scheduler, trainer,
-    callbacks, logger, config.
+    callbacks, logger, hydra, config.
     """
     if write:
         answer("schema:write_schemas", conf)

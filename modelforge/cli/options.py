@@ -78,6 +78,7 @@ class File(StrEnum):
     trainer = "trainer"
     callbacks = "callbacks"
     logger = "logger"
+    hydra = "hydra"
     config = "config"
 
 

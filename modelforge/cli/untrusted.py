@@ -14,7 +14,8 @@ from pathlib import Path, PurePosixPath
 from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 
 from modelforge.cli.answer import Answer
-from modelforge.cli.check import Examination, Finding, Looked, answer, choices
+from modelforge.cli.check import Examination, Finding, Looked, answer, choices, shaped
+from modelforge.cli.output import FINDINGS, check_output, form_of
 from modelforge.cli.warm_up import refuse_one, small_projects
 from modelforge.config.compose import Config
 from modelforge.config.folder import default_conf
@@ -65,17 +66,24 @@ class Report:
 _REPORT = TypeAdapter(Report)
 
 
-def check_untrusted(conf: Path | None, words: Sequence[str], *, every: bool) -> Answer:
+def check_untrusted(
+    conf: Path | None, words: Sequence[str], *, every: bool, form: str | None = None, output: Path | None = None
+) -> Answer:
     """Checks a stranger's configs as `check` does, but for the settings of a training, in a process of its own.
 
     Args:
         conf: The folder; None for the default one.
         words: Hydra overrides, which are one's own; the folder may stand before them.
         every: Whether to check all combinations; they are without overrides.
+        form: `text`, `json` or a name of `FORMATS`; None for the form that the ending of the file stands for.
+        output: A file to write; None for the standard output.
 
     Raises:
-        ForgeError: what is wrong with the folder or its files, or the process that reads them gave no answer.
+        ForgeError: what is wrong with the folder, or with its files where that is no finding of a report; the process
+            that reads them gave no answer; or the file cannot be written.
     """
+    name = form or form_of(output, FINDINGS)
+    check_output(output)
     named, overrides = folder_of(words)
     every = every or not overrides
     folder = named or conf or default_conf()
@@ -88,9 +96,11 @@ def check_untrusted(conf: Path | None, words: Sequence[str], *, every: bool) -> 
         question = Question(conf=within, overrides=tuple(overrides), every=every)
         said = ask(__name__, question.model_dump_json().encode(), place, CLOCK_IN_ALL if every else CLOCK)
     report = _read(said)
-    if report.problems:
+    if report.problems and output is None and name in ("text", "json"):
         raise ForgeError(report.problems)
-    return answer(report.findings, every=every)
+    # What the scan refuses keeps all configs of the folder from being looked at.
+    findings = report.findings or (Finding((), tuple(overrides), None, 0, report.problems),)
+    return shaped(answer(findings, every=every and not report.problems), findings, name, folder, output)
 
 
 def serve() -> None:

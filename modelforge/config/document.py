@@ -107,7 +107,7 @@ class Document:
         try:
             data = loader.construct_document(root)
         except yaml.MarkedYAMLError as error:
-            raise ForgeError([syntax_problem(error, self.file, self._line)]) from None
+            raise ForgeError([syntax_problem(error, self.file, self._lines)]) from None
         finally:
             loader.dispose()
         try:
@@ -157,7 +157,7 @@ class Document:
         try:
             root = compose(self.text)
         except yaml.MarkedYAMLError as error:
-            raise ForgeError([syntax_problem(error, self.file, self._line)]) from None
+            raise ForgeError([syntax_problem(error, self.file, self._lines)]) from None
         except yaml.reader.ReaderError as error:
             line = self.text.count("\n", 0, error.position) + 1
             place = Place(file=self.file, line=line, column=1, source=self._line(line - 1))

@@ -5,7 +5,8 @@ forms of it.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from typing import Literal
@@ -80,14 +81,28 @@ def gitlab(annotations: Iterable[Annotation]) -> str:
         {
             "description": printable(one.message),
             "check_name": one.code,
-            "fingerprint": one.identity,
+            "fingerprint": identity,
             "severity": _RANKS[one.severity],
             "location": {"path": one.file, "lines": {"begin": max(one.line, 1)}},
         }
-        for one in annotations
-        if one.file
+        for one, identity in identified([one for one in annotations if one.file])
     ]
     return json.dumps(items, indent=2) + "\n"
+
+
+def identified(annotations: Iterable[Annotation]) -> Iterator[tuple[Annotation, str]]:
+    """Each with its identity, and a number behind that of a repeated one: tools show one finding for each.
+
+    Example:
+        >>> one = Annotation("MF014", "error", "wrong", fingerprint="0" * 12)
+        >>> [identity for _, identity in identified([one, one])]
+        ['000000000000', '000000000000-2']
+    """
+    seen: Counter[str] = Counter()
+    for one in annotations:
+        seen[one.identity] += 1
+        number = seen[one.identity]
+        yield one, one.identity if number == 1 else f"{one.identity}-{number}"
 
 
 def located(annotations: Iterable[Annotation]) -> Sequence[Annotation]:

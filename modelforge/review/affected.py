@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -30,6 +31,8 @@ MOMENT = datetime(2031, 2, 13, 16, 45, 58, 987654)
 """What `${now:...}` gives on both sides: the clock makes no difference. Its parts differ, as patterns may."""
 OF_THE_CALL = frozenset({"runtime", "overrides", "job.override_dirname"})
 """Keys in which Hydra notes how it was called: no part of a config."""
+
+_PLAIN = re.compile(r"[\w.+/-]+", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,11 +127,20 @@ def entries(files: Sequence[str], overrides: Sequence[str], further: Sequence[st
             if name != "config":
                 found.append(Entry(f"--config-name={name}", (), name, file))
         elif group not in chosen:
-            found.append(Entry(f"{group}={name}", (f"{group}={name}",), file=file))
+            found.append(Entry(f"{group}={name}", (choosing(group, name),), file=file))
     rank = {group: index for index, group in enumerate(GROUPS_FIRST)}
     found.sort(key=lambda entry: rank.get(entry.file.rpartition("/")[0], len(rank)))
     found += [Entry(" ".join(words.split()), split_words(words)) for words in further]
     return [Entry("the default"), *found]
+
+
+def choosing(group: str, option: str) -> str:
+    """The override that chooses an option; Hydra asks for quotation marks around some names.
+
+    >>> choosing("init", "gpt2"), choosing("init", "a b")
+    ('init=gpt2', "init='a b'")
+    """
+    return f"{group}={option}" if _PLAIN.fullmatch(option) else f"{group}='{option}'"
 
 
 def composed(
@@ -145,8 +157,10 @@ def composed(
             if not added:
                 raise
             config, unset = _given(side, (*added, *every[len(added) :]), entry, library)
-        except ForgeError:
-            return Composition(None, error.problems)
+        except ForgeError as second:
+            # Of a group that has to be added, what stands in the way of that.
+            unlisted = any(f"`{override}`" in problem.hint for problem in error.problems for override in added)
+            return Composition(None, second.problems if unlisted else error.problems)
     names = {one.document.file: below(side.shown_as, one.document.file) for one in config.origins.contributions}
     merged = tuple((one.package, names[one.document.file]) for one in config.origins.contributions)
     signature = (*merged, *sorted(config.choices.items()), *(one.text for one in config.origins.assignments))

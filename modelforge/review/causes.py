@@ -37,7 +37,7 @@ class Causes:
             old: The composition on the old side.
             new: The composition on the new side.
         """
-        if found.equal:
+        if found.same:
             return
         if found.kind != "changed":
             written = self._file(file)

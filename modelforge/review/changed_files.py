@@ -71,6 +71,8 @@ class FileDiff:
     """The values that differ."""
     reordered: bool = False
     """Whether only the order of its keys differs."""
+    old_path: str = ""
+    """Its path on the old side, where it has another name there."""
 
     @property
     def is_config(self) -> bool:
@@ -81,13 +83,14 @@ class FileDiff:
     def formatting(self) -> bool:
         """Whether nothing differs but formatting, comments and the order of keys."""
         readable = self.old is not None and self.new is not None and not (self.old.problems or self.new.problems)
-        return self.kind == "changed" and readable and not self.edits
+        return self.kind == "changed" and readable and not (self.edits or self.old_path)
 
     def to_dict(self) -> dict[str, Any]:
         """The difference as plain data."""
         return {
             "path": self.path,
             "kind": self.kind,
+            "old_path": self.old_path or None,
             "semantic": not self.formatting,
             "edits": [edit.to_dict() for edit in self.edits],
         }
@@ -155,16 +158,19 @@ def _file_diff(path: str, old: Side | None, new: Side | None, documents: Documen
     before, after = (None if side is None else content(side, path, documents) for side in (old, new))
     if old is None or new is None:
         return FileDiff(path, "added" if old is None else "removed", before, after)
+    if before is None or after is None or before.problems or after.problems:
+        return FileDiff(path, "changed", before, after)
+    return FileDiff(path, "changed", before, after, *edited(before, after))
+
+
+def edited(old: Content, new: Content) -> tuple[tuple[Change, ...], bool]:
+    """The values that differ in a file, its package included; and whether only the order of its keys does."""
     edits: list[Change] = []
-    reordered = False
-    if before is not None and after is not None and not (before.problems or after.problems):
-        if before.document.package != after.document.package:
-            old_at, new_at = Place(before.document.file, line=1), Place(after.document.file, line=1)
-            packages = before.document.package, after.document.package
-            edits.append(Change(PACKAGE, *packages, old_at, new_at, (PACKAGE,)))
-        edits += value_changes(before.data, after.data, before.place, after.place)
-        reordered = not edits and exact(before.data) != exact(after.data)
-    return FileDiff(path, "changed", before, after, tuple(edits), reordered)
+    if old.document.package != new.document.package:
+        places = Place(old.document.file, line=1), Place(new.document.file, line=1)
+        edits.append(Change(PACKAGE, old.document.package, new.document.package, *places, (PACKAGE,)))
+    edits += value_changes(old.data, new.data, old.place, new.place)
+    return tuple(edits), not edits and exact(old.data) != exact(new.data)
 
 
 def content(side: Side, path: str, documents: Documents | None = None, *, leads_only: bool = False) -> Content | None:

@@ -14,13 +14,14 @@ from modelforge.config.source import Files
 from modelforge.core.errors import ForgeError, Problem
 from modelforge.planning.plan import Plan
 from modelforge.planning.study import Studies
-from modelforge.review.affected import PLANNED, Composition, Entry, Reach, composed, entries
+from modelforge.review.affected import PLANNED, Composition, Entry, Reach, choosing, composed, entries
 from modelforge.review.causes import Causes
 from modelforge.review.changed_files import PACKAGE, FileDiff, Presence, changed_files, content
 from modelforge.review.consequences import Known
 from modelforge.review.diff import diff
 from modelforge.review.pair import Pair, open_sides
 from modelforge.review.project_code import REASON
+from modelforge.review.renames import follows_renames, option_of, renamed_files, with_choices, with_new_names
 from modelforge.review.review import EntryDiff, FileNote, Review
 from modelforge.review.revision import short
 from modelforge.review.sides import Side
@@ -90,9 +91,14 @@ class _Reviewer:
         self.track, self.further, self.documents = track, further, documents
         self.numbers = _Numbers(effective)
         self.consequences = Known()
-        self.files, self.paths = changed_files(self.old, self.new, documents)
-        self.changed = {file.path: file for file in self.files}
-        self.meaningful = {file.path for file in self.files if not file.formatting or file.reordered}
+        files, paths = changed_files(self.old, self.new, documents)
+        self.files = renamed_files(files)
+        self.names = {file.old_path: file.path for file in self.files if file.old_path}
+        """Of renamed files the path on the old side → that on the new one."""
+        self.paths = tuple(path for path in paths if path not in self.names)
+        self.changed = {file.path: file for file in files if file.path in self.names}
+        self.changed |= {file.path: file for file in self.files}
+        self.meaningful = {path for path, file in self.changed.items() if not file.formatting or file.reordered}
         """The files that a composition can differ by."""
         self.studies = Studies()
         self.causes = Causes(self.changed)
@@ -139,7 +145,7 @@ class _Reviewer:
         for entry in self.track(self._reached(others), "comparing"):
             file = self._decisive(entry)
             kind = file.kind if file else "changed"
-            before = Composition(None) if kind == "added" else self._composed(self.old, entry)
+            before = Composition(None) if kind == "added" else self._composed_before(entry)
             after = Composition(None) if kind == "removed" else self._composed(self.new, entry)
             if not (before.config or after.config or kind == "added"):
                 why = (after.problems or before.problems)[0].message
@@ -148,9 +154,10 @@ class _Reviewer:
                 continue
             signature = (before.signature, after.signature)
             whole = before.config is not None and after.config is not None
-            if whole and not (before.files | after.files) & self.meaningful:
+            renamed = file is not None and file.old_path
+            if whole and not renamed and not (before.files | after.files) & self.meaningful:
                 self.num_unaffected += 1
-            elif not whole or signature not in seen:
+            elif not whole or renamed or signature not in seen:
                 seen.add(signature)
                 yield self._compare(entry, before, after)
 
@@ -160,8 +167,19 @@ class _Reviewer:
         files = [self.changed[file] for file in dict.fromkeys((entry.file, *chosen)) if file in self.changed]
         return next((file for file in files if file.kind != "changed"), self.changed.get(entry.file))
 
+    def _composed_before(self, entry: Entry) -> Composition:
+        """An entry on the old side, by the names that its options have there."""
+        old_names = {option_of(new): option_of(old)[1] for old, new in self.names.items()}
+        chosen = [(word, _choice(word)) for word in entry.overrides]
+        words = [choosing(one[0], old_names[one]) if one in old_names else word for word, one in chosen]
+        name = old_names.get(("", entry.config_name), entry.config_name)
+        found = self._composed(self.old, replace(entry, overrides=tuple(words), config_name=name))
+        return with_choices(found, dict(one for _, one in chosen if one in old_names), entry.config_name)
+
     def _composed(self, side: Side, entry: Entry) -> Composition:
         found = composed(side, entry, self.overrides, self.studies, self.libraries[side.folder])
+        if side is self.old:
+            found = with_new_names(found, self.names)
         # A revision may be a stranger's: the files of weights that it names are not read, for either side.
         return replace(found, read_files="revision" not in (self.old.kind, self.new.kind))
 
@@ -202,6 +220,8 @@ class _Reviewer:
     def _compare(self, entry: Entry, old: Composition, new: Composition, *, always: bool = False) -> EntryDiff:
         file = self._decisive(entry)
         result = _entry_diff(entry, file.kind if file else "changed", old, new, self.consequences, always=always)
+        if file is not None and file.old_path:
+            result = replace(result, was=_label_of(file.old_path))
         if any(change.path[0] not in PLANNED for change in result.values):
             result = replace(result, effective=tuple(self.numbers.changes(old, new)))
         self.causes.add(result, file.path if file else entry.file, old, new)
@@ -215,8 +235,13 @@ class _Reviewer:
         if file.path not in self.read:
             return FileNote(file, self._reason(file), file.edits)
         idle = [edit for edit in file.edits if not self._shows(file, edit)]
-        rewritten = [edit for edit in idle if any(map(is_interpolation, (edit.old, edit.new)))]
+        rewritten = [edit for edit in idle if self._says_the_same(edit)]
         return FileNote(file, "", tuple(edit for edit in idle if edit not in rewritten), tuple(rewritten))
+
+    def _says_the_same(self, edit: Change) -> bool:
+        """Whether an edit without an effect writes a value in another way, or a file by its new name."""
+        interpolated = any(map(is_interpolation, (edit.old, edit.new)))
+        return interpolated or (edit.path[0] == "defaults" and follows_renames(edit.old, edit.new, self.names))
 
     def _reason(self, file: FileDiff) -> str:
         problems = [problem for side in (file.old, file.new) if side for problem in side.problems]
@@ -252,6 +277,18 @@ class _Reviewer:
                 f"`{self.new.name}` is read as the new side, the working tree with these overrides; "
                 f"for both sides: modelforge diff {self.old.name} . {words}"
             )
+
+
+def _choice(override: str) -> tuple[str, str]:
+    """The group that an override chooses an option of, and that option."""
+    group, _, option = override.lstrip("+").partition("=")
+    return group, option.strip("'")
+
+
+def _label_of(path: str) -> str:
+    """The label of the entry of an option's file."""
+    group, name = option_of(path)
+    return f"{group or '--config-name'}={name}"
 
 
 class _Numbers:

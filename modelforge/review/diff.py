@@ -76,7 +76,8 @@ def diff(old: Plan | ModelSpec, new: Plan | ModelSpec) -> Diff:
         parameters=parameters,
         num_unchanged=sum(parameter.path not in different for parameter in after.parameters),
         left=unreached(after.parameters, after.ties),
-        reads=tuple(_reads_of(layers, before, after)),
+        reads=tuple(_reads_of(layers, after, {})),
+        old_reads=tuple(_reads_of(layers, before, pairs.new_layers)),
     )
 
 
@@ -194,14 +195,14 @@ def _layers(old: Plan, new: Plan, pairs: Pairing) -> Iterator[LayerDiff]:
                 yield LayerDiff(path, "changed", one, other, changes, place, old_path, moved)
 
 
-def _reads_of(layers: tuple[LayerDiff, ...], old: Plan, new: Plan) -> Iterator[tuple[str, str]]:
-    """Which layer reads which, on either side, where one of the two differs in itself."""
+def _reads_of(layers: tuple[LayerDiff, ...], plan: Plan, names: Mapping[str, str]) -> Iterator[tuple[str, str]]:
+    """Which layer of a side reads which, where one of the two differs in itself; `names` are other paths for layers."""
     own = {layer.path for layer in layers if layer.differs_itself}
     found: dict[tuple[str, str], None] = {}
-    for around in (*old.root.walk(), *new.root.walk()):
-        paths = {child.name: child.path for child in around.children}
+    for around in plan.root.walk():
+        paths = {child.name: names.get(child.path, child.path) for child in around.children}
         for child in around.children:
-            ends = ((paths[read.source], child.path) for read in child.reads if read.source in paths)
+            ends = ((paths[read.source], paths[child.name]) for read in child.reads if read.source in paths)
             found |= dict.fromkeys(pair for pair in ends if own & {*pair})
     yield from found
 

@@ -105,11 +105,13 @@ class Picture(Data):
     num_nodes: Count
     """Those that are left out included."""
     edges: Annotated[tuple[tuple[Count, Count], ...], Field(max_length=4 * MAX_PICTURED)] = ()
-    """Pairs of indices of nodes: what is read, and what reads it."""
+    """Pairs of indices of nodes on the new side: what is read, and what reads it."""
+    old_edges: Annotated[tuple[tuple[Count, Count], ...], Field(max_length=4 * MAX_PICTURED)] = ()
+    """Those of the old side that the new one does not have."""
 
     @model_validator(mode="after")
     def _check_edges(self) -> Picture:
-        if any(end >= len(self.nodes) for edge in self.edges for end in edge):
+        if any(end >= len(self.nodes) for edge in (*self.edges, *self.old_edges) for end in edge):
             raise ValueError("an edge leads to no node")
         return self
 

@@ -184,6 +184,11 @@ def _left(review: Review) -> Iterator[Change]:
 def _entries(review: Review) -> Iterator[Change]:
     """Options of one side only, and compositions that a side cannot compose or plan."""
     for entry in review.entries:
+        if entry.was:
+            names = f"{entry.label}, was {entry.was}"
+            place = _file_of(entry, review)
+            found = of_kind(_option(entry, "renamed"), names, names, mark=">", spot=place)
+            yield found.model_copy(update={"entries": labels_of([entry.label]), "num_entries": 1})
         unplanned = entry.broken == "both" and entry.num_values  # its values are compared, and it is named as such
         if (not entry.broken and entry.kind == "changed") or unplanned:
             continue
@@ -194,11 +199,16 @@ def _entries(review: Review) -> Iterator[Change]:
             key, place = words, spot(entry.problems[0].place) if entry.problems else None
         else:
             mark = MARKS[entry.kind]
-            kind = f"{'model' if entry.label.startswith('model=') else 'option'}-{entry.kind}"
+            kind = _option(entry, entry.kind)
             words = f"{entry.label} {entry.kind}{_size(entry)}" + (f", but cannot be planned: {why}" if why else "")
             key, place = entry.label, _file_of(entry, review)
         found = of_kind(kind, key, words, mark=mark, spot=place)
         yield found.model_copy(update={"entries": labels_of([entry.label]), "num_entries": 1})
+
+
+def _option(entry: EntryDiff, how: str) -> str:
+    """The kind of change of an option that comes, goes, or gets another name."""
+    return f"{'model' if entry.label.startswith('model=') else 'option'}-{how}"
 
 
 def _file_of(entry: EntryDiff, review: Review) -> Spot | None:
@@ -227,9 +237,16 @@ def _files(review: Review) -> Iterator[Change]:
             kind = "file-not-compared" if note.file.kind == "changed" else f"file-{note.file.kind}"
             yield of_kind(kind, path, f"{path}: {note.reason}", mark=MARKS[note.file.kind], spot=_file(note))
         for edit in note.edits if not note.reason else ():
-            words = list_edit(edit.old, edit.new) or " → ".join(one or "-" for one in pair(edit.old, edit.new))
+            ordered = isinstance(edit.old, list) and isinstance(edit.new, list) and _is_order(edit.old, edit.new)
+            words = "in another order" if ordered else list_edit(edit.old, edit.new)
+            words = words or " → ".join(one or "-" for one in pair(edit.old, edit.new))
             title = f"{path}: {edit.name} {words}: without effect on any composition"
             yield of_kind("edit-without-effect", f"{path} {edit.name}", title, edit, spot=_where(edit))
+
+
+def _is_order(old: Sequence[object], new: Sequence[object]) -> bool:
+    """Whether two lists hold the same items."""
+    return sorted(map(exact, old)) == sorted(map(exact, new))
 
 
 def _file(note: FileNote) -> Spot:

@@ -109,7 +109,7 @@ def drafts(review: Review) -> list[Draft]:
     found = [draft for cause in review.causes if (draft := _draft(cause)) is not None]
     explained = {label for cause in review.causes for label in cause.labels}
     for entry in review.entries:
-        if entry.kind == "changed" and not entry.broken and not entry.equal and entry.label not in explained:
+        if entry.kind == "changed" and not entry.broken and not entry.same and entry.label not in explained:
             rest = Draft(())
             rest.add([entry.label], entry.values, (), entry.diff)
             found.append(rest)

@@ -23,7 +23,9 @@ class Edit:
     """Where a renamed key was."""
 
     def reaches(self, path: Path) -> bool:
-        """Whether it writes the value at a path, on either side."""
+        """Whether it writes the value at a path, on either side; of moved keys the value is their order."""
+        if self.kind == "moved":
+            return path == self.path
         return any(start and path[: len(start)] == start for start in (self.path, self.old_path))
 
 

@@ -67,6 +67,12 @@ KINDS: Mapping[str, Kind] = MappingProxyType(
         "model-removed": Kind(
             "model", "warning", "removed model", "Configs and commands that name the model can no longer be composed."
         ),
+        "model-renamed": Kind(
+            "model",
+            "warning",
+            "renamed model",
+            "Configs and commands that use the model's old name can no longer be composed.",
+        ),
         "layers-changed": Kind(
             "model", "warning", "changed layers", "The network computes something else than before."
         ),
@@ -151,6 +157,12 @@ KINDS: Mapping[str, Kind] = MappingProxyType(
             "warning",
             "removed option",
             "Configs and commands that name the option can no longer be composed.",
+        ),
+        "option-renamed": Kind(
+            "training",
+            "warning",
+            "renamed option",
+            "Configs and commands that use the option's old name can no longer be composed.",
         ),
         "setting-changed": Kind(
             "training", "info", "other setting", "A setting outside of model and training differs."

@@ -128,7 +128,9 @@ class Changes:
     left: tuple[Unreached, ...] = ()
     """Parameters of the new side that a bare `init` block does not reach."""
     reads: tuple[tuple[str, str], ...] = ()
-    """Pairs of layers by path, the second of which reads the first, where one of them differs."""
+    """Pairs of layers of the new side by path, the second of which reads the first, where one of them differs."""
+    old_reads: tuple[tuple[str, str], ...] = ()
+    """The same of the old side, with the paths of the new one where that has the layer."""
 
     @property
     def left_out(self) -> str:

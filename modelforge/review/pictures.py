@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from modelforge.core.words import cut
 from modelforge.review.diff_words import MARKS, layer_lines
@@ -22,16 +22,27 @@ def picture(changes: Changes, entry: str = "") -> Picture | None:
         entry: The compositions that it is of, in words.
     """
     shown = {layer.path: _node(layer) for layer in _outermost(changes)}
-    for pair in changes.reads:
+    for pair in (*changes.reads, *changes.old_reads):
         if shown.keys() & {*pair}:
             shown |= {end: Node(name=_pattern(end)) for end in pair if end not in shown}
     if not any(node.mark for node in shown.values()):
         return None
     index = {node: number for number, node in enumerate(dict.fromkeys(shown.values()))}
-    every = [(index[shown[one]], index[shown[other]]) for one, other in changes.reads if {one, other} <= shown.keys()]
-    edges = [edge for edge in dict.fromkeys(every) if max(edge) < MAX_PICTURED and edge[0] != edge[1]]
-    nodes = tuple(index)[:MAX_PICTURED]
-    return Picture(entry=bounded(entry), nodes=nodes, num_nodes=len(index), edges=tuple(edges[: 4 * MAX_PICTURED]))
+    places = {path: index[node] for path, node in shown.items()}
+    edges, old_edges = (_edges(reads, places) for reads in (changes.reads, changes.old_reads))
+    return Picture(
+        entry=bounded(entry),
+        nodes=tuple(index)[:MAX_PICTURED],
+        num_nodes=len(index),
+        edges=tuple(edges)[: 4 * MAX_PICTURED],
+        old_edges=tuple(edge for edge in old_edges if edge not in edges)[: 4 * MAX_PICTURED],
+    )
+
+
+def _edges(reads: Iterable[tuple[str, str]], places: Mapping[str, int]) -> dict[tuple[int, int], None]:
+    """The arrows between the nodes that are shown, each once."""
+    every = ((places[one], places[other]) for one, other in reads if {one, other} <= places.keys())
+    return {edge: None for edge in every if max(edge) < MAX_PICTURED and edge[0] != edge[1]}
 
 
 def _outermost(changes: Changes) -> list[LayerDiff]:

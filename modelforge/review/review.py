@@ -37,10 +37,17 @@ class EntryDiff:
     """What the training comes to in numbers, such as `total_steps`, where that differs."""
     consequences: Consequences | None = None
     """What follows from the difference of the models; None where there is none."""
+    was: str = ""
+    """What it is called on the old side, where the file of its option has another name there."""
 
     @property
     def equal(self) -> bool:
-        """Whether nothing differs between the sides."""
+        """Whether nothing differs between the sides, its name included."""
+        return self.same and not self.was
+
+    @property
+    def same(self) -> bool:
+        """Whether nothing differs between the sides but its name."""
         same = self.same_model or (self.diff.equal if self.diff else self.broken == "both")
         return self.kind == "changed" and not self.values and same and self.broken in ("", "both")
 
@@ -48,6 +55,7 @@ class EntryDiff:
         """The difference as plain data."""
         return {
             "label": self.label,
+            "was": self.was or None,
             "kind": self.kind,
             "equal": self.equal,
             "num_values": self.num_values,

@@ -83,13 +83,17 @@ def open_side(name: str, conf: Path | None) -> Generator[Side]:
         found = _config_folder(folder) or folder
         note = f"`{name}` is read as the folder; to name the revision: `refs/heads/{name}`" if known else ""
         yield Side(name, "folder", found, _shown(found), note=note)
-    elif ("=" in name or name.startswith(("~", "+"))) and not (name.startswith("refs/") and is_revision(name, wanted)):
+        return
+    looks_typed = "=" in name or name.startswith(("~", "+"))
+    if looks_typed and not is_revision(name, wanted):
         present = _present(wanted, conf)
         yield Side(name, "overrides", present, _shown(present), split_words(name))
-    else:
-        revision, wanted = _revision(name, wanted)
-        with extracted(revision, wanted) as copy:
-            yield Side(name, "revision", copy, _shown(wanted))
+        return
+    note = f'`{name}` is read as the revision; to name the override, put a blank before it: `" {name}"`'
+    revision, wanted = _revision(name, wanted)
+    with extracted(revision, wanted) as copy:
+        plain = not looks_typed or name.startswith("refs/")
+        yield Side(name, "revision", copy, _shown(wanted), note="" if plain else note)
 
 
 def find_conf(conf: Path | None) -> Path:

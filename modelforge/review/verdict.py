@@ -15,7 +15,7 @@ from modelforge.review.value_words import ratio
 
 MAX_NAMED = 3
 """Files that are named where there are many."""
-OPTIONS = ("model-added", "model-removed", "option-added", "option-removed")
+OPTIONS = ("model-added", "model-removed", "model-renamed", "option-added", "option-removed", "option-renamed")
 
 
 def verdict(review: Review, found: Sequence[Draft], changes: Sequence[Change]) -> str:

@@ -14,6 +14,7 @@ from typing import Any, get_args
 from pydantic import ConfigDict, TypeAdapter
 from pydantic.errors import PydanticInvalidForJsonSchema, PydanticSchemaGenerationError
 
+from modelforge.config.hydra_settings import HYDRA_SETTINGS
 from modelforge.core.json_schema import DIALECT, OPEN, TEMPLATE, Schema, choice, closed, mapping, or_template, section
 from modelforge.language.schema import DEFAULTS
 from modelforge.language.schema import KINDS as OF_LANGUAGE
@@ -82,9 +83,17 @@ def _named(title: str, registry: Any) -> Schema:
     return _file(title, closed(entries, "Settings by name; `null` switches one off."), {})
 
 
+def _hydra(allowed: Mapping[str, Any] = HYDRA_SETTINGS) -> Schema:
+    """What files may set of Hydra's own."""
+    if "*" in allowed:
+        return {"type": ["object", "null"]}
+    fields = {name: _hydra(below) if isinstance(below, Mapping) else {} for name, below in allowed.items()}
+    return {**closed(fields, None), "type": ["object", "null"]}
+
+
 def _config() -> Schema:
     """A primary config, or an experiment: any of the sections, each only in part."""
-    sections = {name: schema(name) for name in KINDS if name not in ("config", "model")}
+    sections = {name: schema(name) for name in KINDS if name not in ("config", "model", "hydra")}
     definitions: Schema = {}
     for name, found in sections.items():
         definitions |= {f"{name}.{key}": value for key, value in found.pop("$defs", {}).items()}
@@ -102,7 +111,7 @@ def _config() -> Schema:
         **own,
         "dtype": {"enum": [None, "float32", "float64", "bfloat16", "float16"]},
         "freeze": {"type": ["null", "array", "object"], "description": "Globs of parameters that are not trained."},
-        "hydra": {"type": "object", "description": "Hydra's own settings."},
+        "hydra": {**_hydra(), "description": "Hydra's own settings, as far as files may set them."},
     }
     found: Schema = {"type": "object", "properties": fields}  # a primary config may have keys of its own
     return {"$schema": DIALECT, "title": "A config", **found, "$defs": definitions}
@@ -198,6 +207,7 @@ KINDS: Mapping[str, Callable[[], Schema]] = MappingProxyType(
         "trainer": _trainer,
         "callbacks": lambda: _named("Callbacks", CALLBACKS),
         "logger": lambda: _named("Loggers", LOGGERS),
+        "hydra": lambda: _file("Hydra's settings", _hydra(), {}),
         "config": _config,
     }
 )

@@ -181,6 +181,25 @@ def test_an_answer_that_is_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
         check_untrusted(tmp_path / "conf", (), every=False)
 
 
+def test_a_report_in_another_form(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """Of what was found, and of what the scan refuses."""
+    project(tmp_path, {"model/evil.yaml": MODEL.replace("Linear", "Liner")})
+    (tmp_path / "refused").mkdir()
+    project(tmp_path / "refused", {"model/evil.yaml": "a: !!python/name:os.system\n"})
+    monkeypatch.chdir(tmp_path)
+    status, said = run("conf", "--output", "report.sarif")
+    log = json.loads(Path("report.sarif").read_text(encoding="utf-8"))
+    assert (status, said) == (1, "1 checked: report.sarif\n")
+    assert [result["ruleId"] for result in log["runs"][0]["results"]] == ["MF010"]
+    status, said = run("refused/conf", "--format", "github")
+    assert status == 1
+    assert said.startswith("::error file=refused/conf/model/evil.yaml,line=1,col=4,title=MF002::")
+    status, said = run("refused/conf", "--output", "report.json")
+    report = json.loads(Path("report.json").read_text(encoding="utf-8"))
+    assert (status, report["ok"], report["checked"][0]["problems"][0]["code"]) == (1, False, "MF002")
+    assert run("conf", "--changed-only")[0] == 2
+
+
 def test_the_bounds_are_below_ten_seconds_and_a_gibibyte():
     assert SECONDS < 10
     assert MEMORY < 2**30

@@ -32,6 +32,28 @@ FILES = [
         """,
     ),
     (
+        "merge conflict",
+        {"config.yaml": "a: 1\n<<<<<<< HEAD\nb: 1\n=======\nb: 2\n>>>>>>> feature\n"},
+        """
+        error[MF002]: a merge conflict is not resolved
+          --> conf/config.yaml:2:1
+           |
+        2  | <<<<<<< HEAD
+           | ^ keep one side of it, and remove the lines `<<<<<<<`, `=======` and `>>>>>>>`
+        """,
+    ),
+    (
+        "two documents",
+        {"config.yaml": "a: 1\n---\nb: 1\n"},
+        """
+        error[MF002]: expected a single document in the stream, but found another document
+          --> conf/config.yaml:2:1
+           |
+        2  | ---
+           | ^ expected a single document in the stream, which begins on line 1
+        """,
+    ),
+    (
         "no blank behind a colon",
         {"config.yaml": "a: 1\nact:ReLU\nb: 2\n"},
         """

@@ -39,6 +39,19 @@ def test_gitlab_takes_findings_with_a_file():
     assert (item["severity"], item["check_name"]) == ("critical", "MF014")
 
 
+def test_gitlab_gets_what_its_report_must_have():
+    """It shows one finding for each fingerprint."""
+    found = [Annotation("MF014", "error", "wrong", "conf/a.yaml", line) for line in (2, 9)]
+    found += [Annotation("MW101", "warning", "x", "b.yaml"), Annotation("y", "info", "z", "b")]
+    items = json.loads(gitlab(found))
+    assert len({item["fingerprint"] for item in items}) == len(items) == 4
+    for item in items:
+        assert {*item} == {"description", "check_name", "fingerprint", "severity", "location"}
+        assert item["severity"] in {"info", "minor", "major", "critical", "blocker"}
+        assert not item["location"]["path"].startswith(("./", "/"))
+        assert item["location"]["lines"]["begin"] >= 1
+
+
 def test_a_fingerprint_is_that_of_code_file_and_message():
     one, moved = (Annotation("MF014", "error", "wrong", "a.yaml", line) for line in (2, 9))
     assert one.identity == moved.identity != Annotation("MF014", "error", "other", "a.yaml").identity

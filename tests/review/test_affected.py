@@ -64,3 +64,10 @@ def test_the_files_that_a_composition_may_read_follow_the_defaults_lists(trees: 
     assert "model/deep.yaml" not in reach.may_read(Entry("the default"))
     assert reach.may_read(Entry("model=deep", ("model=deep",), file="model/deep.yaml")) >= default | {"model/deep.yaml"}
     assert "init/zeros.yaml" in Reach(conf, contents, ["init=zeros"]).may_read(Entry("the default"))
+
+
+def test_a_group_that_has_to_be_added_says_what_stands_in_the_way(trees: Path):
+    Path("conf/more").mkdir()
+    Path("conf/more/x.yaml").write_text("# @package _global_\ndefaults: [override /init: nope]\n", encoding="utf-8")
+    found = composed(side("conf"), Entry("more=x", ("more=x",), file="more/x.yaml"), (), Studies())
+    assert [problem.message for problem in found.problems] == ["`init` has no option `nope`"]

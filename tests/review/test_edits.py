@@ -47,6 +47,14 @@ def test_a_renamed_key_reaches_both_names():
     assert not edit.reaches(("b",))
 
 
+def test_moved_keys_reach_their_order_alone():
+    one, other = {"a": {"b": 1, "c": 2}}, {"a": {"c": 2, "b": 3}}
+    value, order = edits(one, other)
+    assert value.reaches(("a", "b"))
+    assert not order.reaches(("a", "b"))
+    assert order.reaches(("a",))
+
+
 DATA = st.recursive(
     st.integers(0, 2) | st.sampled_from(["s", "t"]),
     lambda inner: st.dictionaries(st.sampled_from("abcd"), inner, max_size=4),

@@ -34,6 +34,8 @@ def made(name: str) -> Document:
     for folder in ("old", "conf"):
         shutil.copytree(HERE / "base", folder)
         edited(folder, pair.get("before", ()))
+    for file, name in pair.get("rename", {}).items():
+        Path("conf", file).rename(Path("conf", name))
     edited("conf", pair.get("edit", ()))
     for file in pair.get("remove", ()):
         Path("conf", file).unlink()

@@ -102,6 +102,11 @@ def test_one_side_is_read_as_a_plan(trees: Path):
 def test_a_branch_with_an_equals_sign(git):
     git("branch", "a=b")
     with open_side("refs/heads/a=b", None) as side:
+        assert (side.kind, side.note) == ("revision", "")
+    with open_side("a=b", None) as side:
         assert side.kind == "revision"
+        assert side.note == '`a=b` is read as the revision; to name the override, put a blank before it: `" a=b"`'
+    with open_side(" a=b", None) as side:
+        assert (side.kind, side.overrides) == ("overrides", ("a=b",))
     assert parse_range("main..a=b") == ("main", "a=b")
     assert parse_range("seed=1..2") is None

@@ -77,13 +77,11 @@ def test_the_first_line_of_a_model_leads_to_its_schema(project):
     for path in paths:
         group = path.parent.relative_to(project / "conf").as_posix()
         line = path.read_text().removeprefix("# @package _global_\n").partition("\n")[0]
-        if line.startswith("# yaml-language-server: $schema="):
-            named = (path.parent / line.partition("=")[2]).resolve()
-            kind = group if group in KINDS else "config"
-            assert named == project / "conf" / ".schema" / f"{kind}.json"
-            assert json.loads(named.read_text())["title"]
-        else:
-            assert group == "hydra"
+        assert line.startswith("# yaml-language-server: $schema=")
+        named = (path.parent / line.partition("=")[2]).resolve()
+        kind = group if group in KINDS else "config"
+        assert named == project / "conf" / ".schema" / f"{kind}.json"
+        assert json.loads(named.read_text())["title"]
 
 
 @pytest.mark.parametrize("named", [".", "{}", "{}/", "../{name}", "../link", "below/.."])

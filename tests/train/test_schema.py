@@ -41,15 +41,13 @@ class Yaml12(yaml.SafeLoader):
 Yaml12.add_implicit_resolver("tag:yaml.org,2002:float", TEXT, list("-+0123456789"))
 
 
-def kind_of(path: Path) -> str | None:
-    """The kind of a shipped file; None for Hydra's own."""
+def kind_of(path: Path) -> str:
+    """The kind of a shipped file."""
     group = path.parent.relative_to(CONF).as_posix()
-    if group == "hydra":
-        return None
     return group if group in KINDS else "config"
 
 
-SHIPPED = [(kind, path) for path in sorted(CONF.rglob("*.yaml")) if (kind := kind_of(path))]
+SHIPPED = [(kind_of(path), path) for path in sorted(CONF.rglob("*.yaml"))]
 
 
 @cache
@@ -168,4 +166,6 @@ def test_a_config_in_part():
     assert not accepts("config", {"model": {"layer": {}}})
     assert not accepts("config", {"seed": "x"})
     assert not accepts("config", {"modelforge": "1"})
+    assert accepts("config", {"hydra": {"mode": "MULTIRUN", "sweeper": {"params": {"seed": "1,2"}}, "run": None}})
+    assert not accepts("config", {"hydra": {"callbacks": {"x": {"_target_": "y"}}}})
     assert not accepts("config", {"optimizer": {"type": "AdamW", "momentum": 0.9}})

@@ -18,7 +18,8 @@ _CLASSES = {"+": "added", "-": "removed", "~": "changed", ">": "changed", "!": "
 def mermaid(picture: Picture) -> Iterator[str]:
     """The diagram in a fold, with the compositions that it is of."""
     label = f" of {prose(picture.entry)}" if picture.entry else ""
-    yield f"<details><summary>The changed part of the network</summary>\n\nThe network{label}:\n"
+    dotted = " (dotted: as it was)" if picture.old_edges else ""
+    yield f"<details><summary>The changed part of the network</summary>\n\nThe network{label}{dotted}:\n"
     yield from ("```mermaid", "flowchart TD")
     for index, node in enumerate(picture.nodes):
         parts = [f"{node.mark} {node.name}".strip() if node.mark != "~" else node.name, node.type, node.words]
@@ -27,6 +28,8 @@ def mermaid(picture: Picture) -> Iterator[str]:
         yield f'  n{index}["{label}"]{suffix}'
     for source, target in picture.edges:
         yield f"  n{source} --> n{target}"
+    for source, target in picture.old_edges:
+        yield f"  n{source} -.-> n{target}"
     yield from (f"  {style}" for style in _STYLES)
     yield "```"
     if more := picture.num_nodes - len(picture.nodes):
