@@ -100,8 +100,10 @@ def _values() -> None:
 
 @numba.njit
 def _words(state: Any, drawn: Any, pieces: int) -> None:
+    a, b, c, count = state
     for _ in range(pieces):
-        compiled._draw_words(state, drawn)
+        for index in range(len(drawn)):
+            drawn[index], a, b, c, count = compiled._next(a, b, c, count)
 
 
 if __name__ == "__main__":

@@ -7,7 +7,9 @@ from math import prod
 from typing import TYPE_CHECKING, Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
+from torch.nn import init
+from torch.overrides import TorchFunctionMode
 
 from modelforge.building.fill import fill_module
 from modelforge.building.graph import Graph
@@ -151,10 +153,27 @@ def _usable(device: torch.device | str) -> torch.device:
     return place
 
 
+class _Undrawn(TorchFunctionMode):
+    """Draws of constructors into meta tensors, which hold no values, take no time."""
+
+    DRAWS = frozenset(
+        {init.uniform_, init.normal_, init.kaiming_uniform_, init.kaiming_normal_, Tensor.uniform_, Tensor.normal_}
+    )
+
+    def __torch_function__(
+        self, func: Callable[..., Any], types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
+        named = kwargs or {}
+        tensor = args[0] if args else named.get("tensor")
+        drawn = func in self.DRAWS and isinstance(tensor, Tensor) and tensor.is_meta
+        return tensor if drawn else func(*args, **named)
+
+
 def _assemble(decided: Plan, seed: int) -> Model:
     root = decided.root
     reads = {child.name: child.reads for child in root.children}
-    children = {child.name: _module(child, seed) for child in root.children}
+    with _Undrawn():
+        children = {child.name: _module(child, seed) for child in root.children}
     results, names = [*decided.results.values()], [name for name in decided.results if name]
     inputs = list(decided.inputs)
     model = Model(children, inputs, reads, num_inputs=len(inputs), results=results, names=names)

@@ -163,7 +163,7 @@ def _joins(group: Sequence[tuple[Matrix, Fill]], matrix: Matrix, fill: Fill) -> 
     if not (fill.elementwise and group[-1][1].elementwise):
         return False
     free = _free(group)
-    return matrix.fixed is not None or free is None or free == fill
+    return matrix.fixed is not None or free is None or free is fill or free == fill
 
 
 def _free(group: Sequence[tuple[Matrix, Fill]]) -> Fill | None:

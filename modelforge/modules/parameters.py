@@ -185,7 +185,7 @@ def rows(weight: Tensor, names: Sequence[str], **changes: Any) -> tuple[Matrix, 
     size = weight.shape[0] // len(names)
     shape = (size, *weight.shape[1:])
     matrix = replace(Matrix(shape, *_fans(shape)), **changes)
-    return tuple(replace(matrix, name=name, start=index * size) for index, name in enumerate(names))
+    return tuple(matrix.at(name, index * size) for index, name in enumerate(names))
 
 
 def transposed(role: str, weight: Tensor, *names: str, **changes: Any) -> ParameterLayout:

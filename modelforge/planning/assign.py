@@ -206,12 +206,19 @@ class _Assigner:
         return self.placed.get(key, lambda: (facts, tuple(_matrices_in_model(parameter))))[1]
 
     def _filled(self, initializer: Initializer, matrices: tuple[Matrix, ...]) -> Iterator[tuple[Matrix, Fill]]:
+        last: tuple[Matrix, Fill] | None = None
         for matrix in matrices:
-            holder = initializer if matrix.fixed is None else registry.create(constant(matrix.fixed))
-            known = self._fills.setdefault(holder, {})
-            if (fill := known.get(matrix)) is None:
-                fill = known[matrix] = holder.resolve(matrix)
-            yield matrix, fill
+            # A convolution may have thousands of groups, and one law.
+            if last is None or not (last[1].elementwise and matrix.repeats(last[0])):
+                last = matrix, self._fill(initializer, matrix)
+            yield matrix, last[1]
+
+    def _fill(self, initializer: Initializer, matrix: Matrix) -> Fill:
+        holder = initializer if matrix.fixed is None else registry.create(constant(matrix.fixed))
+        known = self._fills.setdefault(holder, {})
+        if (fill := known.get(matrix)) is None:
+            fill = known[matrix] = holder.resolve(matrix)
+        return fill
 
     def _uncovered(self, parameter: ModelParameter, chain: tuple[Rule, ...]) -> None:
         facts = parameter.facts
@@ -310,8 +317,12 @@ def _as_declared(parameter: ModelParameter, chain: tuple[Rule, ...]) -> ModelPar
 
 def _matrices_in_model(parameter: ModelParameter) -> Iterator[Matrix]:
     facts, path, tied = parameter.facts, parameter.layer_path, parameter.tied
+    last: tuple[Matrix, Matrix] | None = None
     for matrix in facts.layout.matrices:
-        yield replace(
+        if last is not None and matrix.repeats(last[0]):
+            yield last[1].at(matrix.name, matrix.start)
+            continue
+        here = replace(
             matrix,
             activations=parameter.follows if matrix.activations is None else matrix.activations,
             role=facts.layout.role,
@@ -321,3 +332,5 @@ def _matrices_in_model(parameter: ModelParameter) -> Iterator[Matrix]:
             default=facts.layout.default,
             stored=facts.shape,
         )
+        last = matrix, here
+        yield here

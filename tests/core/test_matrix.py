@@ -36,3 +36,23 @@ def test_a_matrix_is_a_frozen_value():
     assert hash(one) == hash(dataclasses.replace(one))
     with pytest.raises(dataclasses.FrozenInstanceError):
         one.start = 3  # pyright: ignore[reportAttributeAccessIssue]  # that is the point
+
+
+def test_a_matrix_at_another_place_is_the_same_but_for_its_name_and_start():
+    one = Matrix((4, 8), 8, 4, "0", 0, addend=1, role="bias", context=Context(2), kind="convolution", stored=(8, 8))
+    assert one.at("1", 4) == dataclasses.replace(one, name="1", start=4)
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "repeats"),
+    [
+        ({"name": "0"}, {"name": "1", "start": 4}, True),
+        ({"name": "0"}, {"name": "1", "start": 4, "fan_in": 9}, False),
+        ({"name": "0"}, {"name": "1", "start": 4, "context": Context(2)}, False),
+        ({"name": "0"}, {"name": "1", "start": 4, "kind": "matrix"}, False),
+        ({"name": "q"}, {"name": "k", "start": 4}, False),  # its name says what it is
+    ],
+)
+def test_groups_of_a_convolution_repeat_one_another(one, other, repeats):
+    group = {"shape": (4, 8, 3), "fan_in": 24, "fan_out": 12, "kind": "convolution"}
+    assert Matrix(**(group | other)).repeats(Matrix(**(group | one))) is repeats

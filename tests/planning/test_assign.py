@@ -99,3 +99,16 @@ def test_plain_data_of_a_plan_says_what_was_decided():
     assert (data["path"], data["shape"], data["scheme"], data["role"]) == ("fc.weight", [6, 10], "xavier", "weight")
     assert data["std"] == pytest.approx(sqrt(2 / 16))
     assert data["numbers"]["fan_in"] == 10
+
+
+@pytest.mark.parametrize(("scheme", "alike"), [("xavier", True), ("orthogonal", False)])
+def test_groups_of_a_convolution_have_one_law_and_matrices_of_their_own(scheme, alike):
+    conv = {"type": "Conv1d", "out_channels": 12, "kernel_size": 3, "groups": 4, "bias": False}
+    fills = mf.plan(mf.parse({"input": {"shape": [8, 9]}, "layers": {"conv": conv}}, init=scheme)).parameters[0].fills
+    assert [(matrix.name, matrix.start, matrix.shape) for matrix, _ in fills] == [
+        (str(group), 3 * group, (3, 2, 3)) for group in range(4)
+    ]
+    assert len({id(matrix.context) for matrix, _ in fills}) == 1
+    assert (len({id(fill) for _, fill in fills}) == 1) is alike
+    if not alike:
+        assert [fill.drawn_by.matrix for _, fill in fills] == [matrix for matrix, _ in fills]

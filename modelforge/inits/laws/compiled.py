@@ -23,6 +23,11 @@ from modelforge.inits.laws.transforms import UNBOUNDED, Transform
 register_jitable(words._quantile)
 _PIECE = 2 * BLOCK
 """Words, values and factors of a piece fit a core's smallest cache together."""
+_AHEAD = 128
+"""Words that are drawn before they are transformed: so long after it was written, a vector of them is in the cache."""
+_UNIFORM_GROUP, _NORMAL_GROUP = 32, 16
+"""Values between draws: a core computes with vectors of them while it draws words, one after the other. The number is
+known where a loop is compiled, so that there is no loop over them."""
 _3, _11, _24, _40 = (np.uint64(bits) for bits in (3, 11, 24, 40))
 _uniform = numba.njit(words.uniform, error_model="numpy")
 _normal = numba.njit(words.normal, error_model="numpy")
@@ -77,15 +82,10 @@ def _agrees(transform: Transform, made: Any) -> bool:
 
 
 @numba.njit(error_model="numpy", forceinline=True)
-def _draw_words(state: Any, drawn: Any) -> None:
-    """NumPy's SFC64 (Doty-Humphrey's), without a call for each number."""
-    a, b, c, count = state
-    for index in range(len(drawn)):
-        word = _whole(_whole(b + count) + a)
-        a, b, c = b ^ (b >> _11), _whole(c + (c << _3)), ((c << _24) | (c >> _40)) + word
-        count += np.uint64(1)
-        drawn[index] = word
-    state[0], state[1], state[2], state[3] = a, b, c, count
+def _next(a: Any, b: Any, c: Any, count: Any) -> Any:
+    """A word of NumPy's SFC64 (Doty-Humphrey's), and the state after it."""
+    word = _whole(_whole(b + count) + a)
+    return word, b ^ (b >> _11), _whole(c + (c << _3)), ((c << _24) | (c >> _40)) + word, count + np.uint64(1)
 
 
 @numba.njit(error_model="numpy", inline="always")
@@ -212,13 +212,23 @@ def checksum(words: Any, factors: Any, first: Any) -> Any:
 @numba.njit(nogil=True, error_model="numpy", cache=True)
 def _loop_uniform(state: Any, out: Any, numbers: Any, low: Any, high: Any, about: Any, seen: Any) -> None:
     _wide()
-    drawn = np.empty(_PIECE // 2, np.uint64)
+    drawn, spare = np.empty((_PIECE + _AHEAD) // 2, np.uint64), np.empty(_PIECE, np.float32)
     words = drawn.view(np.int32)
+    a, b, c, count = state
+    for index in range(_AHEAD // 2):
+        drawn[index], a, b, c, count = _next(a, b, c, count)
     for start in range(0, len(out), _PIECE):
         piece = out[start : start + _PIECE]
-        _draw_words(state, drawn)
-        for index in range(len(piece)):
-            piece[index] = _clipped(_uniform(words[index], numbers), low, high)
+        made = piece if len(piece) == _PIECE else spare
+        for begin in range(0, _PIECE, _UNIFORM_GROUP):
+            for index in range((begin + _AHEAD) // 2, (begin + _AHEAD + _UNIFORM_GROUP) // 2):
+                drawn[index], a, b, c, count = _next(a, b, c, count)
+            for index in range(begin, begin + _UNIFORM_GROUP):
+                made[index] = _clipped(_uniform(words[index], numbers), low, high)
+        if len(piece) < _PIECE:
+            piece[:] = spare[: len(piece)]
+        for index in range(_AHEAD // 2):
+            drawn[index] = drawn[_PIECE // 2 + index]
         if about[-1]:
             _look(piece, start, about, seen)
 
@@ -226,13 +236,23 @@ def _loop_uniform(state: Any, out: Any, numbers: Any, low: Any, high: Any, about
 @numba.njit(nogil=True, error_model="numpy", cache=True)
 def _loop_normal(state: Any, out: Any, numbers: Any, low: Any, high: Any, about: Any, seen: Any) -> None:
     _wide()
-    drawn = np.empty(_PIECE // 2, np.uint64)
+    drawn, spare = np.empty((_PIECE + _AHEAD) // 2, np.uint64), np.empty(_PIECE, np.float32)
     words = drawn.view(np.int32)
+    a, b, c, count = state
+    for index in range(_AHEAD // 2):
+        drawn[index], a, b, c, count = _next(a, b, c, count)
     for start in range(0, len(out), _PIECE):
         piece = out[start : start + _PIECE]
-        _draw_words(state, drawn)
-        for index in range(len(piece)):
-            piece[index] = _clipped(_normal(words[index], numbers), low, high)
+        made = piece if len(piece) == _PIECE else spare
+        for begin in range(0, _PIECE, _NORMAL_GROUP):
+            for index in range((begin + _AHEAD) // 2, (begin + _AHEAD + _NORMAL_GROUP) // 2):
+                drawn[index], a, b, c, count = _next(a, b, c, count)
+            for index in range(begin, begin + _NORMAL_GROUP):
+                made[index] = _clipped(_normal(words[index], numbers), low, high)
+        if len(piece) < _PIECE:
+            piece[:] = spare[: len(piece)]
+        for index in range(_AHEAD // 2):
+            drawn[index] = drawn[_PIECE // 2 + index]
         if about[-1]:
             _look(piece, start, about, seen)
 
