@@ -92,6 +92,21 @@ def single(activation: Activation, mean: float, variance: float, lean: float = 0
     return one if unit == 1 else one.scaled(unit)
 
 
+def over_energies(activation: Activation, mean: float, variance: float, logs: np.ndarray) -> np.ndarray:
+    """E φ², E φ⁴, E φ′², E φ′⁴, E x²φ′² and E xφφ′ in a row each, where mean and standard deviation are multiplied.
+
+    Args:
+        activation: The function φ.
+        mean: Of x.
+        variance: Of x.
+        logs: ln of the square of each factor.
+    """
+    z, weights = normal_points()
+    x = np.exp(logs / 2)[:, None] * (mean + math.sqrt(variance) * z)
+    value, slope = (part.reshape(x.shape) for part in _both(activation.function, x.ravel()))
+    return np.stack([value**2, value**4, slope**2, slope**4, (x * slope) ** 2, x * slope * value]) @ weights
+
+
 def pair(activation: Activation, mean: float, variance: float, correlation: float) -> Pair:
     """The moments of an activation at two numbers (the dual activation, Daniely et al. 2016, arXiv:1602.05897)."""
     correlation = round(float(np.clip(correlation, -1, 1)), DIGITS)

@@ -53,6 +53,8 @@ class Node:
     training: bool
     drawn_by: str = ""
     """The layer type that fills its parameters where no scheme does; its own if empty."""
+    spreads: bool = True
+    """Whether the spreads of examples that are far apart are wanted, too."""
 
     @property
     def signal(self) -> Signal:

@@ -158,6 +158,7 @@ class _Pass:
                 tuple(self.signals.get(read) for read in leaf.reads),
                 network.batch,
                 training=True,
+                spreads=False,
             )
             lever = network.levers.get(path)
             if lever is not None:

@@ -18,6 +18,7 @@ import numpy as np
 from modelforge.core.frozen import FrozenDict
 from modelforge.core.matrix import Activation
 from modelforge.signal.inverse import Inverse, Level
+from modelforge.signal.scatter import Returned, Scatter
 
 Profile = Mapping[int, np.ndarray]
 """Energy along dimensions where it is not the same everywhere, each with mean 1."""
@@ -110,6 +111,8 @@ class Signal:
     """Correlation of neighbouring positions on top of that of any two, where both were made of the same ones."""
     behind: Behind | None = None
     """The activation that made it, and the normal numbers before it; None where its elements are taken as normal."""
+    scatter: Scatter | None = field(default=None, repr=False)
+    """How examples differ, where `drift` and `lift` come from that; None where they are near each other."""
 
     @property
     def variance(self) -> float:
@@ -156,7 +159,7 @@ class Signal:
 
         What holds for this tensor alone is left out unless given: what one position, one unit or one weight did.
         """
-        own = {"placed": 0.0, "level": None, "table": None, "held": None, "weight_gain": None, "behind": None}
+        own = {"placed": 0.0, **dict.fromkeys(("level", "table", "held", "weight_gain", "behind", "scatter"))}
         return replace(self, shape=shape, **(own | moments))
 
     def regrouped(self, shape: Shape) -> Signal:
@@ -252,6 +255,8 @@ class Gradient:
     is read alone, as by a depthwise convolution."""
     lift: float = 0.0
     """By how much the mean of ln E g² over draws is above that of a lognormal law of this energy and spread."""
+    scatter: Returned | None = field(default=None, repr=False)
+    """How gradients of examples differ, given the `scatter` of the signal at the same place."""
 
     @property
     def spread(self) -> float:

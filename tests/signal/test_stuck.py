@@ -51,7 +51,9 @@ def test_what_is_found_stays_equal_in_training_and_the_rest_parts():
             optimizer.zero_grad()
             (model(batch) - normal(32, 2, seed=9)).square().mean().backward()
             optimizer.step()
-        assert len(torch.unique(model[0].weight.detach(), dim=0)) == rank
+        weight = model[0].weight.detach()
+        # Sums of equal numbers may round differently, by the processor.
+        assert len(torch.unique(torch.cdist(weight, weight) < 1e-4, dim=0)) == rank
 
 
 def test_two_of_many_are_found_and_a_bias_or_a_norm_parts_them():

@@ -9,6 +9,7 @@ import numpy as np
 
 from modelforge.signal.inverse import inverse
 from modelforge.signal.rule import Node, Passed, Values, passed, register_signal
+from modelforge.signal.scatter import lognormal, shared_part
 from modelforge.signal.value import FLAT, Gradient, Shape, Signal, mixed_profile
 
 LEAST = 1e-9
@@ -173,7 +174,26 @@ def linear(node: Node) -> Passed:
     parts = [(output.second - bias.second, signal.profile), (bias.second, FLAT)]
     more = _of_own_row(node, signal, weight)
     output = replace(output, second=output.second + more, profile=mixed_profile(parts, shape.sizes))
-    return passed(
-        output,
-        lambda gradient: replace(unweighted(gradient, weight, signal, shape.num_units), profile=gradient.profile),
-    )
+    share = _share(output.second - bias.second, bias.second)
+    output = _of_examples(output, signal, share)
+
+    def back(gradient: Gradient) -> Gradient:
+        sent = replace(unweighted(gradient, weight, signal, shape.num_units), profile=gradient.profile)
+        if gradient.scatter is None or signal.scatter is None or output.scatter is None:
+            return sent
+        scatter = gradient.scatter.unweighted(signal.scatter, output.scatter, share, signal.shape.num_units)
+        drift, lift = lognormal(scatter.log_of_mean(signal.scatter, shape.num_examples))
+        return replace(sent, drift=drift, lift=lift, scatter=scatter)
+
+    return passed(output, back)
+
+
+def _of_examples(output: Signal, signal: Signal, share: float) -> Signal:
+    """The sums with what is followed of how examples differ."""
+    if signal.scatter is None or output.shape.num_positions > 1:
+        return output
+    count, noise = output.shape.num_examples, output.tail / output.shape.num_units
+    made = signal.scatter.weighted(share)
+    drift, lift = lognormal(made.log_of_mean(count))
+    made = replace(made, noise=noise, shared=shared_part(noise, output.noise, count))
+    return replace(output, drift=drift, lift=lift, scatter=made)

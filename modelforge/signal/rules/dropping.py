@@ -104,6 +104,7 @@ def alpha_dropout(node: Node) -> Passed:
         level=None,
         weight_gain=None,
         behind=None,
+        scatter=None,
     )
 
     def back(gradient: Gradient) -> Gradient:
@@ -127,6 +128,6 @@ def drop_path(node: Node) -> Passed:
     noise = p / (1 - p) / node.num_examples
     more = {name: getattr(signal, name) / (1 - p) for name in ("second", "along")}
     return passed(
-        replace(signal, **more, noise=signal.noise + noise, behind=None),
+        replace(signal, **more, noise=signal.noise + noise, behind=None, scatter=None),
         lambda gradient: replace(gradient.scaled(1 / (1 - p)), noise=gradient.noise + noise),
     )

@@ -13,8 +13,9 @@ import torch
 from modelforge.core.frozen import FrozenDict
 from modelforge.core.matrix import Activation
 from modelforge.language import registry
-from modelforge.signal.moments import Pair, Single, held_variance, homogeneous, pair, single
+from modelforge.signal.moments import Pair, Single, held_variance, homogeneous, over_energies, pair, single
 from modelforge.signal.rule import Node, Passed, Unpredictable, passed, register_signal
+from modelforge.signal.scatter import LITTLE, MASSES, Returned, Scatter, Slopes, lognormal, shared_part
 from modelforge.signal.value import FLAT, Behind, Gradient, Profile, Signal, Through
 
 STEP = 0.01
@@ -68,7 +69,9 @@ def activation(node: Node) -> Passed:
     )
     at_one, at_two = _by_place_pairs(function, signal, across)
     power = _power(function, signal, one)
-    drawn = _over_draws(function, signal, one, power)
+    noise = _noise(signal, one, along, across)
+    drawn = _over_examples(function, signal, one, power, noise) if node.spreads else None
+    drawn = drawn or _over_draws(function, signal, one, power)
     factor, profile = _energy_profile(signal.profile, power) if signal.profile else (1.0, signal.profile)
     kept = _of_chance(signal, one, across)
     output = replace(
@@ -80,7 +83,7 @@ def activation(node: Node) -> Passed:
         placed=at_one - at_two,
         drift=drawn.drift,
         lift=drawn.lift,
-        noise=_noise(signal, one, along, across),
+        noise=noise,
         chance=signal.chance * kept**2,
         own_chance=signal.own_chance * kept**2,
         swing=power**2 * signal.swing,
@@ -92,6 +95,7 @@ def activation(node: Node) -> Passed:
         table=None,
         level=None,
         weight_gain=None,
+        scatter=drawn.made,
         behind=Behind(
             function,
             signal.mean,
@@ -133,6 +137,36 @@ class _Drawn:
     """Standard deviation of ln E φ′²; negative where E φ′² falls as the energy grows."""
     slope_mean: float
     """The mean of ln E φ′² less that at the expected energy."""
+    made: Scatter | None = None
+    """How examples differ behind it, where that is followed."""
+    slopes: Slopes | None = None
+    """Those at the energy of each example."""
+
+
+def _over_examples(function: Activation, signal: Signal, one: Single, power: float, noise: float) -> _Drawn | None:
+    """The activation at the energy of each example; None where these are alike, or several positions have their own."""
+    shape, total = signal.shape, max(signal.swing, signal.drift)
+    if signal.scatter is None and (total < LITTLE or power < 1 + STEP):
+        return None
+    if shape.num_positions > 1 or abs(signal.lean) > STEP or not one.second or not one.slope_second:
+        return None
+    count = shape.num_examples
+    before = signal.scatter or Scatter.normal(total, shared_part(total, signal.drift, count), signal.lift)
+    found = over_energies(function, signal.mean, signal.variance, np.append(before.logs, 0.0))
+    if not (found[:4] > 0).all():
+        return None
+    second, fourth, slope_second, slope_fourth, moved, aligned = found[:, :-1]
+    own = float(MASSES @ (fourth / second**2 - 1)) / shape.num_units
+    made = Scatter(np.log(second / found[0, -1]), before.alike, own, shared_part(own, noise, count))
+    drift, lift = lognormal(made.log_of_mean(count))
+    power_of_each, size = aligned / second, second / slope_second / (signal.second * np.exp(before.logs))
+    slopes = Slopes(
+        np.log(slope_second / found[2, -1]),
+        size * power_of_each**2,
+        size * (moved / second - power_of_each**2),
+        float(MASSES @ (3 * slope_fourth / slope_second**2 - 1)) / shape.num_units,
+    )
+    return _Drawn(drift, lift, 0.0, 0.0, made, slopes)
 
 
 def _over_draws(function: Activation, signal: Signal, one: Single, power: float) -> _Drawn:
@@ -234,7 +268,15 @@ def _back(
     )
     pairs = signal.overlap(own, max(0.0, near), max(0.0, far))
     sway = one.slope_growth * signal.variance / second
+    noise = pairs / second**2 / signal.shape.num_units
     drift = (sqrt(gradient.drift) + abs(drawn.sway)) ** 2
+    lift = gradient.lift + drawn.slope_mean + (drift - gradient.drift) / 2
+    scatter = None
+    if drawn.made is not None and drawn.slopes is not None:
+        count = signal.shape.num_examples
+        scatter = gradient.scatter or _returned(gradient, count)
+        scatter = scatter.through(drawn.slopes, shared_part(drawn.slopes.noise, noise, count))
+        drift, lift = lognormal(scatter.log_of_mean(drawn.made, count))
     factor, profile = _by_place(gradient.profile, signal.profile, sway)
     return replace(
         gradient,
@@ -243,7 +285,8 @@ def _back(
         along=gradient.along * along.slope_product,
         across=gradient.across * across.slope_product,
         drift=drift,
-        lift=gradient.lift + drawn.slope_mean + (drift - gradient.drift) / 2,
+        lift=lift,
+        scatter=scatter,
         tilt=1.0,
         square=gradient.square * homogeneous(function, signal.mean, signal.variance) if gradient.square else 0.0,
         pull=None,
@@ -251,8 +294,16 @@ def _back(
         radial=None,
         through=Through(function, signal.mean, signal.variance),
         chance=gradient.chance * (across.slope_product / second) ** 2,
-        noise=pairs / second**2 / signal.shape.num_units,
+        noise=noise,
     )
+
+
+def _returned(gradient: Gradient, count: int) -> Returned:
+    """Gradients of examples that do not depend on the energies of signals."""
+    square = (gradient.across / gradient.energy) ** 2 if gradient.energy else 0.0
+    alike = min(1.0, square + gradient.chance)
+    total = gradient.drift * count / (1 + (count - 1) * alike)
+    return Returned.normal((1 - alike) * total, alike * total, gradient.lift)
 
 
 @register_signal("Identity")

@@ -68,6 +68,7 @@ def gated(node: Node) -> Passed:
             noise=noise,
             profile=profile,
             through=None,
+            scatter=None,
             pull=gradient.pull and replace(gradient.pull, share=half * gradient.pull.share),
             radial=gradient.radial and replace(gradient.radial, factor=1 - half * (1 - gradient.radial.factor)),
             square=half * gradient.square,
@@ -206,4 +207,5 @@ def _spread_out(gradient: Gradient, factor: float, size: int, read: Signal) -> G
         noise=gradient.noise + 2 / size / read.shape.num_examples,
         profile=FLAT,
         through=None,
+        scatter=None,
     )

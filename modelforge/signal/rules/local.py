@@ -147,11 +147,14 @@ def local_norm(node: Node) -> Passed:
         level=None,
         held=None,
         weight_gain=None,
+        scatter=None,
     )
     output = replace(output, noise=normal_noise(output))
     return passed(
         output,
-        lambda gradient: replace(gradient.scaled(found.slope), tilt=found.tilt, through=None, radial=None),
+        lambda gradient: replace(
+            gradient.scaled(found.slope), tilt=found.tilt, through=None, radial=None, scatter=None
+        ),
         note="" if power > NEARLY else AGAINST_THE_SIGNAL,
     )
 

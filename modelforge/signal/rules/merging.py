@@ -51,6 +51,7 @@ def add(node: Node) -> Passed:
         weight_gain=None,
         held=None,
         behind=None,
+        scatter=None,
         profile=mixed_profile([(signal.second, signal.profile) for signal in signals], signals[0].shape.sizes),
         later=mixed_profile([(abs(signal.along), signal.later) for signal in signals], signals[0].shape.sizes),
         table=next((signal.table for signal in signals if signal.table), None),
@@ -72,6 +73,7 @@ def _of_part(gradient: Gradient, part: Signal, total: Signal) -> Gradient:
         tilt=_tilt(gradient, part, total),
         through=None,
         radial=None,
+        scatter=None,
         square=share * gradient.square,
         pull=pull and replace(pull, share=share * pull.share),
         level=gradient.level if part.level else None,
@@ -219,6 +221,5 @@ def _back(gradient: Gradient, factors: list[Signal], index: int, before: Signal)
     drift = (sqrt(gradient.drift) + sum(sqrt(other.drift) for other in others)) ** 2
     noise = gradient.noise + sum(other.noise for other in others) + 2 / before.shape.num_units * gradient.noise
     lift = gradient.lift + sum(other.lift for other in others)
-    return replace(
-        gradient, energy=energy, along=along, drift=drift, noise=noise, lift=lift, tilt=1.0, level=None, through=None
-    )
+    back = replace(gradient, energy=energy, along=along, drift=drift, noise=noise, lift=lift)
+    return replace(back, tilt=1.0, level=None, through=None, scatter=None)

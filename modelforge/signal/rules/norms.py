@@ -92,6 +92,7 @@ def _normalized(node: Node, signal: Signal, centre: _Centre, eps: float, *, cent
         table=signal.table and (signal.table[0], signal.table[1] * weight.mean / np.sqrt(variance + eps)),
         third=weight.mean * signal.third / (variance + eps) ** 1.5 if variance > 0 else 0.0,
         weight_gain=None,
+        scatter=None,
         held=0.0 if centre.across_examples else None,
         behind=None,
     )
@@ -110,6 +111,7 @@ def _normalized(node: Node, signal: Signal, centre: _Centre, eps: float, *, cent
         return replace(
             gradient,
             energy=whole * max(0.0, left),
+            scatter=None,
             along=whole * (gradient.along - shared),
             across=whole * (gradient.across - shared),
             level=sent,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from math import prod
+from typing import Any
 
 from modelforge.signal.rule import Node, Passed, passed, register_signal
 from modelforge.signal.softmax import Powers, log_sum, powers, shares
@@ -48,6 +49,17 @@ def _within(whole: _Whole, signal: Signal, same: float, other: float) -> float:
     return inside * same + (1 - inside) * other
 
 
+def _made(signal: Signal, **moments: float) -> Signal:
+    """What is made of wholes, of which neither the places nor the spread of what arrives are left."""
+    rest: dict[str, Any] = {"drift": 0.0, "lift": 0.0, "third": 0.0, "tail": 2.0, "profile": FLAT, "later": FLAT}
+    return signal.remade(signal.shape, **rest, **moments)
+
+
+def _sent(gradient: Gradient, factor: float, noise: float) -> Gradient:
+    sent = replace(gradient.scaled(factor), along=0.0, across=0.0, noise=noise)
+    return replace(sent, profile=FLAT, through=None, scatter=None)
+
+
 @register_signal("Softmax", "Softmin", "Softmax2d")
 def softmax(node: Node) -> Passed:
     """Shares a = e^x / Σ e^x of normal logits.
@@ -58,25 +70,19 @@ def softmax(node: Node) -> Passed:
     size, found = whole.size, powers(whole.variance, whole.size)
     pairs = [shares(item, size)[-1] / size for item in (whole.along, whole.across)]
     rest = (1 - found.second) / (size * max(1, size - 1))
-    output = signal.remade(
-        signal.shape,
+    output = _made(
+        signal,
         mean=1 / size,
         second=found.second / size,
         along=_within(whole, signal, rest, pairs[0]),
         across=pairs[1],
         noise=_noise(signal, whole, found) + _of_drift(signal, whole, lambda v: powers(v, size).second),
-        drift=0.0,
-        lift=0.0,
-        third=0.0,
-        tail=2.0,
-        profile=FLAT,
-        later=FLAT,
     )
     factor = max(0.0, found.second - 2 * found.third + found.square) / size
 
     def back(gradient: Gradient) -> Gradient:
         noise = gradient.noise + 2 * output.noise
-        return replace(gradient.scaled(factor), along=0.0, across=0.0, noise=noise, profile=FLAT, through=None)
+        return _sent(gradient, factor, noise)
 
     return passed(output, back)
 
@@ -111,19 +117,13 @@ def log_softmax(node: Node) -> Passed:
         return covariance * (1 - 2 / size) + square + (spread if same else _log_covariance(covariance, size))
 
     inside = square + spread - 2 * variance / size
-    output = signal.remade(
-        signal.shape,
+    output = _made(
+        signal,
         mean=-mean,
         second=of(variance, same=True),
         along=_within(whole, signal, inside, of(whole.along, same=False)),
         across=of(whole.across, same=False),
         noise=0.0,
-        drift=0.0,
-        lift=0.0,
-        third=0.0,
-        tail=2.0,
-        profile=FLAT,
-        later=FLAT,
     )
     wholes = prod(signal.shape.sizes) / size
     sway = _of_drift(signal, whole, lambda v: v * (1 - 2 / size) + log_sum(v, size)[0] ** 2 + log_sum(v, size)[1])
@@ -132,7 +132,7 @@ def log_softmax(node: Node) -> Passed:
     factor = 1 - 2 / size + powers(variance, size).second
 
     def back(gradient: Gradient) -> Gradient:
-        return replace(gradient.scaled(factor), along=0.0, across=0.0, profile=FLAT, through=None)
+        return _sent(gradient, factor, gradient.noise)
 
     return passed(output, back)
 

@@ -77,6 +77,7 @@ def _added(signal: Signal, second: float, mean: float, along: float, across: flo
         level=signal.level and signal.level.raised(second / signal.second) if signal.second else None,
         weight_gain=None,
         behind=None,
+        scatter=None,
         profile=mixed_profile([(signal.second, signal.profile), (second, {})], signal.shape.sizes),
         later=mixed_profile([(abs(signal.along), signal.later), (abs(along), {})], signal.shape.sizes),
     )
@@ -137,6 +138,7 @@ def class_token(node: Node) -> Passed:
         profile=FrozenDict({1: energy / second}) if second else signal.profile,
         weight_gain=None,
         behind=None,
+        scatter=None,
     )
     output = replace(output, noise=max(signal.noise, normal_noise(output)))
 

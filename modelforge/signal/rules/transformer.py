@@ -125,7 +125,7 @@ def _run(node: Node, inside: _Inside, last: str) -> Passed:
         parameters = _below(node, one.name)
         read = tuple(signals[source] for source in leaf.reads)
         own = "Transformer" if node.layer.type == "Transformer" and one.type != "LayerNorm" else ""
-        inner = Node(layer, parameters, read, node.num_examples, node.training, own)
+        inner = Node(layer, parameters, read, node.num_examples, node.training, own, node.spreads)
         result, reason = forward(inner, leaf, signals, "")
         if result is None:
             raise Unpredictable(f"{one.name}: {reason.removeprefix('unknown from here on: ')}")

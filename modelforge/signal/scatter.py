@@ -1,0 +1,226 @@
+"""scatter: how far apart the examples of one batch are, where few of them have most of its energy.
+
+Examples of a wide layer differ by chance. Where V′ is above 1, a small difference grows from layer to layer, until
+energies are powers of ten apart. Then neither is the mean over a batch near its expectation, nor is its logarithm
+normal. So ln of an example's energy is kept as what it is over draws: a function of a normal number. The numbers of two
+examples are correlated, as both have met the same weights (a Gaussian copula).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import expm1, factorial, log, log1p, pi, sqrt
+
+import numpy as np
+import torch
+from numpy.polynomial.hermite_e import hermegauss, hermeval
+
+POINTS = np.linspace(-5, 5, 41)
+"""The normal numbers at which functions of one are known."""
+MASSES = np.exp(-(POINTS**2) / 2) / np.exp(-(POINTS**2) / 2).sum()
+ORDERS = np.arange(1, 9)
+_HERMITE = np.array([hermeval(POINTS, np.eye(len(ORDERS) + 1)[order]) / sqrt(factorial(order)) for order in ORDERS])
+_DRAWS, _HOW_LIKELY = hermegauss(7)
+_LIKELY = _HOW_LIKELY / _HOW_LIKELY.sum()
+_COMMON, _COMMON_MASSES = np.linspace(-3, 3, 7), np.exp(-(np.linspace(-3, 3, 7) ** 2) / 2)
+FAR = 8.0
+"""The normal number up to which functions go on as lines."""
+FINE = 128
+"""Steps of a distribution function."""
+HALVINGS = 40
+LITTLE = 0.05
+"""The variance of a logarithm up to which a sum of lognormal numbers is lognormal (Fenton 1960)."""
+EULER = 0.5772156649015329
+LEAST = 1e-12
+
+
+def covariance(values: np.ndarray, correlation: float) -> float:
+    """Cov(f(u), f(v)) of two normal numbers u and v, by Hermite coefficients: Σ a_k²·ρᵏ (Mehler's formula)."""
+    return float((_HERMITE @ (MASSES * values)) ** 2 @ correlation**ORDERS)
+
+
+def variance(values: np.ndarray) -> float:
+    """Var f(u)."""
+    return float(MASSES @ (values - MASSES @ values) ** 2)
+
+
+def correlation_of(values: np.ndarray, wanted: float) -> float:
+    """The correlation of u and v at which f(u) and f(v) have a covariance."""
+    low, high = 0.0, 1.0
+    for _ in range(HALVINGS):
+        middle = (low + high) / 2
+        low, high = (middle, high) if covariance(values, middle) < wanted else (low, middle)
+    return low
+
+
+def mixture(laws: np.ndarray, shares: np.ndarray) -> np.ndarray:
+    """The law of a number that has one of several laws by chance; each is a growing function of a normal number."""
+    low, high = float(laws.min()), float(laws.max())
+    if high - low < LEAST:
+        return laws[0]
+    grid = np.linspace(low, high, FINE)
+    reach = np.array([-FAR, *POINTS, FAR])
+    more = (FAR - POINTS[-1]) / (POINTS[1] - POINTS[0])
+    first = laws[:, :1] - more * (laws[:, 1:2] - laws[:, :1])
+    last = laws[:, -1:] + more * (laws[:, -1:] - laws[:, -2:-1])
+    whole = np.concatenate([first, laws, last], axis=1)
+    at = torch.from_numpy(np.stack([np.interp(grid, law, reach) for law in whole]))
+    below, above = (shares @ torch.special.ndtr(side).numpy() for side in (at, -at))
+    tails = torch.from_numpy(np.minimum(below, above).clip(1e-300, 0.5))
+    numbers = torch.special.ndtri(tails).numpy() * np.where(below < above, 1, -1)
+    return np.interp(POINTS, numbers, grid)
+
+
+def _log_of_mean(values: np.ndarray, correlation: float, count: int) -> tuple[float, float]:
+    """Mean and variance of ln S, S = Σ e^f(uᵢ)/n over n normal numbers, each two of one correlation.
+
+    Given what all share, the e^f are independent, and E e^(-tS) is a power of one integral. As of an exponential number
+    T, P(T/S > t) = E e^(-tS): this gives the law of ln T - ln S, and ln T has the mean -γ and the variance π²/6.
+    """
+    common = covariance(values, correlation)
+    own = max(0.0, variance(values) - common)
+    mean = float(MASSES @ values)
+    if own < LITTLE:
+        rest = log1p(expm1(own) / count)
+        return mean + (own - rest) / 2, common + rest
+    at = sqrt(correlation) * _COMMON[:, None] + sqrt(1 - correlation) * POINTS
+    logs = np.interp(at, POINTS, values)
+    grid = np.linspace(-float(values.max()) - 16, -float(values.min()) + 5, 2 * FINE)
+    each = np.exp(-np.exp(np.minimum(grid[:, None] + logs[:, None, :], 50))) @ MASSES
+    chance = -np.diff(each**count, axis=1)
+    middle = (grid[1:] + grid[:-1]) / 2
+    first, second = chance @ middle, chance @ middle**2
+    means, rests = -EULER - first - log(count), np.maximum(0.0, second - first**2 - pi**2 / 6)
+    shares = _COMMON_MASSES / _COMMON_MASSES.sum()
+    mean = float(shares @ means)
+    return mean, float(shares @ (means - mean) ** 2 + shares @ rests)
+
+
+@dataclass(frozen=True, slots=True)
+class Scatter:
+    """ln of the energies of the examples of a batch, over draws of the weights."""
+
+    logs: np.ndarray
+    """ln of an example's energy, less that of E x², as a function of a normal number, at `POINTS`."""
+    alike: float
+    """Correlation of the normal numbers of two examples."""
+    noise: float = 0.0
+    """Variance of ln of an example's energy on top, from the number of units here; weights pass it on."""
+    shared: float = 0.0
+    """The part of that which two examples share."""
+    came_from: np.ndarray | None = None
+    """The normal numbers that weights before made of each of `POINTS`, a column for each draw of noise."""
+
+    @classmethod
+    def normal(cls, total: float, shared: float, shift: float = 0.0) -> Scatter:
+        """Lognormal energies, with a part of the variance of ln that two examples share."""
+        return cls(shift - total / 2 + sqrt(total) * POINTS, shared / total if total else 0.0)
+
+    def log_of_mean(self, count: int) -> tuple[float, float]:
+        """Mean and variance of ln of the mean energy of some examples, less ln E x²."""
+        return _log_of_mean(self.logs, self.alike, count)
+
+    def weighted(self, share: float) -> Scatter:
+        """What weights make of it: noise becomes part of the energy.
+
+        Args:
+            share: The part of the energy that is not of a bias.
+        """
+        noise = share**2 * self.noise
+        arriving = np.log(share * np.exp(self.logs) + 1 - share) - noise / 2
+        draws = arriving[:, None] + sqrt(noise) * _DRAWS
+        before = variance(arriving)
+        if before <= noise:
+            logs = float(MASSES @ arriving) + sqrt(before + noise) * POINTS
+        else:
+            logs = mixture(draws.T, _LIKELY)
+        alike = correlation_of(logs, covariance(arriving, self.alike) + share**2 * self.shared)
+        return Scatter(logs, alike, came_from=np.interp(draws, logs, POINTS))
+
+
+@dataclass(frozen=True, slots=True)
+class Slopes:
+    """What slopes make of gradients, at the `POINTS` of the signal."""
+
+    logs: np.ndarray
+    """ln of E φ′², less that at the expected energy."""
+    factor: np.ndarray
+    """On `Returned.radial`: p²·E φ²/(q·E φ′²), p = d ln E φ²/d ln q."""
+    turned: np.ndarray
+    """What is added to it, as a larger signal is another one behind: (E z²φ′²/E φ² - p²)·E φ²/(q·E φ′²)."""
+    noise: float
+    """Variance of ln of a mean of φ′² times normal gradients, from the number of units."""
+
+
+@dataclass(frozen=True, slots=True)
+class Returned:
+    """ln of the energies of the gradients of examples, given each example's signal at the same place."""
+
+    logs: np.ndarray
+    """A row for each of the `POINTS` of the signal; ln less that of E g², as a function of a second normal number."""
+    shared: float
+    """Covariance of ln of two examples beyond what their signals explain."""
+    radial: np.ndarray
+    """n·(Σ x g)²/(Σ x²·Σ g²), a mean for each of the `POINTS`: 1 for gradients of any direction, and more where the
+    loss changes most with the size of the signal."""
+    noise: float = 0.0
+    shared_noise: float = 0.0
+
+    @classmethod
+    def normal(cls, own: float, shared: float, shift: float = 0.0) -> Returned:
+        """Lognormal energies that do not depend on the signal."""
+        own = max(own, LEAST)
+        row = shift - (own + shared) / 2 + sqrt(own) * POINTS
+        return cls(np.tile(row, (len(POINTS), 1)), shared, np.ones(len(POINTS)))
+
+    def log_of_mean(self, signal: Scatter, count: int) -> tuple[float, float]:
+        """Mean and variance of ln of the mean energy of some examples, less ln E g²."""
+        values = mixture(self.logs, MASSES)
+        wanted = covariance(self.logs @ MASSES, signal.alike) + self.shared
+        return _log_of_mean(values, correlation_of(values, wanted), count)
+
+    def through(self, slopes: Slopes, shared: float) -> Returned:
+        """Behind slopes, of whose noise two examples share a part."""
+        radial = slopes.factor * self.radial + slopes.turned
+        return Returned(self.logs + slopes.logs[:, None], self.shared, radial, slopes.noise, shared)
+
+    def unweighted(self, before: Scatter, after: Scatter, share: float, units: int) -> Returned:
+        """Before weights, which made several signals behind of each one.
+
+        Given what they made of its signal, the weights send the gradient in any direction, except for the one of the
+        signal: there, Σ x g is what it was. E g² ← E g²·(1 + (r - 1)/n) for r = `radial`.
+
+        Args:
+            before: The signal that the weights read.
+            after: What they made.
+            share: The part of its energy that is not of a bias.
+            units: n.
+        """
+        assert after.came_from is not None, "weights made it"
+        means = self.logs @ MASSES
+        widths = np.sqrt(((self.logs - means[:, None]) ** 2) @ MASSES + self.noise)
+        old = np.maximum(np.sqrt(np.maximum(widths**2 - self.noise, 0.0)), LEAST)
+        wider = (means - self.noise / 2)[:, None] + (self.logs - means[:, None]) * (widths / old)[:, None]
+        columns = np.stack([np.interp(after.came_from, POINTS, column) for column in wider.T], axis=-1)
+        logs = np.stack([mixture(rows, _LIKELY) for rows in columns])
+        explained = covariance(logs @ MASSES, before.alike)
+        rest = max(0.0, covariance(wider @ MASSES, after.alike) - explained)
+        kept = share * np.exp(before.logs)
+        radial = np.interp(after.came_from, POINTS, self.radial) @ _LIKELY * kept / (kept + 1 - share)
+        more = np.maximum(LEAST, 1 + (radial[:, None] * _DRAWS**2 - 1) / units)
+        logs = logs + (np.log(more) @ _LIKELY)[:, None]
+        radial = radial / (1 + (radial - 1) / units)
+        return Returned(logs, self.shared + self.shared_noise + rest, radial)
+
+
+def shared_part(total: float, batch: float, count: int) -> float:
+    """What two examples share of a variance `total` of ln E, where that of the mean over a batch is `batch`."""
+    if count < 2:
+        return 0.0
+    return min(total, max(0.0, (count * batch - total) / (count - 1)))
+
+
+def lognormal(log_of_mean: tuple[float, float]) -> tuple[float, float]:
+    """Variance of ln, and by how much its mean is above that of a lognormal law."""
+    mean, spread = log_of_mean
+    return spread, mean + spread / 2

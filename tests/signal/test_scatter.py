@@ -1,0 +1,93 @@
+"""How examples that drift apart differ: sums of lognormal numbers, laws of mixtures, and deep nets of GELU as built."""
+
+from __future__ import annotations
+
+from math import exp, sqrt
+
+import numpy as np
+import pytest
+
+import modelforge as mf
+from modelforge.signal.scatter import (
+    MASSES,
+    POINTS,
+    Scatter,
+    correlation_of,
+    covariance,
+    lognormal,
+    mixture,
+    shared_part,
+    variance,
+)
+from tests.signal.nets import check, mlp
+
+
+def test_the_covariance_of_functions_of_normal_numbers():
+    """Those of one number: all of the variance; of exponentials: e^(s²)·(e^(s²ρ) - 1)."""
+    values = np.exp(0.3 * POINTS)
+    expected = [exp(0.09) * (exp(0.09 * correlation) - 1) for correlation in (0.0, 0.4, 1.0)]
+    assert [covariance(values, one) for one in (0.0, 0.4, 1.0)] == pytest.approx(expected, rel=1e-3, abs=1e-9)
+    assert variance(values) == pytest.approx(expected[-1], rel=1e-3)
+    assert correlation_of(values, expected[1]) == pytest.approx(0.4, rel=1e-3)
+
+
+def test_a_mixture_of_normal_laws_has_their_moments():
+    shifts, shares = np.array([-1.0, 0.0, 2.0]), np.array([0.2, 0.5, 0.3])
+    law = mixture(shifts[:, None] + 0.7 * POINTS, shares)
+    mean = float(shares @ shifts)
+    assert float(MASSES @ law) == pytest.approx(mean, abs=0.01)
+    assert variance(law) == pytest.approx(0.49 + float(shares @ (shifts - mean) ** 2), rel=0.02)
+
+
+@pytest.mark.parametrize(("own", "shared"), [(0.02, 0.01), (0.5, 0.0), (4.0, 1.0), (25.0, 5.0)])
+def test_the_logarithm_of_a_mean_as_drawn(own, shared):
+    """The smaller variances by the formula of lognormal sums, larger ones by the integral: both as 20,000 draws."""
+    generator = np.random.default_rng(0)
+    examples = sqrt(own) * generator.normal(size=(20000, 16)) + sqrt(shared) * generator.normal(size=(20000, 1))
+    drawn = np.log(np.exp(examples - (own + shared) / 2).mean(axis=1))
+    mean, spread = Scatter.normal(own + shared, shared).log_of_mean(16)
+    assert mean == pytest.approx(drawn.mean(), abs=0.02 + 0.02 * drawn.std())
+    assert sqrt(spread) == pytest.approx(drawn.std(), rel=0.03)
+    assert lognormal((mean, spread)) == (spread, mean + spread / 2)
+
+
+def test_what_two_examples_share_follows_from_the_mean_over_a_batch():
+    assert shared_part(1.0, 1.0, 16) == 1.0
+    assert shared_part(1.0, 1 / 16, 16) == pytest.approx(0.0)
+    assert shared_part(1.0, 0.4 + 0.6 / 16, 16) == pytest.approx(0.4)
+    assert shared_part(1.0, 1.0, 1) == 0.0
+
+
+def test_weights_add_noise_and_biases_bring_examples_nearer():
+    scatter = Scatter(Scatter.normal(1.0, 0.25).logs, 0.25, noise=0.5, shared=0.3)
+    made = scatter.weighted(1.0)
+    assert variance(made.logs) == pytest.approx(1.5, rel=0.02)
+    assert covariance(made.logs, made.alike) == pytest.approx(0.25 + 0.3, rel=0.02)
+    assert float(MASSES @ np.exp(made.logs)) == pytest.approx(1, rel=0.02)
+    assert variance(scatter.weighted(0.1).logs) < 0.05
+
+
+def test_examples_with_the_same_slopes_and_no_noise_send_back_what_they_got():
+    """ReLU has one slope for all energies: nothing is followed there, and the spread stays that of the whole batch."""
+    nodes = mf.predict(mf.plan(mlp("ReLU", 8, 16, {"scheme": "kaiming"})), batch=16).nodes
+    assert all(node.signal.scatter is None and node.gradient.scatter is None for node in nodes)
+
+
+def test_few_examples_have_most_of_the_energy():
+    """30 layers of GELU: the mean over a batch is above what its spread over draws would say of a lognormal law."""
+    plan = mf.plan(mlp("GELU", 30, 128, {"scheme": "lecun", "gain": "auto"}))
+    signals = [mf.predict(plan, batch=batch).node("linear58").signal for batch in (1, 16, 256)]
+    assert signals[0].spread > signals[1].spread > signals[2].spread
+    assert signals[0].log_mean < signals[1].log_mean < signals[2].log_mean
+    assert signals[0].second == signals[2].second
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("direction", ["forward", "backward"])
+@pytest.mark.parametrize("activation", ["GELU", pytest.param("SiLU", marks=pytest.mark.thorough)])
+def test_thirty_layers_as_measured(activation, direction):
+    layers = {"hidden": {"type": "Linear", "out_features": 256}, "act": activation}
+    model = {"input": {"shape": [256]}, "layers": {"deep": {"type": "Repeat", "times": 30, "layers": layers}}}
+    init = {"scheme": "lecun", "distribution": "normal"}
+    (setting,) = mf.solve(mf.plan(mf.parse(model, init=init)), direction, batch=16).settings
+    check(mf.parse({**model, "init": {"params": setting.value}}, init=init), seeds=12)
