@@ -88,7 +88,7 @@ def _frozen(folder: Path, config: DictConfig, arguments: Sequence[str]) -> Seque
         complain(problem)
     freeze(folder, jobs, sweep, selection, settings, every)
     OmegaConf.save(config, folder / "multirun.yaml")
-    if selection.left_out or equal or selection.num_excluded:
+    if len(jobs) != sweep.num_jobs:
         say(f"{plural(len(jobs), 'job')} of {sweep.num_jobs:,} combinations")
     return [job.entry for job in jobs]
 
