@@ -105,7 +105,7 @@ def execute(
     except Interrupted as error:
         record.end("interrupted")
         record.say(f"interrupted  ·  {shown(folder)}")
-        if (last := folder / "checkpoints" / "last.ckpt").exists():
+        if job is None and (last := folder / "checkpoints" / "last.ckpt").exists():
             record.say(f"resume with: {resume_command(overrides, shown(last), repeats)}")
         return Result(error.exit_code, record.status)
     except BaseException as error:
