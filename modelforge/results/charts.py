@@ -18,7 +18,7 @@ from modelforge.results.effects import as_number, in_order
 from modelforge.results.grouping import Group, Grouped
 from modelforge.results.starts import RunStart
 from modelforge.results.sweep import Row, Sweep
-from modelforge.results.words import values_text
+from modelforge.results.words import value_text, values_text
 
 MAX_SERIES = 6
 """Colours of a chart: more values of a key become one line."""
@@ -33,8 +33,8 @@ MAX_SEEDS = 6
 MAX_STRANDS = 300
 MAX_SIDE = 40
 """Rows and columns of a heat map."""
-MAX_LABELS = 9
-"""Labels that have room along an axis."""
+MAX_LETTERS = 40
+"""Letters of labels that have room along an axis."""
 WIDE = 8
 """The ratio of an axis's ends from which on it is logarithmic."""
 SMALL = (270, 180)
@@ -62,11 +62,13 @@ def _by_axis(grouped: Grouped, key: str, rows: Sequence[Row]) -> Chart:
     names = [""] if by is None else [*dict.fromkeys(row.overrides.get(by, "") for row in rows)]
     known = [value for row in rows if (value := sweep.result(row)) is not None and row.state == "finished"]
     worst = (max(known) if sweep.lower_is_better else min(known)) if known else 0.0
+    places = [float(row.overrides[key]) for row in rows]
+    # Between the points of a search, which differ in all keys, there is no line.
+    alone = len({*places}) == len(places) and len(grouped.keys) > 1
     series: list[Series] = []
     for colour, name in enumerate(names):
         chosen = [row for row in rows if by is None or row.overrides.get(by, "") == name]
-        series += _line(sweep, key, name, chosen, colour, worst)
-    places = [float(row.overrides[key]) for row in rows]
+        series += _line(sweep, key, name, chosen, colour, worst, alone=alone)
     log = min(places) > 0 and max(places) / min(places) >= WIDE
     title = f"{sweep.metric} against {key}"
     ends = (min(places), max(places))
@@ -78,7 +80,8 @@ def _apart(places: Sequence[float], *, log: bool) -> Sequence[float]:
     """The values themselves, where their labels have room beside one another; else none."""
     along = [log10(place) for place in places] if log else places
     gaps = [right - left for left, right in pairwise(along)]
-    return places if min(gaps) * MAX_LABELS >= along[-1] - along[0] else ()
+    longest = 1 + max(len(f"{place:.3g}") for place in places)
+    return places if min(gaps) * MAX_LETTERS >= longest * (along[-1] - along[0]) else ()
 
 
 def _series_key(grouped: Grouped, key: str) -> str | None:
@@ -90,7 +93,9 @@ def _series_key(grouped: Grouped, key: str) -> str | None:
     return next(iter([*named, *few]), None)
 
 
-def _line(sweep: Sweep, key: str, name: str, rows: Sequence[Row], colour: int, worst: float) -> Iterator[Series]:
+def _line(
+    sweep: Sweep, key: str, name: str, rows: Sequence[Row], colour: int, worst: float, *, alone: bool
+) -> Iterator[Series]:
     values: dict[float, list[float]] = {}
     for row in rows:
         if row.state == "finished" and (value := sweep.result(row)) is not None:
@@ -102,7 +107,7 @@ def _line(sweep: Sweep, key: str, name: str, rows: Sequence[Row], colour: int, w
         for place, mean in means
         if len(values[place]) > 1
     ]
-    yield Series(name, means, colour=colour, band=band)
+    yield Series(name, means, "dots" if alone else "line", colour, band)
     lost = _thinned([row for row in rows if row.state == "diverged"], MAX_CROSSES)
     if lost:
         crosses = [(float(row.overrides[key]), worst) for row in lost]
@@ -208,7 +213,9 @@ def parallel(grouped: Grouped) -> Parallel | None:
         colour = 0 if id(one) in best else 1 if one.counts.get("diverged") else 5
         name = f"{values_text(one.values)}: {'no result' if one.mean is None else number(one.mean)}"
         strands.append(Strand([*(places[key][one.values[key]] for key in grouped.keys), end], colour, name))
-    axes = [Axis(key, [(place, value or "-") for value, place in places[key].items()]) for key in grouped.keys]
+    axes = [
+        Axis(key, [(place, value_text(value) or "-") for value, place in places[key].items()]) for key in grouped.keys
+    ]
     axes.append(Axis(grouped.sweep.metric, [(0.0, number(low)), (1.0, number(high))]))
     legend = [(0, "the best tenth"), (1, "with a divergence"), (5, "others")]
     return Parallel("All groups over all swept values", axes, strands, legend)

@@ -10,7 +10,7 @@ from statistics import fmean, stdev
 from modelforge.results.sweep import Row, Sweep
 
 MAX_VALUES = 200
-"""Values of one key; a key with more, such as a continuous one, has no table."""
+"""Values of one key; a key with more has no table, nor one whose values have one job each, as in a search."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +44,7 @@ def _of(sweep: Sweep, key: str) -> list[Effect]:
     found: dict[str, list[Row]] = {}
     for row in sorted((row for row in sweep.rows if row.overrides), key=lambda row: row.number):
         found.setdefault(row.overrides.get(key, ""), []).append(row)
-    if len(found) > MAX_VALUES:
+    if len(found) > MAX_VALUES or all(len(rows) == 1 for rows in found.values()):
         return []
     return [_effect(sweep, key, value, found[value]) for value in in_order(list(found))]
 

@@ -27,7 +27,7 @@ class Listing:
     right: Collection[int] = ()
     """Columns of numbers."""
     first: Sequence[int] = (0,)
-    """Columns that stay in columns where there is no room for all."""
+    """Columns that stay in columns where there is no room for all, as far as they have room themselves."""
     bare: Collection[int] = ()
     """Of the others those that need no name."""
     keys: int | None = None
@@ -47,10 +47,18 @@ class Listing:
             if excess <= 0 or (keys in widths and self._fits(keys, widths[keys])):
                 yield self._table(names, widths)
                 return
-        names = [Text(self.header[index], "bold") for index in self.first if index in used]
+        kept = self._kept(used, options.max_width)
+        names = [Text(self.header[index], "bold") for index in kept]
         # A name and a state say themselves what they are; numbers do not.
         head = [names] if len(names) > 2 else []
-        yield Aligned([*head, *(self._line(line, used) for line in self.body)], stages=(len(names),))
+        yield Aligned([*head, *(self._line(line, used, kept) for line in self.body)], stages=(len(names),))
+
+    def _kept(self, used: Collection[int], width: int) -> list[int]:
+        """The columns that stay: the last of `first` give way where these alone have no room."""
+        kept = [index for index in self.first if index in used]
+        while len(kept) > 1 and sum(self._width(self.header, index) + GAP for index in kept) - GAP > width:
+            kept.pop()
+        return kept
 
     def _width(self, names: Sequence[str], index: int) -> int:
         return max(map(cell_len, (*names[index].split("\n"), *(line[index].plain for line in self.body))))
@@ -74,11 +82,11 @@ class Listing:
     def _cell(self, cells: Sequence[Text], index: int, width: int) -> RenderableType:
         return Group(*folded(cells[index], width, PATH)) if index == self.keys else cells[index]
 
-    def _line(self, cells: Sequence[Text], used: Sequence[int]) -> list[Text]:
+    def _line(self, cells: Sequence[Text], used: Sequence[int], kept: Sequence[int]) -> list[Text]:
         """A line in words."""
-        rest = [index for index in used if index not in self.first and cells[index].plain]
+        rest = [index for index in used if index not in kept and cells[index].plain]
         words = [str(cells[index]) if index in self.bare else f"{self.header[index]} {cells[index]}" for index in rest]
-        return [*(cells[index] for index in self.first if index in used), *map(Text, words)]
+        return [*(cells[index] for index in kept), *map(Text, words)]
 
 
 def _short(name: str) -> str:

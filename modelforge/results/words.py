@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from modelforge.core.words import cut, number, plural
+from modelforge.results.effects import as_number
 from modelforge.results.grouping import Group, Grouped
 from modelforge.results.significance import Contrast
 from modelforge.results.sweep import Sweep
+
+MAX_DIGITS = 8
+"""Characters of a number that is shown as it was written."""
 
 
 def counts_line(sweep: Sweep) -> str:
@@ -18,9 +22,27 @@ def counts_line(sweep: Sweep) -> str:
     return ", ".join(f"{count:,} {state}" for state, count in sweep.counts.items())
 
 
+def value_text(value: str) -> str:
+    """A swept value; of one that a search drew, with all its digits, the first five.
+
+    >>> value_text("0.9958399825029756"), value_text("1e-3"), value_text("20261127101500"), value_text("torch")
+    ('0.99584', '1e-3', '20261127101500', 'torch')
+    """
+    found = as_number(value) if "." in value and len(value) > MAX_DIGITS else None
+    return value if found is None else f"{found:.5g}"
+
+
 def values_text(values: Mapping[str, str]) -> str:
-    """Swept values as overrides."""
-    return " ".join(f"{key}={cut(value)}" if value else f"{key} as configured" for key, value in values.items())
+    """Swept values as overrides, and the keys that were not set.
+
+    >>> values_text({"init": "torch", "seed": "", "model": ""}), values_text({"seed": ""})
+    ('init=torch (seed, model as configured)', 'seed as configured')
+    """
+    given = " ".join(f"{key}={cut(value_text(value))}" for key, value in values.items() if value)
+    others = ", ".join(key for key, value in values.items() if not value)
+    if not others:
+        return given
+    return f"{given} ({others} as configured)" if given else f"{others} as configured"
 
 
 def p_text(p: float) -> str:
@@ -47,28 +69,45 @@ def headline(grouped: Grouped, compared: Sequence[Contrast]) -> str:
     if grouped.sweep.is_mixed:
         return f"{begin}. Runs optimize different metrics: differences are within each."
     rest = [one for one in compared if one.group is not best and one.group.mean is not None]
-    return f"{begin}. {_standing(best, rest)}".rstrip()
+    return " ".join([f"{begin}.", *_standing(best, rest, grouped.sign)])
 
 
-def _standing(best: Group, rest: Sequence[Contrast]) -> str:
-    """How far the others are behind."""
-    if not rest:
-        return ""
-    second = rest[0].group
-    follows = f"`{values_text(second.values)}` follows with {number(second.mean)}"
+def _standing(best: Group, rest: Sequence[Contrast], sign: int) -> Iterator[str]:
+    """How far the others are behind, in sentences."""
     if any(one.baseline is not best for one in rest):
         apart = [one for one in rest if one.baseline is not None]
         beyond = sum(one.is_significant for one in apart)
-        return f"{plural(beyond, 'group')} of {len(apart)} differ significantly from the baseline."
+        yield f"{plural(beyond, 'group')} of {len(apart)} differ significantly from the baseline."
+        return
+    ahead = [one for one in rest if sign * (one.difference or 0.0) < 0]
+    behind = [one for one in rest if one not in ahead]
+    if behind:
+        yield from _behind(best, behind, whole=not ahead)
+    if ahead:
+        first = f"`{values_text(ahead[0].group.values)}` with {number(ahead[0].group.mean)}"
+        yield f"{plural(len(ahead), 'other')} would be better, but of fewer jobs: {first}."
+
+
+def _behind(best: Group, rest: Sequence[Contrast], *, whole: bool) -> Iterator[str]:
+    second = rest[0].group
+    follows = f"`{values_text(second.values)}` follows with {number(second.mean)}"
     if best.n < 2 and all(one.group.n < 2 for one in rest):
-        return f"{follows}; one job each does not show the spread over seeds."
+        yield f"{follows}; one job each does not show the spread over seeds."
+        return
     near = [one for one in rest if one.within]
-    clear = len(rest) - len(near)
-    if not near:
-        others = "The other one is" if len(rest) == 1 else f"All {len(rest)} others are"
-        return f"{others} worse by more than the spread over repetitions; {follows}."
-    within = f"{plural(len(near), 'other')} {'is' if len(near) == 1 else 'are'} within the spread of it"
-    if not clear:
-        return f"{within}: no difference is established."
-    verb = "is" if clear == 1 else "are"
-    return f"{within}, `{values_text(near[0].group.values)}` first; {clear} {verb} worse by more."
+    unknown = sum(not one.within and best.n < 2 and one.group.n < 2 for one in rest)
+    clear = len(rest) - len(near) - unknown
+    if near:
+        within = f"{plural(len(near), 'other')} {_are(len(near))} within the spread of it"
+        first = f"`{values_text(near[0].group.values)}` first; {clear} {_are(clear)} worse by more."
+        yield f"{within}, {first}" if clear else f"{within}: no difference is established."
+    else:
+        every = "The other one" if clear == 1 else f"All {clear} others"
+        others = every if whole and not unknown else plural(clear, "other")
+        yield f"{others} {_are(clear)} worse by more than the spread over repetitions; {follows}."
+    if unknown:
+        yield f"Of {plural(unknown, 'other')} there is one job each, as of the best: no spread to compare them by."
+
+
+def _are(count: int) -> str:
+    return "is" if count == 1 else "are"

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
+import shlex
+from collections.abc import Callable, Generator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -14,11 +15,12 @@ from omegaconf import DictConfig, OmegaConf
 
 from modelforge.config.sweeps import read_sweep, running_sweep
 from modelforge.core.errors import ForgeError, Problem
+from modelforge.core.project import shown
 from modelforge.core.words import plural
 from modelforge.report.stream import complain
 from modelforge.runs.jobs import JobEntry, read_job
 from modelforge.runs.liveness import LOCK, claimed
-from modelforge.runs.status import read
+from modelforge.runs.status import as_hydra_reads, read
 from modelforge.sweeps.check import Checker
 from modelforge.sweeps.freezing import (
     Shared,
@@ -68,9 +70,26 @@ def run(
                 most = len(jobs) if resumes else running_sweep(config).num_jobs  # as `start_early` counts them
                 launcher = make_launcher(context, task, config, _num_threads(folder, jobs), most)
                 begun()
-                _launch(launcher, folder, jobs, max_batch_size or len(jobs))
+                with saying_how_to_go_on(folder):
+                    _launch(launcher, folder, jobs, max_batch_size or len(jobs))
     except ForgeError:
         _remove_if_empty(folder)
+        raise
+
+
+@contextmanager
+def saying_how_to_go_on(folder: Path, *words: str) -> Generator[None]:
+    """Prints the command that runs what an interrupted sweep has not run.
+
+    Args:
+        folder: Of the sweep.
+        words: Further overrides of that command.
+    """
+    try:
+        yield
+    except (KeyboardInterrupt, SystemExit):
+        resume = f"sweep.resume={as_hydra_reads(shown(folder))}"
+        say(f"to go on: python train.py {shlex.join([resume, *words])}")
         raise
 
 
@@ -88,7 +107,7 @@ def _frozen(folder: Path, config: DictConfig, arguments: Sequence[str]) -> Seque
         complain(problem)
     freeze(folder, jobs, sweep, selection, settings, every)
     OmegaConf.save(config, folder / "multirun.yaml")
-    if selection.left_out or equal or selection.num_excluded:
+    if len(jobs) != sweep.num_jobs:
         say(f"{plural(len(jobs), 'job')} of {sweep.num_jobs:,} combinations")
     return [job.entry for job in jobs]
 

@@ -22,6 +22,8 @@ from hydra_plugins.hydra_submitit_launcher.submitit_launcher import BaseSubmitit
 from omegaconf import OmegaConf
 from submitit.core.utils import FailedJobError, UncompletedJobError
 
+from modelforge.core.errors import ForgeError, Problem
+from modelforge.core.quoting import sentence
 from modelforge.core.torch_state import num_cores
 from modelforge.runs.status import DONE, read_state
 
@@ -63,8 +65,15 @@ class Waiting(BaseSubmititLauncher):
             (list(words), "hydra.sweep.dir", number, f"job_id_for_{number}", Singleton.get_state())
             for number, words in enumerate(job_overrides, initial_job_idx)
         ]
-        Path(str(self.config.hydra.sweep.dir)).mkdir(parents=True, exist_ok=True)  # pyright: ignore[reportOptionalMemberAccess]  # set by `setup`
-        return [_ended(job) for job in self.submit(self._executor(), calls)]
+        folder = Path(str(self.config.hydra.sweep.dir))  # pyright: ignore[reportOptionalMemberAccess]  # set by `setup`
+        folder.mkdir(parents=True, exist_ok=True)
+        try:
+            jobs = self.submit(self._executor(), calls)
+        except (OSError, RuntimeError, ValueError) as error:  # without Slurm, or where `sbatch` refuses a setting
+            message = f"the jobs cannot be submitted: {sentence(error)}"
+            hint = f"go on with `sweep.resume={folder}`, perhaps with another launcher: the jobs are frozen"
+            raise ForgeError([Problem("MF077", "hydra/launcher", message, hint)]) from error
+        return [_ended(job) for job in jobs]
 
     def submit(self, executor: submitit.AutoExecutor, calls: list[Any]) -> list[submitit.Job[JobReturn]]:
         """All jobs at once, as one array of the scheduler, which runs at most `array_parallelism` of them at a time."""
@@ -74,6 +83,8 @@ class Waiting(BaseSubmititLauncher):
         """The plugin's: its settings as submitit names them."""
         shared = set(OmegaConf.structured(BaseQueueConf).keys())
         named = {key if key in shared else f"{self._EXECUTOR}_{key}": value for key, value in self.params.items()}
+        if isinstance(self, SlurmLauncher) and (cores := named.get("cpus_per_task")):  # srun does not ask sbatch
+            named["slurm_srun_args"] = [f"--cpus-per-task={cores}"]
         folder = named.pop("submitit_folder")
         timeout = f"{self._EXECUTOR}_max_num_timeout"
         first = {timeout: named.pop(timeout)} if timeout in named else {}

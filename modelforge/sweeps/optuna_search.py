@@ -37,7 +37,7 @@ from modelforge.runs.status import DONE, read
 from modelforge.sweeps.check import Checker
 from modelforge.sweeps.freezing import check_empty, frozen_job, remove_unfinished_freeze
 from modelforge.sweeps.frozen_loader import words_for
-from modelforge.sweeps.frozen_sweep import main_config
+from modelforge.sweeps.frozen_sweep import main_config, saying_how_to_go_on
 from modelforge.sweeps.launchers import make_launcher, run_all
 from modelforge.sweeps.optuna_settings import OptunaSettings, parse_settings
 from modelforge.sweeps.optuna_space import Space, read_space
@@ -86,7 +86,8 @@ def search(
     _make_folder(folder, every, space)
     launcher = make_launcher(context, task, config, base.values.get("num_threads"), settings.n_jobs)
     deadline = time.monotonic() + (settings.timeout or float("inf"))
-    with _study(folder, space, settings, base) as study:
+    go_on = saying_how_to_go_on(folder, "hydra/sweeper=optuna")
+    with _study(folder, space, settings, base) as study, go_on:
         while time.monotonic() < deadline and (asked := [*_batch(study, settings)]):
             trials.run(asked, study, launcher)
         _say_best(study)

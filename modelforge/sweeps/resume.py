@@ -48,7 +48,7 @@ def listed(folder: Path) -> SweepFile:
     sweep = read_sweep_file(folder)
     if not sweep.jobs:
         message = f"the sweep in `{shown(folder)}` is a search, which has no list of jobs"
-        hint = f"`sweep.resume={folder} hydra/sweeper=optuna` goes on with it"
+        hint = f"`sweep.resume={shown(folder)} hydra/sweeper=optuna` goes on with it"
         raise ForgeError([Problem("MF077", "sweep.resume", message, hint)])
     return sweep
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import traceback
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from modelforge.runs.jobs import JobEntry
 from modelforge.runs.status import DONE, read_state
 from modelforge.sweeps.resume import listed
 from modelforge.train.frozen_job import work
+from modelforge.train.terminal import say_job
 
 BUSY = "MF078"
 """The code of a job that another process works on."""
@@ -31,12 +33,17 @@ def work_all(folder: Path, *, retry_failed: bool = False) -> int:
     """
     status = 0
     for job in _open(folder, listed(folder).jobs, retry_failed=retry_failed):
+        say_job(job.number, job.overrides)
         try:
             result = work(folder, job.number)
         except ForgeError as error:
             if any(problem.code == BUSY for problem in error.problems):
                 continue
             complain(error)
+            status = 1
+            continue
+        except Exception:  # a bug of one job's; its status is written
+            traceback.print_exc()
             status = 1
             continue
         if result.exit_code > 128:

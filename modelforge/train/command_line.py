@@ -128,20 +128,21 @@ def _check_jobs(conf: Path, overrides: list[str]) -> list[Problem]:
     sweep = read_sweep(conf, overrides)
     if (folder := sweep.settings.get("resume")) is not None:
         read_sweep_file(Path(str(folder)))  # a folder without a sweep is refused before anything is made in it
+    config = Config({}, Origins.empty(), tuple(overrides), {}, sweep.hydra)
     if sweep.freezes:  # it composes and checks all jobs itself, and announces those of a sweep that goes on
-        config = Config({}, Origins.empty(), tuple(overrides), {}, sweep.hydra)
         if folder is None:
-            announce_jobs(config, sweep.num_jobs)
+            chosen = any(sweep.settings.get(key) for key in ("zip", "where", "skip_invalid"))
+            announce_jobs(config, sweep.num_jobs, "combination" if chosen else "job")
             if problems := [*_folder_problems(config, "sweep")]:
                 raise ForgeError(problems)
         load_plugins(conf.parent)
         return [*unread(config, overrides, multirun=True)]
     configs = compose_jobs(sweep, conf, MAX_COMPOSED)
-    announce_jobs(configs[0], sweep.num_jobs if sweep.axes else None)
-    if problems := [*_folder_problems(configs[0], "sweep"), *_long_names(configs)]:
+    announce_jobs(config, sweep.num_jobs if sweep.axes else None)
+    if problems := [*_folder_problems(config, "sweep"), *_long_names(configs)]:
         raise ForgeError(problems)
     load_plugins(conf.parent)
-    return [*unread(configs[0], overrides, multirun=True)]
+    return [*unread(config, overrides, multirun=True)]
 
 
 def _guard(arguments: Sequence[str]) -> None:

@@ -19,11 +19,10 @@ from modelforge.config.sweeps import unread
 from modelforge.core.errors import ForgeError, Problem
 from modelforge.core.later import put_off_extras
 from modelforge.core.plugins import load_plugins
-from modelforge.core.quoting import printable
 from modelforge.report.stream import complain
 from modelforge.train.frozen_job import work
 from modelforge.train.job import Result, execute_in
-from modelforge.train.terminal import keep_streams
+from modelforge.train.terminal import keep_streams, say_job
 
 
 def run(config: DictConfig, conf: str | Path | None = None) -> float:
@@ -71,7 +70,7 @@ def _frozen(config: DictConfig) -> tuple[Path, int] | None:
 def _work(folder: Path, number: int, hydra: Any, conf: str | Path | None) -> Result:
     if conf is not None:
         load_plugins(Path(conf).parent)
-    _say_job(number, [str(word) for word in hydra.overrides.task])
+    say_job(number, [str(word) for word in hydra.overrides.task])
     return work(folder, number)
 
 
@@ -96,9 +95,5 @@ def _composed(config: DictConfig, conf: str | Path | None, *, alone: bool) -> Re
     folder = Path(written["runtime"]["output_dir"])
     overrides = tuple(str(override) for override in written["overrides"]["task"])
     if not alone:
-        _say_job(hydra.job.num, overrides)
+        say_job(hydra.job.num, overrides)
     return execute_in(folder, composed, overrides, show_plan=alone, overwrites=not alone, without_effect=without_effect)
-
-
-def _say_job(number: int, overrides: Iterable[str]) -> None:
-    print(f"\n[{number}] {printable(' '.join(overrides))}", flush=True)

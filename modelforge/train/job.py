@@ -105,7 +105,7 @@ def execute(
     except Interrupted as error:
         record.end("interrupted")
         record.say(f"interrupted  ·  {shown(folder)}")
-        if (last := folder / "checkpoints" / "last.ckpt").exists():
+        if job is None and (last := folder / "checkpoints" / "last.ckpt").exists():
             record.say(f"resume with: {resume_command(overrides, shown(last), repeats)}")
         return Result(error.exit_code, record.status)
     except BaseException as error:
@@ -113,6 +113,9 @@ def execute(
         if wrong is None:
             bug = {"code": None, "message": f"{type(error).__name__}: {error}", "traceback": traceback.format_exc()}
             record.end("failed", error=(bug,))
+            if isinstance(error, SystemExit):  # code of a plugin ends itself, and no process of ours
+                traceback.print_exc()
+                return Result(1, record.status)
             raise
         state = "diverged" if any(problem.code == "MF052" for problem in wrong.problems) else "failed"
         record.end(state, error=tuple(problem.to_dict() for problem in wrong.problems))

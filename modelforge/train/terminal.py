@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Generator, Mapping
+from collections.abc import Generator, Iterable, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -44,12 +44,17 @@ def announce(config: Config) -> None:
     say(words, _folder(str(config.hydra["run"]["dir"]), choices))
 
 
-def announce_jobs(config: Config, number: int | None) -> None:
+def announce_jobs(config: Config, number: int | None, noun: str = "job") -> None:
     """Prints how many jobs a multirun is about to run, None where its sweeper decides that, and in which folder."""
     say(
-        "multirun" if number is None else plural(number, "job"),
+        "multirun" if number is None else plural(number, noun),
         _folder(str(config.hydra["sweep"]["dir"]), config.hydra["runtime"]["choices"]),
     )
+
+
+def say_job(number: int, overrides: Iterable[str]) -> None:
+    """Prints what a job of several is, above its progress."""
+    print(f"\n[{number}] {printable(' '.join(overrides))}", flush=True)
 
 
 def say(*parts: str) -> None:

@@ -58,7 +58,7 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
     wide = {f"model.layers.trunk.layers.expand.init.params.{name}.gain": "1" for name in ("weight", "other", "third")}
     for name, swept in (("sweep", {}), ("wide", wide)):
         for number, state in enumerate(("finished", "finished", "diverged", "interrupted")):
-            _job(folder / name, number, state, {"init.gain": f"{number + 1}", **dict.fromkeys(swept, f"{number}")})
+            _job(folder / name, number, state, {"init.gain": f"{number + 1}", **dict.fromkeys(swept, f"{number // 2}")})
     return folder
 
 

@@ -73,3 +73,23 @@ def test_many_jobs_are_thinned(tmp_path: Path):
     (chart,) = charts.by_axes(grouped)
     assert len(chart.series[0].points) <= charts.MAX_POINTS
     assert len(charts.learning_curves(grouped)) == charts.MAX_CURVES
+
+
+def test_the_points_of_a_search_are_dots_with_few_digits(tmp_path: Path):
+    for index in range(5):
+        gain, rate = 0.5 + index / 7, 10.0 ** (-index - 0.3)
+        values = [f"init.gain={gain!r}", f"optimizer.lr={rate!r}", f"model={'gru' if index % 2 else 'lstm'}"]
+        job(tmp_path / str(index), overrides=values, metrics={"val/accuracy": index / 12})
+    grouped = group(collect(tmp_path))
+    assert [{one.kind for one in chart.series} for chart in charts.by_axes(grouped)] == [{"dots"}, {"dots"}]
+    found = charts.parallel(grouped)
+    assert found is not None
+    assert [label for _, label in found.axes[0].marks] == ["0.5", "0.64286", "0.78571", "0.92857", "1.0714"]
+
+
+def test_labels_of_an_axis_have_room(tmp_path: Path):
+    for index, gain in enumerate(("0.00144", "0.00228", "0.00714", "0.0399")):
+        job(tmp_path / str(index), overrides=[f"init.gain={gain}"], metrics={"val/accuracy": index / 12})
+    (chart,) = charts.by_axes(group(collect(tmp_path)))
+    assert chart.x_ticks == (), "they would run into one another"
+    assert {one.kind for one in chart.series} == {"line"}

@@ -16,6 +16,8 @@ from tests.runs.jobs import job
 NEAR = {("a", "1", 0): 0.90, ("a", "1", 1): 0.94, ("b", "1", 0): 0.91, ("b", "1", 1): 0.92}
 CLEAR = {("a", "1", 0): 0.90, ("a", "1", 1): 0.91, ("b", "1", 0): 0.5, ("b", "1", 1): 0.51}
 ALONE = {("a", "1", 0): 0.90, ("b", "1", 0): 0.5}
+UNEVEN = {**CLEAR, ("b", "1", 1): None, ("c", "1", 0): 0.95}
+HALVES = {("a", "1", 0): 0.92, ("b", "1", 0): 0.92, ("c", "1", 0): 0.5, ("c", "1", 1): 0.51, ("c", "1", 2): None}
 LOST = {("a", "1", 0): None, ("b", "1", 0): None}
 
 
@@ -25,6 +27,10 @@ LOST = {("a", "1", 0): None, ("b", "1", 0): None}
         (NEAR, "over 2 repetitions (seed). 1 other is within the spread of it: no difference is established."),
         (CLEAR, "The other one is worse by more than the spread over repetitions; `init=b` follows with 0.505."),
         (ALONE, "0.9. `init=b` follows with 0.5; one job each does not show the spread over seeds."),
+        (UNEVEN, "1 other is worse by more than the spread over repetitions; `init=b` follows with 0.5. "
+            "1 other would be better, but of fewer jobs: `init=c` with 0.95."),
+        (HALVES, "1 other is worse by more than the spread over repetitions; `init=b` follows with 0.92. "
+            "Of 1 other there is one job each, as of the best: no spread to compare them by."),
         (LOST, "No job has a result."),
     ],
 )  # fmt: skip

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -111,22 +112,43 @@ def test_nothing_begins_where_a_job_is_wrong(command: Command, tmp_path: Path, c
     assert len(read_sweep_file(tmp_path / "other").left_out) == 2
 
 
-def test_a_job_that_fails_does_not_stop_the_others(command: Command, tmp_path: Path, monkeypatch, capfd):
+@pytest.mark.parametrize("error", [RuntimeError("no luck"), SystemExit(0)])
+def test_a_job_that_fails_does_not_stop_the_others(command: Command, tmp_path: Path, monkeypatch, capfd, error):
     root = tmp_path / "sweep"
     fit = modelforge.train.fit.fit
 
     def failing(config, *arguments, **options):
         if config.values["seed"] == 0:
-            raise RuntimeError("no luck")
+            raise error
         return fit(config, *arguments, **options)
 
     with monkeypatch.context() as patched:
         patched.setattr("modelforge.train.fit.fit", failing)
         assert command("-m", *BRIEF, "seed=0,1", f"hydra.sweep.dir={root}") == 1
+        assert states(root) == ["failed", "finished"]
+        shutil.rmtree(root / read_sweep_file(root).jobs[1].folder)
+        capfd.readouterr()
+        assert work_all(root, retry_failed=True) == 1
+        assert "\n[1] model=mlp" in capfd.readouterr().out
     assert states(root) == ["failed", "finished"]
     assert command(f"sweep.resume={root}") == 0
     assert states(root) == ["finished", "finished"]
-    assert attempts(root) == [2, 1]
+    assert attempts(root) == [3, 1]
+
+
+def test_an_interrupted_sweep_says_how_to_go_on(command: Command, tmp_path: Path, monkeypatch, capfd):
+    root = tmp_path / "a sweep"
+
+    def interrupted(config, *arguments, **options):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr("modelforge.train.fit.fit", interrupted)
+        assert command("-m", *BRIEF, "seed=0,1", f"hydra.sweep.dir='{root}'") == 130
+    resume = shlex.split(capfd.readouterr().out.splitlines()[-1])
+    assert resume[:-1] == ["to", "go", "on:", "python", "train.py"]
+    assert command(resume[-1]) == 0
+    assert states(root) == ["finished", "finished"]
 
 
 def test_equal_jobs_run_once_and_left_behind_arguments_stay_behind(command: Command, tmp_path: Path, capfd):

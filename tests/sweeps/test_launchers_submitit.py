@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from omegaconf import OmegaConf
 
+from modelforge.core.errors import ForgeError
 from modelforge.sweeps.launchers_submitit import Slurm, waiting
 from tests.sweeps.projects import SMALL, WELL, metrics, multirun, project, statuses
 
@@ -50,22 +51,49 @@ def test_a_local_sweep_ends_and_each_process_says_how(tmp_path: Path):
     assert {status["state"] for status in statuses(place / "sweep").values()} == {"finished"}
 
 
-def test_slurm_gets_one_array_with_the_settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+def slurm_launcher(folder: Path) -> Slurm:
     from hydra_plugins.hydra_submitit_launcher.config import SlurmQueueConf
     from hydra_plugins.hydra_submitit_launcher.submitit_launcher import SlurmLauncher
+
+    settings = OmegaConf.to_container(OmegaConf.structured(SlurmQueueConf))
+    settings |= {"submitit_folder": str(folder / "%j"), "name": "sweep", "cpus_per_task": 2, "array_parallelism": 4}
+    del settings["_target_"]
+    launcher = SlurmLauncher(**settings)
+    launcher.config = OmegaConf.create({"hydra": {"sweep": {"dir": str(folder)}}})
+    ours = waiting(launcher)
+    assert isinstance(ours, Slurm)
+    return ours
+
+
+def a_command(folder: Path, name: str, monkeypatch: pytest.MonkeyPatch, text: str = "") -> None:
+    """Puts a command where a shell looks first."""
+    (folder / name).touch(0o755)
+    (folder / name).write_text(text)
+    monkeypatch.setenv("PATH", f"{folder}{os.pathsep}{os.environ['PATH']}")
+
+
+def test_slurm_gets_one_array_with_the_settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     from submitit.slurm import slurm
 
-    (tmp_path / "srun").touch(0o755)
-    monkeypatch.setenv("PATH", f"{tmp_path}{os.pathsep}{os.environ['PATH']}")
-    settings = OmegaConf.to_container(OmegaConf.structured(SlurmQueueConf))
-    settings |= {"submitit_folder": str(tmp_path / "%j"), "name": "sweep", "cpus_per_task": 2, "array_parallelism": 4}
-    del settings["_target_"]
-    launcher = waiting(SlurmLauncher(**settings))
-    assert isinstance(launcher, Slurm)
-    executor = launcher._executor()
+    a_command(tmp_path, "srun", monkeypatch)
+    executor = slurm_launcher(tmp_path)._executor()
     text = slurm._make_sbatch_string(
         command="work", folder=tmp_path / "%j", map_count=10, **executor._executor.parameters
     )
     assert "#SBATCH --array=0-9%4" in text
     assert "#SBATCH --cpus-per-task=2" in text
+    assert re.search("^srun .*--cpus-per-task=2 .*work$", text, re.MULTILINE), "sbatch's number is not that of srun"
     assert "#SBATCH --job-name=sweep" in text
+
+
+def test_what_slurm_does_not_take_is_said_with_the_way_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    launcher = slurm_launcher(tmp_path / "sweep")
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(ForgeError, match=r"MF077.* cannot be submitted: Could not detect \"srun\"") as found:
+        launcher.launch([["seed=1", "sweep.job=0"]], 0)
+    assert f"`sweep.resume={tmp_path / 'sweep'}`" in found.value.problems[0].hint
+    monkeypatch.undo()
+    a_command(tmp_path, "srun", monkeypatch)
+    a_command(tmp_path, "sbatch", monkeypatch, "#!/bin/sh\necho 'sbatch: error: invalid partition: cpu' >&2\nexit 1\n")
+    with pytest.raises(ForgeError, match=r"MF077.* cannot be submitted: .*invalid partition: cpu"):
+        launcher.launch([["seed=1", "sweep.job=0"]], 0)
