@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import runpy
+import signal
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -21,6 +22,12 @@ if "PYTEST_XDIST_WORKER" in os.environ:
 
 # Hundreds of child processes import modelforge; where they may keep no bytecode, each compiles it again.
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+
+
+# In the background of a shell, or under `nohup`, these are ignored, and would be by the processes that tests start.
+for _number, _handler in ((signal.SIGINT, signal.default_int_handler), (signal.SIGHUP, signal.SIG_DFL)):
+    if signal.getsignal(_number) is signal.SIG_IGN:
+        signal.signal(_number, _handler)
 
 
 @pytest.fixture(autouse=True)
