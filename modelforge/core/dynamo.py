@@ -8,9 +8,14 @@ sympy and torch.distributed: nearly as long as `import torch` itself.
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cache, wraps
 from importlib import import_module
+from importlib.abc import Loader, MetaPathFinder
+from importlib.machinery import ModuleSpec, PathFinder
+from importlib.metadata import PackageNotFoundError, version
+from importlib.util import find_spec
+from threading import RLock
 from types import FunctionType, ModuleType
 from typing import Any
 
@@ -20,31 +25,128 @@ _INDUCTOR, _CONFIG = "torch._inductor", "torch._inductor.config"
 
 def put_off() -> None:
     """From now on each of these modules is imported at the first use of anything that has no answer here."""
-    for stand_in in (_Dynamo, _Inductor, _Shapes, _Sympy):
-        if stand_in.NAME not in sys.modules:
-            sys.modules[stand_in.NAME] = stand_in(stand_in.NAME)
+    for kind in (_Dynamo, _Inductor, _Settings, _Shapes, _Sympy):
+        stand_in(kind)
+
+
+def stand_in(kind: type[Later]) -> None:
+    """Puts a stand-in in the place of a module that is installed and not yet imported."""
+    if kind.NAME in sys.modules or (spec := _spec(kind.NAME)) is None:
+        return
+    sys.modules[kind.NAME] = kind(spec)
+
+
+def _spec(name: str) -> ModuleSpec | None:
+    """Where a module is, found without importing its packages."""
+    top, *parts = name.split(".")
+    spec = find_spec(top)
+    for part in parts:
+        spec = spec and PathFinder.find_spec(f"{spec.name}.{part}", spec.submodule_search_locations)
+    return spec
+
+
+_LOCK = RLock()
+"""Held while a stand-in leaves its place, and never during an import, which has locks of its own."""
 
 
 class Later(ModuleType):
-    """Stands for a module until it is imported."""
+    """Stands for a module until it is imported, and leads to it from then on."""
 
     NAME: str
 
+    def __init__(self, spec: ModuleSpec) -> None:
+        super().__init__(spec.name)
+        vars(self).update(__spec__=spec, __file__=spec.origin, __loader__=spec.loader, __package__=spec.parent)
+
     def __getattr__(self, name: str) -> Any:
-        # `inspect` asks every module for its file, and others for what else a module may have.
-        if name.startswith("__") and name not in ("__path__", "__version__"):
-            raise AttributeError(name)
+        spec = self.__spec__
+        if name == "__path__" and (spec is None or spec.submodule_search_locations is None):
+            raise AttributeError(name)  # every `from ... import` asks for it
+        if name == "__all__":
+            module = self.module()
+            return getattr(module, name, [public for public in vars(module) if not public.startswith("_")])
+        if self.waits():
+            if (part := sys.modules.get(f"{self.NAME}.{name}")) is not None:
+                return part
+            if name == "__version__":
+                return self._version()
+            if name.startswith("__") and name != "__path__":
+                raise AttributeError(name)  # what others ask of all modules, such as `inspect`, imports none
         return self.there(name)
 
+    def __setattr__(self, name: str, value: Any) -> None:
+        if name in _OF_IMPORTS:
+            super().__setattr__(name, value)
+        else:
+            setattr(self.module(), name, value)
+
+    def __delattr__(self, name: str) -> None:
+        if name in _OF_IMPORTS:
+            super().__delattr__(name)
+        else:
+            delattr(self.module(), name)
+
+    def __dir__(self) -> Iterable[str]:
+        return dir(self.module())
+
+    def waits(self) -> bool:
+        """Whether the module is not yet imported."""
+        return sys.modules.get(self.NAME) is self
+
     def there(self, name: str) -> Any:
-        """A name of the module itself, which is imported."""
-        if sys.modules.get(self.NAME) is self:
-            del sys.modules[self.NAME]
-            self.arrives()
-        return getattr(import_module(self.NAME), name)
+        """A name of the module itself."""
+        return getattr(self.module(), name)
+
+    def module(self) -> ModuleType:
+        """The module itself, which is imported."""
+        with _LOCK:
+            if self.waits():
+                del sys.modules[self.NAME]
+                sys.meta_path.insert(0, _Parts(self.NAME))  # for the rest of the process: imports are under way
+                self.arrives()
+        return import_module(self.NAME)
 
     def arrives(self) -> None:
         """The module is about to be imported."""
+
+    def _version(self) -> str:
+        if "." in self.NAME:
+            raise AttributeError("__version__")
+        try:
+            return version(self.NAME)
+        except PackageNotFoundError:
+            return self.there("__version__")
+
+
+_OF_IMPORTS = {"__cached__", "__file__", "__loader__", "__package__", "__path__", "__spec__"}
+"""What the import system writes to a module."""
+
+
+class _Parts(MetaPathFinder, Loader):
+    """Finds the parts of a package that the package itself has imported.
+
+    `import package.part` asks the package for its `__path__`, which imports a package that was put off. A part that is
+    there by then would be imported a second time.
+    """
+
+    def __init__(self, package: str) -> None:
+        self._package = package
+
+    def find_spec(
+        self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None, /
+    ) -> ModuleSpec | None:
+        there = sys.modules.get(fullname) if fullname.rpartition(".")[0] == self._package else None
+        if there is None or target is not None:  # a target is imported again on purpose
+            return None
+        return ModuleSpec(fullname, self, loader_state=there.__spec__)
+
+    def create_module(self, spec: ModuleSpec) -> ModuleType:
+        return sys.modules[spec.name]
+
+    def exec_module(self, module: ModuleType) -> None:
+        spec = module.__spec__
+        if spec is not None and spec.loader is self:
+            vars(module)["__spec__"] = spec.loader_state
 
 
 def asker() -> str:
@@ -68,28 +170,32 @@ class _Dynamo(Later):
     NAME = _DYNAMO
 
     def __getattr__(self, name: str) -> Any:
-        if sys.modules.get(_DYNAMO) is self and asker().startswith("lightning."):
-            if name == "__path__":
+        if self.waits():
+            who = asker()
+            if name == "__path__" and who.startswith("lightning."):
                 raise AttributeError(name)  # `from ... import` asks for it, and would import what is in the package
-            if name == "OptimizedModule":
+            if name == "OptimizedModule" and who.startswith("lightning."):
                 return OptimizedModule
+            if name == "graph_break" and who.startswith("torch."):
+                return _nothing  # nothing compiles, and an optimizer asks for it at each step
+            if name == "disable":
+                return self._disable
         return super().__getattr__(name)
 
-    def __init__(self, name: str) -> None:
-        super().__init__(name)
-        self._left: list[Any] = []
+    def __init__(self, spec: ModuleSpec) -> None:
+        super().__init__(spec)
+        self._left: list[Any]
+        vars(self)["_left"] = []
 
-    def disable(self, function: Callable[..., Any] | None = None, *options: Any, **named: Any) -> Any:
+    def _disable(self, function: Callable[..., Any] | None = None, *options: Any, **named: Any) -> Any:
         """The function itself, where torch asks for one of its own: nothing compiles yet."""
-        if not named.get("wrapping", True):
-            self._left.append(function)
-            return function
-        if isinstance(function, FunctionType) and sys.modules.get(_DYNAMO) is self:
+        with _LOCK:
+            if self.waits() and not named.get("wrapping", True):
+                self._left.append(function)
+                return function
+        if isinstance(function, FunctionType) and self.waits():
             return self._disabled(function, *options, **named)
         return self.there("disable")(function, *options, **named)
-
-    def graph_break(self, *options: Any) -> None:
-        """Nothing, where nothing compiles: an optimizer asks for it at each step."""
 
     def _disabled(self, function: FunctionType, *options: Any, **named: Any) -> Callable[..., Any]:
         """The function, which the compiler leaves out as soon as it is there."""
@@ -97,7 +203,7 @@ class _Dynamo(Later):
 
         @wraps(function)
         def disabled(*values: Any, **more: Any) -> Any:
-            return (function if sys.modules.get(_DYNAMO) is self else real())(*values, **more)
+            return (function if self.waits() else real())(*values, **more)
 
         disabled._torchdynamo_disable = True  # pyright: ignore[reportAttributeAccessIssue]  # by which it knows
         return disabled
@@ -107,39 +213,53 @@ class _Dynamo(Later):
             vars(function).pop("__dynamo_disable", None)
 
 
+def _nothing(*_: Any) -> None:
+    """Breaks no graph."""
+
+
 class _Inductor(Later):
     NAME = _INDUCTOR
 
-    def __init__(self, name: str) -> None:
-        super().__init__(name)
-        self.config = sys.modules[_CONFIG] = _Settings(self)
+    def __init__(self, spec: ModuleSpec) -> None:
+        super().__init__(spec)
+        self._settings: _Settings | None
+        vars(self)["_settings"] = None
 
-    def there(self, name: str) -> Any:
-        if sys.modules.get(_INDUCTOR) is self:
-            set_early = sys.modules.pop(_CONFIG).__dict__["set_early"]
-            super().there(name)
-            for setting, value in set_early.items():
-                setattr(import_module(_CONFIG), setting, value)
-        return super().there(name)
+    def arrives(self) -> None:
+        if isinstance(settings := sys.modules.get(_CONFIG), _Settings):
+            del sys.modules[_CONFIG]
+            vars(self)["_settings"] = settings
+
+    def module(self) -> ModuleType:
+        module = super().module()
+        if self._settings is not None:
+            self._settings.module()
+        return module
 
 
-class _Settings(ModuleType):
+class _Settings(Later):
     """Keeps the settings of a compiler that is not there; `torch.use_deterministic_algorithms` makes one."""
 
-    def __init__(self, package: _Inductor) -> None:
-        super().__init__(_CONFIG)
-        self.__dict__.update(package=package, set_early={})
+    NAME = _CONFIG
 
-    def __getattr__(self, name: str) -> Any:
-        if name.startswith("__"):
-            raise AttributeError(name)
-        return getattr(self.__dict__["package"].there("config"), name)
+    def __init__(self, spec: ModuleSpec) -> None:
+        super().__init__(spec)
+        self._early: dict[str, Any]
+        vars(self)["_early"] = {}
 
     def __setattr__(self, name: str, value: Any) -> None:
-        if sys.modules.get(_CONFIG) is self:
-            self.__dict__["set_early"][name] = value
-        else:
-            setattr(import_module(_CONFIG), name, value)
+        with _LOCK:
+            if early := self.waits() and name not in _OF_IMPORTS:
+                self._early[name] = value
+        if not early:
+            super().__setattr__(name, value)
+
+    def module(self) -> ModuleType:
+        module = super().module()
+        for name, value in [*self._early.items()]:
+            setattr(module, name, value)
+        self._early.clear()
+        return module
 
 
 def _itself(value: Any) -> Any:
@@ -170,9 +290,7 @@ class _Shapes(Later):
     """What the functions give for Python's own numbers and conditions, which are no symbols."""
 
     def __getattr__(self, name: str) -> Any:
-        if name == "__path__":
-            raise AttributeError(name)  # every `from ... import` asks for it, and this is no package
-        if name not in self.ANSWERS or sys.modules.get(_SHAPES) is not self:
+        if name not in self.ANSWERS or not self.waits():
             return super().__getattr__(name)
         import_module("torch.fx.experimental._config")  # torch takes it to be there with this module
         answer = self.ANSWERS[name]
@@ -181,8 +299,12 @@ class _Shapes(Later):
             early = not named and all(map(_is_plain, values))
             return answer(*values) if early else self.there(name)(*values, **named)
 
-        setattr(self, name, function)  # torch asks thousands of times
+        vars(self)[name] = function  # torch asks thousands of times
         return function
+
+    def arrives(self) -> None:
+        for name in self.ANSWERS:
+            vars(self).pop(name, None)
 
 
 def _is_plain(value: Any) -> bool:
@@ -193,7 +315,7 @@ class _Sympy(Later):
     NAME = _SYMPY
 
     def __getattr__(self, name: str) -> Any:
-        if name == "Basic" and asker() == "torch._prims_common" and sys.modules.get(_SYMPY) is self:
+        if name == "Basic" and asker() == "torch._prims_common" and self.waits():
             return _NoValue  # whether an argument is an expression: before sympy is there, none is
         return super().__getattr__(name)
 

@@ -75,7 +75,7 @@ class Elementwise(Initializer):
 
     @abstractmethod
     def law(self, matrix: Matrix) -> Law:
-        """The law of the values of one matrix; equal groups of a convolution have that of the first.
+        """The law of the values of one matrix.
 
         Raises:
             Refusal: the scheme has no meaning for a matrix of this shape.

@@ -19,7 +19,7 @@ from modelforge.core.complaints import problem
 from modelforge.core.errors import Problem, Refusal
 from modelforge.core.matrix import Matrix
 from modelforge.inits import registry
-from modelforge.inits.base import Initializer
+from modelforge.inits.base import Elementwise, Initializer
 from modelforge.inits.defaults import constant
 from modelforge.inits.fills import Fill
 from modelforge.modules.parameters import split
@@ -208,8 +208,8 @@ class _Assigner:
     def _filled(self, initializer: Initializer, matrices: tuple[Matrix, ...]) -> Iterator[tuple[Matrix, Fill]]:
         last: tuple[Matrix, Fill] | None = None
         for matrix in matrices:
-            # A convolution may have thousands of groups, and one law.
-            if last is None or not (last[1].elementwise and matrix.repeats(last[0])):
+            # A convolution may have thousands of groups, mostly with one law.
+            if last is None or not (matrix.repeats(last[0]) and _has_law_of(last[1], initializer, matrix)):
                 last = matrix, self._fill(initializer, matrix)
             yield matrix, last[1]
 
@@ -251,6 +251,13 @@ def moments(fills: tuple[tuple[Matrix, Fill], ...]) -> tuple[float | None, float
     mean = sum(size * mean for size, mean, _ in known) / total
     second = sum(size * (std**2 + (own - mean) ** 2) for size, own, std in known) / total
     return mean, sqrt(second)
+
+
+def _has_law_of(fill: Fill, initializer: Initializer, matrix: Matrix) -> bool:
+    """Whether the fill of one group of a convolution is that of another as well: a law may depend on the group."""
+    if matrix.fixed is not None:
+        return True
+    return isinstance(initializer, Elementwise) and fill.drawn_by == initializer.law(matrix)
 
 
 def _check(initializer: Initializer, facts: ParameterFacts, *, fresh: bool) -> None:

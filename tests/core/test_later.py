@@ -12,23 +12,25 @@ from tests.train.runs import child
 
 HEAVY = """
 def heavy():
-    late = ("scipy", "transformers", "matplotlib", "torch._dynamo", "sympy", "sklearn")
-    parts = [f"matplotlib.{part}" for part in ("axes", "colors", "pyplot")]
-    there = {*sys.modules} - {"scipy.signal", *parts}
+    late = ("scipy", "transformers", "torch._dynamo", "sympy", "sklearn")
+    there = {*sys.modules} - {"scipy.signal"}
     return sorted(one for one in late if any(name.startswith(f"{one}.") for name in there))
 """
-START = f"""
+EARLY = f"""
 import sys
 {HEAVY}
 from modelforge.core.later import put_off_extras
 put_off_extras()
+"""
+START = f"""
+{EARLY}
 import lightning, torch, torchmetrics
 model = torch.nn.Linear(3, 2)
 """
 
 
-def python(code: str) -> str:
-    done = subprocess.run([sys.executable, "-c", START + code], capture_output=True, text=True, check=False)
+def python(code: str, start: str = START) -> str:
+    done = subprocess.run([sys.executable, "-c", start + code], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     return done.stdout.strip()
 
@@ -67,38 +69,7 @@ print(transformers.GPT2Config().n_layer)
     assert python(code).splitlines() == ["False True True False", "True False", "0.5 True", "AutoTokenizer", "12"]
 
 
-def test_plots_are_whole_when_one_is_drawn():
-    pytest.importorskip("matplotlib", reason="an extra installs it")
-    code = """
-import matplotlib
-matplotlib.use("agg")
-accuracy = torchmetrics.MeanMetric()
-figure, axes = accuracy.plot(torch.tensor([0.1, 0.4]))
-import matplotlib.pyplot as plt
-from matplotlib.axes import Axes
-print(isinstance(axes, Axes), isinstance(axes, torchmetrics.utilities.plot._AX_TYPE), type(figure) is plt.Figure)
-confusion = torchmetrics.ConfusionMatrix("multiclass", num_classes=2)
-confusion.update(torch.tensor([0, 1]), torch.tensor([0, 1]))
-print(len(confusion.plot(cmap="viridis")[0].axes), plt.style.context is torchmetrics.utilities.plot.style_change)
-"""
-    assert python(code).splitlines() == ["True True True", "1 False"]
-
-
-@pytest.mark.parametrize("first", ["import matplotlib.pyplot as plt", "from matplotlib import pyplot as plt",
-    "from matplotlib.axes import Axes", "import matplotlib.figure", "from matplotlib import figure"])  # fmt: skip
-def test_matplotlib_is_itself_for_others(first: str):
-    pytest.importorskip("matplotlib", reason="an extra installs it")
-    code = f"""
-{first}
-import matplotlib, matplotlib.axes, matplotlib.figure, matplotlib.pyplot
-matplotlib.use("agg")
-axes = matplotlib.figure.Figure().subplots()
-print(isinstance(axes, matplotlib.axes.Axes), matplotlib.pyplot.style.context.__module__, matplotlib.__version__[:1])
-"""
-    assert python(code) == "True matplotlib.style 3"
-
-
-@pytest.mark.parametrize("name", ["matplotlib", "scipy", "transformers"])
+@pytest.mark.parametrize("name", ["scipy", "transformers"])
 def test_others_ask_for_the_version_and_the_place_first(name: str):
     pytest.importorskip(name, reason="an extra installs it")
     code = f"""
@@ -108,6 +79,107 @@ from pathlib import Path
 print(Path({name}.__file__).parent.name, heavy(), {name}.__version__ == version("{name}"))
 """
     assert python(code) == f"{name} [] True"
+
+
+def test_what_looks_at_all_modules_imports_none():
+    code = """
+import inspect
+for asked in ("__version__", "__file__", "__spec__", "__doc__", "__loader__", "__wrapped__"):
+    for module in sys.modules.values():
+        getattr(module, asked, None)
+inspect.getmodule(model.forward)
+print(heavy())
+"""
+    assert python(code) == "[]"
+
+
+STAND_INS = ["scipy", "scipy.signal", "transformers", "sympy", "torch._dynamo", "torch._inductor",
+    "torch._inductor.config", "torch.fx.experimental.symbolic_shapes"]  # fmt: skip
+
+
+def test_each_is_found_where_it_is():
+    pytest.importorskip("transformers", reason="a development dependency")
+    code = f"""
+import inspect
+from importlib.util import find_spec
+from pathlib import Path
+for name in {STAND_INS}:
+    stand_in, spec = sys.modules[name], find_spec(name)
+    assert spec is stand_in.__spec__ and spec.name == name and spec.origin == stand_in.__file__, name
+    assert name.rpartition(".")[2] in (Path(spec.origin).stem, Path(spec.origin).parent.name), spec.origin
+import scipy.signal
+print("Signal processing" in inspect.getsource(scipy.signal), heavy(), find_spec("scipy.stats").name)
+"""
+    assert python(code, EARLY) == "True [] scipy.stats"
+
+
+@pytest.mark.parametrize(
+    ("module", "name"), [("scipy.signal", "butter"), ("scipy", "stats"), ("torch._dynamo", "reset")]
+)
+def test_a_star_and_a_list_have_all_names(module: str, name: str):
+    code = f"""
+from importlib import import_module
+early = import_module("{module}")
+from {module} import *
+print({name} is getattr(import_module("{module}"), "{name}"), "{name}" in dir(early))
+"""
+    assert python(code, EARLY) == "True True"
+
+
+@pytest.mark.parametrize(("module", "name"), [("scipy.signal", "butter"), ("transformers", "GPT2Config"),
+    ("torch._dynamo", "graph_break"), ("torch.fx.experimental.symbolic_shapes", "sym_eq")])  # fmt: skip
+def test_what_is_assigned_is_there_for_all(module: str, name: str):
+    pytest.importorskip(module.partition(".")[0], reason="an extra installs it")
+    code = f"""
+from importlib import import_module
+from unittest import mock
+early = import_module("{module}")
+with mock.patch("{module}.{name}") as fake:
+    late = import_module("{module}")
+    assert early.{name} is fake and late.{name} is fake
+assert early is not late and early.{name} is late.{name} is not fake
+early.{name} = late.new = fake
+assert late.{name} is fake and early.new is fake
+del early.new
+print(hasattr(late, "new"))
+"""
+    assert python(code, EARLY) == "False"
+
+
+@pytest.mark.parametrize("name", ["torch._dynamo.config", "transformers.utils"])
+def test_a_part_that_its_package_imports_is_imported_once(name: str):
+    """Settings of a second `torch._dynamo.config` would be for nobody."""
+    package, _, part = name.rpartition(".")
+    pytest.importorskip(package.partition(".")[0], reason="an extra installs it")
+    code = f"""
+import {name} as first
+held = [vars(module).get("{part}") for key, module in [*sys.modules.items()] if key.startswith("{package}.")]
+copies = {{id(one) for one in held if getattr(one, "__name__", None) == "{name}"}} | {{id(first)}}
+print(len(copies), sys.modules["{name}"] is first, first.__spec__.loader is first.__loader__)
+"""
+    assert python(code, EARLY) == "1 True True"
+
+
+def test_threads_get_the_same_module():
+    code = """
+from concurrent.futures import ThreadPoolExecutor
+from importlib.util import find_spec
+from threading import Barrier
+from modelforge.core.dynamo import Later
+class Small(Later):
+    NAME = "colorsys"
+sys.setswitchinterval(1e-6)
+spec, barrier = find_spec("colorsys"), Barrier(4)
+def ask(stand_in):
+    barrier.wait()
+    return stand_in.rgb_to_hsv
+with ThreadPoolExecutor(4) as pool:
+    for _ in range(1000):
+        stand_in = sys.modules["colorsys"] = Small(spec)
+        assert len({*pool.map(ask, [stand_in] * 4)}) == 1
+print(sys.modules["colorsys"].rgb_to_hsv is stand_in.rgb_to_hsv)
+"""
+    assert python(code, EARLY) == "True"
 
 
 def test_a_run_imports_what_it_uses_alone(tmp_path: Path):

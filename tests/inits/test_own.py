@@ -100,6 +100,22 @@ def test_what_is_no_law_is_refused(law: Law, reason: str):
 
 
 @pytest.mark.usefixtures("own")
+@pytest.mark.parametrize("groups", [2, 3, 4])
+def test_a_law_may_depend_on_the_group_of_a_convolution(groups: int):
+    @register_initializer("own")
+    class Own(Elementwise):
+        """A law of the group's number and place."""
+
+        def law(self, matrix: Matrix) -> Normal:
+            return Normal(0.0, 1.0 + matrix.start if matrix.name in ("1", "3") else 0.5)
+
+    conv = {"type": "Conv1d", "out_channels": 3 * groups, "kernel_size": 3, "groups": groups, "bias": False}
+    spec = mf.parse({"input": {"shape": [groups, 9]}, "layers": {"conv": conv}}, init="own")
+    fills = mf.plan(spec).parameters[0].fills
+    assert [fill.std for _, fill in fills] == [0.5, 4.0, 0.5, 10.0][:groups]
+
+
+@pytest.mark.usefixtures("own")
 @pytest.mark.parametrize(
     ("filling", "reason"),
     [
