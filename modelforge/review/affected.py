@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -19,6 +18,7 @@ from modelforge.planning.study import Studies
 from modelforge.review.changed_files import REVIEW, Content, named
 from modelforge.review.sides import Side, split_words
 from modelforge.review.values import Path, exact
+from modelforge.runs.status import as_hydra_reads
 
 GROUPS_FIRST = ("model", "init", "data", "optimizer", "scheduler", "trainer")
 PLANNED = ("model", "init", "weights", "seed", "dtype")
@@ -31,8 +31,6 @@ MOMENT = datetime(2031, 2, 13, 16, 45, 58, 987654)
 """What `${now:...}` gives on both sides: the clock makes no difference. Its parts differ, as patterns may."""
 OF_THE_CALL = frozenset({"runtime", "overrides", "job.override_dirname"})
 """Keys in which Hydra notes how it was called: no part of a config."""
-
-_PLAIN = re.compile(r"[\w.+/-]+", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,20 +125,11 @@ def entries(files: Sequence[str], overrides: Sequence[str], further: Sequence[st
             if name != "config":
                 found.append(Entry(f"--config-name={name}", (), name, file))
         elif group not in chosen:
-            found.append(Entry(f"{group}={name}", (choosing(group, name),), file=file))
+            found.append(Entry(f"{group}={name}", (f"{group}={as_hydra_reads(name)}",), file=file))
     rank = {group: index for index, group in enumerate(GROUPS_FIRST)}
     found.sort(key=lambda entry: rank.get(entry.file.rpartition("/")[0], len(rank)))
     found += [Entry(" ".join(words.split()), split_words(words)) for words in further]
     return [Entry("the default"), *found]
-
-
-def choosing(group: str, option: str) -> str:
-    """The override that chooses an option; Hydra asks for quotation marks around some names.
-
-    >>> choosing("init", "gpt2"), choosing("init", "a b")
-    ('init=gpt2', "init='a b'")
-    """
-    return f"{group}={option}" if _PLAIN.fullmatch(option) else f"{group}='{option}'"
 
 
 def composed(

@@ -14,14 +14,15 @@ from modelforge.config.source import Files
 from modelforge.core.errors import ForgeError, Problem
 from modelforge.planning.plan import Plan
 from modelforge.planning.study import Studies
-from modelforge.review.affected import PLANNED, Composition, Entry, Reach, choosing, composed, entries
+from modelforge.review.affected import PLANNED, Composition, Entry, Reach, composed, entries
 from modelforge.review.causes import Causes
 from modelforge.review.changed_files import PACKAGE, FileDiff, Presence, changed_files, content
 from modelforge.review.consequences import Known
 from modelforge.review.diff import diff
+from modelforge.review.option_names import choice_of, follows_renames, option_of, with_choices, with_new_names
 from modelforge.review.pair import Pair, open_sides
 from modelforge.review.project_code import REASON
-from modelforge.review.renames import follows_renames, option_of, renamed_files, with_choices, with_new_names
+from modelforge.review.renames import renamed_files
 from modelforge.review.review import EntryDiff, FileNote, Review
 from modelforge.review.revision import short
 from modelforge.review.sides import Side
@@ -132,7 +133,7 @@ class _Reviewer:
 
     def _compare_all(self) -> Iterator[EntryDiff]:
         default, *others = entries(self.paths, self.overrides, self.further)
-        before, after = (self._composed(side, default) for side in (self.old, self.new))
+        before, after = self._composed_before(default), self._composed_after(default)
         self._check_default(before, after)
         label = " ".join(self.overrides) or default.label
         yield self._compare(replace(default, label=label), before, after, always=True)
@@ -146,7 +147,7 @@ class _Reviewer:
             file = self._decisive(entry)
             kind = file.kind if file else "changed"
             before = Composition(None) if kind == "added" else self._composed_before(entry)
-            after = Composition(None) if kind == "removed" else self._composed(self.new, entry)
+            after = Composition(None) if kind == "removed" else self._composed_after(entry)
             if not (before.config or after.config or kind == "added"):
                 why = (after.problems or before.problems)[0].message
                 self.failed[entry.file] = f"`{entry.label}` cannot be composed alone: {why}"
@@ -163,23 +164,27 @@ class _Reviewer:
 
     def _decisive(self, entry: Entry) -> FileDiff | None:
         """The file of an option that an entry chooses, where it comes or goes; else the entry's own, if it differs."""
-        chosen = [f"{override.lstrip('+').replace('=', '/', 1)}.yaml" for override in entry.overrides]
+        chosen = [file for choice in map(choice_of, entry.overrides) if choice for file in choice.files]
         files = [self.changed[file] for file in dict.fromkeys((entry.file, *chosen)) if file in self.changed]
         return next((file for file in files if file.kind != "changed"), self.changed.get(entry.file))
 
     def _composed_before(self, entry: Entry) -> Composition:
         """An entry on the old side, by the names that its options have there."""
-        old_names = {option_of(new): option_of(old)[1] for old, new in self.names.items()}
-        chosen = [(word, _choice(word)) for word in entry.overrides]
-        words = [choosing(one[0], old_names[one]) if one in old_names else word for word, one in chosen]
-        name = old_names.get(("", entry.config_name), entry.config_name)
-        found = self._composed(self.old, replace(entry, overrides=tuple(words), config_name=name))
-        return with_choices(found, dict(one for _, one in chosen if one in old_names), entry.config_name)
+        old_names = {new: old for old, new in self.names.items()}
+        choices = {word: choice_of(word) for word in (*entry.overrides, *self.overrides)}
+        renamed = {word: one for word, one in choices.items() if one and not old_names.keys().isdisjoint(one.files)}
+        old_words = {word: one.called(old_names).text for word, one in renamed.items()}
+        own, common = ([old_words.get(word, word) for word in words] for words in (entry.overrides, self.overrides))
+        name = option_of(old_names.get(f"{entry.config_name}.yaml", entry.config_name))[1]
+        found = self._composed(self.old, replace(entry, overrides=tuple(own), config_name=name), common)
+        noted = {key: name for one in renamed.values() for key, name in one.noted.items()}
+        return with_choices(with_new_names(found, self.names), noted, entry.config_name)
 
-    def _composed(self, side: Side, entry: Entry) -> Composition:
-        found = composed(side, entry, self.overrides, self.studies, self.libraries[side.folder])
-        if side is self.old:
-            found = with_new_names(found, self.names)
+    def _composed_after(self, entry: Entry) -> Composition:
+        return self._composed(self.new, entry, self.overrides)
+
+    def _composed(self, side: Side, entry: Entry, overrides: Sequence[str]) -> Composition:
+        found = composed(side, entry, overrides, self.studies, self.libraries[side.folder])
         # A revision may be a stranger's: the files of weights that it names are not read, for either side.
         return replace(found, read_files="revision" not in (self.old.kind, self.new.kind))
 
@@ -220,8 +225,8 @@ class _Reviewer:
     def _compare(self, entry: Entry, old: Composition, new: Composition, *, always: bool = False) -> EntryDiff:
         file = self._decisive(entry)
         result = _entry_diff(entry, file.kind if file else "changed", old, new, self.consequences, always=always)
-        if file is not None and file.old_path:
-            result = replace(result, was=_label_of(file.old_path))
+        was = _label_of(file.old_path) if file is not None and file.old_path else ""
+        result = replace(result, was=was, file=file.path if file else entry.file)
         if any(change.path[0] not in PLANNED for change in result.values):
             result = replace(result, effective=tuple(self.numbers.changes(old, new)))
         self.causes.add(result, file.path if file else entry.file, old, new)
@@ -235,13 +240,15 @@ class _Reviewer:
         if file.path not in self.read:
             return FileNote(file, self._reason(file), file.edits)
         idle = [edit for edit in file.edits if not self._shows(file, edit)]
-        rewritten = [edit for edit in idle if self._says_the_same(edit)]
+        rewritten = [edit for edit in idle if self._says_the_same(file, edit)]
         return FileNote(file, "", tuple(edit for edit in idle if edit not in rewritten), tuple(rewritten))
 
-    def _says_the_same(self, edit: Change) -> bool:
+    def _says_the_same(self, file: FileDiff, edit: Change) -> bool:
         """Whether an edit without an effect writes a value in another way, or a file by its new name."""
         interpolated = any(map(is_interpolation, (edit.old, edit.new)))
-        return interpolated or (edit.path[0] == "defaults" and follows_renames(edit.old, edit.new, self.names))
+        if edit.path[0] != "defaults":
+            return interpolated
+        return interpolated or follows_renames(file.path, edit.old, edit.new, self.names)
 
     def _reason(self, file: FileDiff) -> str:
         problems = [problem for side in (file.old, file.new) if side for problem in side.problems]
@@ -277,12 +284,6 @@ class _Reviewer:
                 f"`{self.new.name}` is read as the new side, the working tree with these overrides; "
                 f"for both sides: modelforge diff {self.old.name} . {words}"
             )
-
-
-def _choice(override: str) -> tuple[str, str]:
-    """The group that an override chooses an option of, and that option."""
-    group, _, option = override.lstrip("+").partition("=")
-    return group, option.strip("'")
 
 
 def _label_of(path: str) -> str:

@@ -212,9 +212,8 @@ def _option(entry: EntryDiff, how: str) -> str:
 
 
 def _file_of(entry: EntryDiff, review: Review) -> Spot | None:
-    """The file of an option that is added or removed."""
-    path = f"{entry.label.replace('=', '/')}.yaml"
-    return next((_file(note) for note in review.files if note.file.path == path), None)
+    """The file of an option that is added, removed or renamed."""
+    return next((_file(note) for note in review.files if note.file.path == entry.file), None)
 
 
 def _step(entry: EntryDiff) -> str:

@@ -2,16 +2,40 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass
 from typing import Any
 
-from modelforge.review.affected import Composition
-from modelforge.review.changed_files import REVIEW, FileDiff, edited
-from modelforge.review.values import exact, flat
+from modelforge.review.changed_files import REVIEW, Content, FileDiff, edited
+from modelforge.review.values import Path, exact, flat
 
-ALIKE = 0.6
-"""The share of equal values from which two files are one: of its names alone, another model has fewer."""
+ALIKE = 0.8
+"""The share of equal values from which two files may be one that was renamed and edited.
+
+Much less is what two options of a group have in common: one says `adam`, the other `adamw`.
+"""
+MAX_PAIRS = 40_000
+"""The pairs of files that are compared value by value. Where there would be more, only equal files are paired."""
+KINDS = frozenset({"type", "scheme", "init", "_target_"})
+"""Keys whose values say what a thing is. Files that differ in these are two things, however much else is equal."""
+
+
+@dataclass(frozen=True, eq=False)
+class _Option:
+    """A file of one side alone, in texts that are equal where the values are."""
+
+    path: str
+    group: tuple[Any, ...]
+    """Its folder, package and kinds of things: only files of one group are paired."""
+    whole: str
+    """All values in their order."""
+    values: frozenset[tuple[Path, str]]
+
+    def likeness(self, other: _Option) -> float:
+        """The share of equal values, in the larger of both."""
+        most, least = (pick(len(self.values), len(other.values)) for pick in (max, min))
+        return len(self.values & other.values) / most if least >= ALIKE * most else 0
 
 
 def renamed_files(files: Sequence[FileDiff]) -> tuple[FileDiff, ...]:
@@ -22,116 +46,54 @@ def renamed_files(files: Sequence[FileDiff]) -> tuple[FileDiff, ...]:
     Args:
         files: The files that differ.
     """
-    gone = [file for file in files if file.kind == "removed" and _is_option(file)]
-    come = [file for file in files if file.kind == "added" and _is_option(file)]
-    likeness = {
-        (old.path, new.path): share
-        for old in gone
-        for new in come
-        if _folder(old.path) == _folder(new.path) and (share := _likeness(old, new)) >= ALIKE
-    }
-    found: dict[str, str] = {}
-    for old, new in sorted(likeness, key=lambda pair: -likeness[pair]):
-        if old not in found.values() and new not in found:
-            found[new] = old
-    known = {file.path: file for file in files}
+    gone = [option for file in files if file.kind == "removed" and (option := _option(file, file.old))]
+    come = [option for file in files if file.kind == "added" and (option := _option(file, file.new))]
+    names = dict(_equal(gone, come))
+    equal = {*names, *names.values()}
+    names |= _alike(*([one for one in side if one.path not in equal] for side in (gone, come)))
+    known, old_paths = {file.path: file for file in files}, set(names.values())
     return tuple(
-        _one(known[found[file.path]], file) if file.path in found else file
+        _one(known[names[file.path]], file) if file.path in names else file
         for file in files
-        if file.path not in found.values()
+        if file.path not in old_paths
     )
 
 
-def option_of(path: str) -> tuple[str, str]:
-    """The group and the name of an option's file; a primary config has no group.
-
-    >>> option_of("experiment/deep/a.yaml"), option_of("config.yaml")
-    (('experiment/deep', 'a'), ('', 'config'))
-    """
-    group, _, name = path.removesuffix(".yaml").rpartition("/")
-    return group, name
-
-
-def with_new_names(found: Composition, names: Mapping[str, str]) -> Composition:
-    """A composition of the old side, in which the files have the names of the new one.
-
-    Args:
-        found: The composition.
-        names: Old path → new path.
-    """
-    return replace(
-        found,
-        files=frozenset(names.get(path, path) for path in found.files),
-        merged=tuple((package, names.get(path, path)) for package, path in found.merged),
-        names={place: names.get(path, path) for place, path in found.names.items()},
-    )
+def _option(file: FileDiff, content: Content | None) -> _Option | None:
+    """A file of values that composition reads; None for any other."""
+    if not file.is_config or file.path == REVIEW or content is None or content.problems or not content.data:
+        return None
+    values = {path: exact(value) for path, value in flat(content.data).items()}
+    kinds = frozenset(text for path, text in values.items() if path[-1] in KINDS or path[-2:-1] == ("layers",))
+    group = (file.path.rpartition("/")[0], content.document.package, kinds)
+    return _Option(file.path, group, exact(content.data), frozenset(values.items()))
 
 
-def with_choices(found: Composition, choices: Mapping[str, str], config_name: str) -> Composition:
-    """A composition with other names of what was chosen.
-
-    Args:
-        found: The composition.
-        choices: Options by group.
-        config_name: The primary config.
-    """
-    config = found.config
-    if config is None:
-        return found
-    hydra = dict(config.hydra)
-    if isinstance(job := hydra.get("job"), Mapping):
-        hydra["job"] = {**job, "config_name": config_name}
-    return replace(found, config=replace(config, choices={**config.choices, **choices}, hydra=hydra))
+def _equal(gone: Sequence[_Option], come: Sequence[_Option]) -> Iterator[tuple[str, str]]:
+    """New path, old path of files that say the same, the order of keys included."""
+    waiting = defaultdict[Any, list[str]](list)
+    for one in reversed(gone):
+        waiting[one.group, one.whole].append(one.path)
+    for one in come:
+        if paths := waiting.get((one.group, one.whole)):
+            yield one.path, paths.pop()
 
 
-def follows_renames(old: Any, new: Any, names: Mapping[str, str]) -> bool:
-    """Whether two lists of defaults are the same but for the new names of files.
-
-    >>> names = {"model/a.yaml": "model/b.yaml"}
-    >>> follows_renames(["a", {"override /model": "a"}, "c"], ["b", {"override /model": "b"}, "c"], names)
-    True
-    """
-    words = dict[str, str]()
-    for before, after in names.items():
-        for one, other in _ways(before, after):
-            words[one] = other
-    return exact(_renamed(old, words)) == exact(new)
-
-
-def _ways(old: str, new: str) -> Iterator[tuple[str, str]]:
-    """How a defaults list may name a file, on both sides."""
-    before, after = (path.removesuffix(".yaml") for path in (old, new))
-    yield from ((before, after), (f"/{before}", f"/{after}"), (option_of(old)[1], option_of(new)[1]))
-
-
-def _renamed(value: Any, words: Mapping[str, str]) -> Any:
-    if isinstance(value, list):
-        return [_renamed(item, words) for item in value]
-    if isinstance(value, Mapping):
-        return {key: _renamed(item, words) for key, item in value.items()}
-    return words.get(value, value) if isinstance(value, str) else value
-
-
-def _is_option(file: FileDiff) -> bool:
-    content = file.new or file.old
-    return file.is_config and file.path != REVIEW and content is not None and not content.problems
-
-
-def _folder(path: str) -> str:
-    return path.rpartition("/")[0]
-
-
-def _likeness(old: FileDiff, new: FileDiff) -> float:
-    """The share of values that both have; 2 where nothing differs, the order of keys included."""
-    assert old.old is not None
-    assert new.new is not None
-    if old.old.document.package != new.new.document.package:
-        return 0
-    before, after = flat(old.old.data), flat(new.new.data)
-    if not before or not after:
-        return 0
-    equal = sum(path in after and exact(after[path]) == exact(value) for path, value in before.items())
-    return equal / max(len(before), len(after)) + (exact(old.old.data) == exact(new.new.data))
+def _alike(gone: Sequence[_Option], come: Sequence[_Option]) -> dict[str, str]:
+    """New path → old path of files that say nearly the same, the likest first."""
+    waiting = defaultdict[Any, list[_Option]](list)
+    for one in gone:
+        waiting[one.group].append(one)
+    pairs: Mapping[tuple[str, str], float] = {}
+    if sum(len(waiting.get(one.group, ())) for one in come) <= MAX_PAIRS:
+        pairs = {(old.path, new.path): old.likeness(new) for new in come for old in waiting.get(new.group, ())}
+    found: dict[str, str] = {}
+    taken: set[str] = set()
+    for old, new in sorted(pairs, key=lambda pair: (-pairs[pair], pair)):
+        if pairs[old, new] >= ALIKE and old not in taken and new not in found:
+            found[new] = old
+            taken.add(old)
+    return found
 
 
 def _one(old: FileDiff, new: FileDiff) -> FileDiff:

@@ -37,6 +37,8 @@ class EntryDiff:
     """What the training comes to in numbers, such as `total_steps`, where that differs."""
     consequences: Consequences | None = None
     """What follows from the difference of the models; None where there is none."""
+    file: str = ""
+    """The file of its option below the config folder, or its primary config; empty for the default."""
     was: str = ""
     """What it is called on the old side, where the file of its option has another name there."""
 

@@ -25,6 +25,7 @@ State = Literal["running", "finished", "failed", "diverged", "interrupted"]
 DONE = ("finished", "diverged")
 """States with a result: to run such a job again would give the same."""
 PLAIN = re.compile(r"(?![+-]|\.?\d)[\w./+-]+", re.ASCII)
+_ESCAPED = re.compile(r"(\\*)('|\$\{|\Z)")
 
 
 @dataclass(frozen=True)
@@ -196,4 +197,5 @@ def as_hydra_reads(text: str) -> str:
     """
     if PLAIN.fullmatch(text) and text.lower() not in ("true", "false", "null", "nan", "inf"):
         return text
-    return "'" + text.replace("\\", "\\\\").replace("'", "\\'").replace("${", "\\${") + "'"
+    # Backslashes count only before what they could escape.
+    return "'" + _ESCAPED.sub(lambda found: found[1] * 2 + (found[2] and f"\\{found[2]}"), text) + "'"

@@ -10,7 +10,7 @@ from modelforge.core.errors import ForgeError
 from modelforge.review.compare import review, review_sides
 from modelforge.review.documented import documented
 from modelforge.review.pair import open_sides
-from tests.review.trees import edit
+from tests.review.trees import FILES, edit
 
 
 def test_equal_folders_are_equal_and_nothing_but_the_default_is_composed(trees: Path):
@@ -77,6 +77,29 @@ def test_overrides_apply_to_both_sides(trees: Path):
     edit("conf/init/xavier.yaml", "1.0", "2.0")
     assert not review("old", "conf").default.equal
     assert review("old", "conf", overrides=["init.gain=3"]).default.equal
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "override"),
+    [
+        ("model/one", "model/other", "model=other"),
+        ("model/one", "model/it's", r"model='it\'s'"),
+        ("model/sub/one", "model/sub/other", "model=sub/other"),
+        ("extra/one", "extra/other", "extra=[other]"),
+        ("init/one", "init/other", "+init@model.layers.hidden.init=other"),
+    ],
+)
+def test_overrides_choose_a_renamed_option_on_both_sides(trees: Path, old: str, new: str, override: str):
+    text = {"model": FILES["model/mlp.yaml"], "init": "scheme: zeros\n", "extra": FILES["extra/wide.yaml"]}
+    for folder, name in (("old", old), ("conf", new)):
+        file = Path(folder, f"{name}.yaml")
+        file.parent.mkdir(exist_ok=True)
+        file.write_text(text[name.partition("/")[0]].replace("4", "7"), encoding="utf-8")
+        edit(f"{folder}/config.yaml", "optional extra: null", "extra: []")
+    found = review("old", "conf", overrides=[override])
+    assert (found.default.broken, found.default.values) == ("", ())
+    edit("conf/config.yaml", "seed: 0", "seed: 1")
+    assert [change.name for change in review("old", "conf", overrides=[override]).default.values] == ["seed"]
 
 
 def test_a_default_that_cannot_be_planned_is_an_error_that_names_its_side(trees: Path):

@@ -7,9 +7,11 @@ import os
 from pathlib import Path
 
 import pytest
+from omegaconf import OmegaConf
 
+from modelforge.config.overrides import parse
 from modelforge.core.files import write_atomically
-from modelforge.runs.status import begin, read_state, write
+from modelforge.runs.status import as_hydra_reads, begin, read_state, write
 
 
 def test_a_run_from_start_to_end(tmp_path: Path):
@@ -43,3 +45,12 @@ def test_a_reader_never_sees_half(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
 def test_what_is_no_status_has_no_state(tmp_path: Path, text: str):
     (tmp_path / "status.json").write_text(text)
     assert read_state(tmp_path) is None
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["a b", "it's", r"a\b", r"a\\b", "a\\", r"a\'b", r"C:\x y" + "\\", "''", "${x}", r"a\${x}", "1e3", "null", "a=b,c"],
+)
+def test_hydra_reads_a_text_as_it_is(text: str):
+    (override,) = parse((f"ckpt={as_hydra_reads(text)}",))
+    assert OmegaConf.create({"ckpt": override.value()}).ckpt == text
