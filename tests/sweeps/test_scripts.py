@@ -53,7 +53,7 @@ def test_slurm_runs_each_job_as_one_task_of_an_array(sweep, name: str):
     assert directives["cpus-per-task"] == "2"
     assert shlex.split(directives["output"]) == [f"{folder}/slurm-%A-%a.log".replace("50%", "50%%")]
     *_, (srun, cores, command, *words) = commands(text)
-    assert (srun, cores, Path(command).name) == ("srun", "--cpus-per-task=2", "modelforge")
+    assert (srun, cores, Path(command).name) == ("srun", "--cpus-per-task=${SLURM_CPUS_PER_TASK:-1}", "modelforge")
     assert words == ["sweep", "work", str(folder), "--index", "$((0 + SLURM_ARRAY_TASK_ID))"]
     assert ["cd", str(Path.cwd())] in commands(text)
 
