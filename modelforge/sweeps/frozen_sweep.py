@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import shlex
-from collections.abc import Callable, Generator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -15,12 +14,11 @@ from omegaconf import DictConfig, OmegaConf
 
 from modelforge.config.sweeps import read_sweep, running_sweep
 from modelforge.core.errors import ForgeError, Problem
-from modelforge.core.project import shown
 from modelforge.core.words import plural
 from modelforge.report.stream import complain
 from modelforge.runs.jobs import JobEntry, read_job
 from modelforge.runs.liveness import LOCK, claimed
-from modelforge.runs.status import as_hydra_reads, read
+from modelforge.runs.status import read
 from modelforge.sweeps.check import Checker
 from modelforge.sweeps.freezing import (
     Shared,
@@ -33,7 +31,7 @@ from modelforge.sweeps.freezing import (
 )
 from modelforge.sweeps.frozen_loader import words_for
 from modelforge.sweeps.launchers import make_launcher, run_all
-from modelforge.sweeps.resume import check_resuming, resumed, to_do
+from modelforge.sweeps.resume import check_resuming, resumed, saying_how_to_go_on, to_do, way_on
 from modelforge.sweeps.selection import select
 from modelforge.train.settings import parse_sweep
 from modelforge.train.terminal import say
@@ -70,26 +68,10 @@ def run(
                 most = len(jobs) if resumes else running_sweep(config).num_jobs  # as `start_early` counts them
                 launcher = make_launcher(context, task, config, _num_threads(folder, jobs), most)
                 begun()
-                with saying_how_to_go_on(folder):
+                with saying_how_to_go_on(lambda: way_on(folder)):
                     _launch(launcher, folder, jobs, max_batch_size or len(jobs))
     except ForgeError:
         _remove_if_empty(folder)
-        raise
-
-
-@contextmanager
-def saying_how_to_go_on(folder: Path, *words: str) -> Generator[None]:
-    """Prints the command that runs what an interrupted sweep has not run.
-
-    Args:
-        folder: Of the sweep.
-        words: Further overrides of that command.
-    """
-    try:
-        yield
-    except (KeyboardInterrupt, SystemExit):
-        resume = f"sweep.resume={as_hydra_reads(shown(folder))}"
-        say(f"to go on: python train.py {shlex.join([resume, *words])}")
         raise
 
 

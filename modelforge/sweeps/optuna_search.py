@@ -37,11 +37,12 @@ from modelforge.runs.status import DONE, read
 from modelforge.sweeps.check import Checker
 from modelforge.sweeps.freezing import check_empty, frozen_job, remove_unfinished_freeze
 from modelforge.sweeps.frozen_loader import words_for
-from modelforge.sweeps.frozen_sweep import main_config, saying_how_to_go_on
+from modelforge.sweeps.frozen_sweep import main_config
 from modelforge.sweeps.launchers import make_launcher, run_all
 from modelforge.sweeps.optuna_settings import OptunaSettings, parse_settings
 from modelforge.sweeps.optuna_space import Space, read_space
 from modelforge.sweeps.optuna_study import Asked, Search
+from modelforge.sweeps.resume import saying_how_to_go_on, way_on
 from modelforge.sweeps.selection import Candidate, of_engine
 from modelforge.train.callbacks.pruning import PruningSettings
 from modelforge.train.prepare import located, prepare
@@ -86,7 +87,7 @@ def search(
     _make_folder(folder, every, space)
     launcher = make_launcher(context, task, config, base.values.get("num_threads"), settings.n_jobs)
     deadline = time.monotonic() + (settings.timeout or float("inf"))
-    go_on = saying_how_to_go_on(folder, "hydra/sweeper=optuna")
+    go_on = saying_how_to_go_on(lambda: way_on(folder))
     with _study(folder, space, settings, base) as study, go_on:
         while time.monotonic() < deadline and (asked := [*_batch(study, settings)]):
             trials.run(asked, study, launcher)

@@ -86,7 +86,7 @@ def test_a_failed_job_is_run_again_on_demand(swept: Path):
 def test_a_folder_is_for_one_sweep(swept: Path, command: Command, tmp_path: Path, capfd):
     words = ("-m", *BRIEF, "seed=0,1")
     assert command(*words, f"hydra.sweep.dir={swept}") == 1
-    assert f"to go on with it: `sweep.resume={swept}`" in capfd.readouterr().err
+    assert f"to go on with it: `python train.py sweep.resume={swept}`" in capfd.readouterr().err
     foreign = tmp_path / "foreign"
     foreign.mkdir()
     (foreign / "notes.txt").write_text("")

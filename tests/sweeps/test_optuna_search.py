@@ -16,6 +16,7 @@ from modelforge.core.errors import ForgeError, Problem
 from modelforge.results.collect import collect
 from modelforge.runs.jobs import JOBS_FOLDER, new_sweep_file, write_sweep_file
 from modelforge.sweeps import optuna_search
+from modelforge.sweeps.freezing import check_empty
 from modelforge.sweeps.optuna_space import Space, read_space
 from modelforge.sweeps.optuna_study import Asked
 from modelforge.sweeps.resume import resumed
@@ -77,7 +78,10 @@ def test_a_search_is_not_resumed_as_a_list_of_jobs(tmp_path: Path):
     write_sweep_file(new_sweep_file(SPACE), tmp_path)
     with pytest.raises(ForgeError, match="is a search") as caught:
         resumed(tmp_path)
-    assert "hydra/sweeper=optuna" in caught.value.problems[0].hint
+    assert f"`python train.py sweep.resume={tmp_path} hydra/sweeper=optuna`" in caught.value.problems[0].hint
+    with pytest.raises(ForgeError, match="already holds a sweep") as caught:
+        check_empty(tmp_path)
+    assert f"`python train.py sweep.resume={tmp_path} hydra/sweeper=optuna`" in caught.value.problems[0].hint
     with pytest.raises(ForgeError, match="is a search"):
         work_all(tmp_path)
 
