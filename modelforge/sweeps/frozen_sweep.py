@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 from hydra.plugins.launcher import Launcher
-from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, OmegaConf
 
 from modelforge.config.sweeps import read_sweep, running_sweep
@@ -31,6 +30,7 @@ from modelforge.sweeps.freezing import (
 )
 from modelforge.sweeps.frozen_loader import words_for
 from modelforge.sweeps.launchers import make_launcher, run_all
+from modelforge.sweeps.multirun import Multirun
 from modelforge.sweeps.resume import check_resuming, resumed, saying_how_to_go_on, to_do, way_on
 from modelforge.sweeps.selection import select
 from modelforge.sweeps.threads import configs_of, most_threads
@@ -39,35 +39,28 @@ from modelforge.train.terminal import say
 
 
 def run(
-    folder: Path,
-    context: HydraContext,
-    task: TaskFunction,
-    config: DictConfig,
-    arguments: Sequence[str],
+    multirun: Multirun,
     max_batch_size: int | None = None,
     begun: Callable[[], object] = lambda: None,
 ) -> None:
     """Runs all jobs, or those without a result of the sweep that is resumed.
 
     Args:
-        folder: Of the sweep.
-        context: Hydra's; its loader gives frozen jobs.
-        task: What a job does.
-        config: Of the multirun.
-        arguments: The overrides of the command line, without Hydra's own.
+        multirun: The folder, the config and the command line.
         max_batch_size: Jobs that a launcher gets at a time; None for all.
         begun: Called before the first is launched.
 
     Raises:
         ForgeError: a job is wrong, the folder holds something else, or another process runs the sweep.
     """
+    folder, config, arguments = multirun.folder, multirun.config, multirun.arguments
     resumes = OmegaConf.select(config, "sweep.resume") is not None
     try:
         with claimed(folder, busy(folder)):
             jobs, threads = _resumed(folder, arguments) if resumes else _frozen(folder, config, arguments)
             if jobs:
                 most = len(jobs) if resumes else running_sweep(config).num_jobs  # as `start_early` counts them
-                launcher = make_launcher(context, task, config, threads, most)
+                launcher = make_launcher(multirun, threads, most)
                 begun()
                 with saying_how_to_go_on(lambda: way_on(folder)):
                     _launch(launcher, folder, jobs, max_batch_size or len(jobs))

@@ -25,6 +25,7 @@ from modelforge.core.errors import Problem
 from modelforge.core.torch_state import num_cores
 from modelforge.core.words import plural
 from modelforge.report.stream import complain
+from modelforge.sweeps.multirun import Multirun
 
 Job = tuple[int, Sequence[str]]
 """The number and the overrides of a job."""
@@ -74,22 +75,18 @@ class NoLauncher(Launcher):
         return []
 
 
-def make_launcher(
-    context: HydraContext, task: TaskFunction, config: DictConfig, num_threads: int | None, num_jobs: int
-) -> Launcher:
+def make_launcher(multirun: Multirun, num_threads: int | None, num_jobs: int) -> Launcher:
     """Hydra's launcher for a multirun.
 
     Args:
-        context: Hydra's; its config loader gives the config of each job.
-        task: What a job does.
-        config: Of the multirun.
+        multirun: What a job does, and the settings of the launcher.
         num_threads: Of the job that has the most; None for one a core.
         num_jobs: How many jobs there are at most.
     """
-    for problem in fit_to_cores(config, num_threads, num_jobs):
+    for problem in fit_to_cores(multirun.config, num_threads, num_jobs):
         complain(problem)
-    launcher: Any = Plugins.instance().instantiate_launcher(context, task, config)
-    kind = _kind(config.hydra.launcher)
+    launcher: Any = Plugins.instance().instantiate_launcher(multirun.context, multirun.task, multirun.config)
+    kind = _kind(multirun.config.hydra.launcher)
     if kind == "joblib":
         from modelforge.sweeps.launchers_joblib import make_pool
 

@@ -197,7 +197,7 @@ def test_the_job_with_the_most_threads_decides_how_many_run_at_once(
     """Also where the file of an option has them, and not the command line."""
     given: list[int | None] = []
 
-    def launching(context, task, config, num_threads, num_jobs):
+    def launching(multirun, num_threads, num_jobs):
         given.append(num_threads)
         raise KeyboardInterrupt
 
