@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
 from pathlib import Path
 from typing import NoReturn
@@ -9,6 +10,7 @@ from typing import NoReturn
 from modelforge.core.errors import ForgeError
 from modelforge.core.plugins import load_plugins
 from modelforge.report.stream import complain, exiting
+from modelforge.sweeps.resume import saying_how_to_go_on
 from modelforge.sweeps.workers import work_all
 from modelforge.train.frozen_job import work
 from modelforge.train.terminal import keep_streams
@@ -23,7 +25,9 @@ def sweep_work(folder: Path, index: int | None, *, retry_failed: bool) -> NoRetu
         retry_failed: Whether jobs that failed before are run again, where none is named.
     """
     keep_streams()
-    with exiting():
+    which = ["--any", *(["--retry-failed"] if retry_failed else [])] if index is None else ["--index", str(index)]
+    again = shlex.join(["modelforge", "sweep", "work", str(folder), *which])
+    with exiting(), saying_how_to_go_on(lambda: again):
         load_plugins()
         try:
             status = work_all(folder, retry_failed=retry_failed) if index is None else work(folder, index).exit_code

@@ -185,14 +185,16 @@ def _grid(chart: Chart, axes: _Axes) -> Iterator[str]:
     width, height = axes.size
     bottom = height - BOTTOM
     left = 10.0 ** axes.x[0] if axes.log_x else axes.x[0]
-    for mark in _marks(axes.y, axes.log, MAX_TICKS):
+    rows = _marks(axes.y, axes.log, MAX_TICKS)
+    for mark, label in zip(rows, tick_labels(rows, log=axes.log), strict=True):
         _, y = axes.at(left, 10.0**mark if axes.log else mark)
         yield f'<path class="grid" d="M{LEFT} {y:.1f}H{width - RIGHT}"/>'
-        yield f'<text x="{LEFT - 5}" y="{y + 4:.1f}" text-anchor="end">{_label(mark, axes.log)}</text>'
+        yield f'<text x="{LEFT - 5}" y="{y + 4:.1f}" text-anchor="end">{label}</text>'
     given = [math.log10(tick) if axes.log_x else tick for tick in chart.x_ticks]
-    for mark in given or _marks(axes.x, axes.log_x, max(2, (width - LEFT) // 55)):
+    columns = given or _marks(axes.x, axes.log_x, max(2, (width - LEFT) // 55))
+    for mark, label in zip(columns, tick_labels(columns, log=axes.log_x), strict=True):
         x, _ = axes.at(10.0**mark if axes.log_x else mark, 1.0)
-        yield f'<text x="{x:.1f}" y="{bottom + 14}" text-anchor="middle">{_label(mark, axes.log_x)}</text>'
+        yield f'<text x="{x:.1f}" y="{bottom + 14}" text-anchor="middle">{label}</text>'
     yield f'<path class="axis" d="M{LEFT} {TOP}V{bottom}H{width - RIGHT}"/>'
     middle = (TOP + bottom) / 2
     across = (LEFT + width - RIGHT) / 2
@@ -218,16 +220,24 @@ def _marks(ends: tuple[float, float], log: bool, most: int) -> list[float]:
     return powers if len(powers) > 1 else finer if len(finer) > 1 else marks
 
 
-def _label(mark: float, log: bool) -> str:
+def tick_labels(marks: Sequence[float], *, log: bool) -> Sequence[str]:
+    """The labels of an axis, whose marks may be logarithms: as few digits as keep them apart.
+
+    >>> tick_labels([-9, 0, 1.30103], log=True), tick_labels([0.5, 10], log=False)
+    (['10⁻⁹', '1', '20'], ['0.5', '10'])
+    >>> tick_labels([0.12341, 0.12342], log=False)
+    ['0.12341', '0.12342']
     """
-    >>> _label(-9, True), _label(0, True), _label(0.5, False)
-    ('10⁻⁹', '1', '0.5')
-    """
+    tries = ([_label(mark, digits, log) for mark in marks] for digits in range(3 if log else 4, 17))
+    return next((labels for labels in tries if len({*labels}) == len(labels)), [*map(str, marks)])
+
+
+def _label(mark: float, digits: int, log: bool) -> str:
     if not log:
-        return number(mark)
+        return f"{mark:.{digits}g}"
     if mark == round(mark) and abs(mark) >= 2:
         return "10" + str(round(mark)).translate(_SUPERSCRIPTS)
-    return number(float(f"{10.0**mark:.3g}"))
+    return f"{float(f'{10.0**mark:.{digits}g}'):.{digits + 1}g}"
 
 
 def _colour(series: Series) -> str:

@@ -11,14 +11,14 @@ from statistics import fmean, stdev
 from typing import TypeVar
 
 from modelforge.core.words import number
-from modelforge.report.charts import Chart, Point, Series
+from modelforge.report.charts import Chart, Point, Series, tick_labels
 from modelforge.report.parallel import Axis, Parallel, Strand
 from modelforge.results.curves import Curve, read_curve
-from modelforge.results.effects import as_number, in_order
 from modelforge.results.grouping import Group, Grouped
 from modelforge.results.starts import RunStart
 from modelforge.results.sweep import Row, Sweep
-from modelforge.results.words import value_text, values_text
+from modelforge.results.values import as_number, in_order
+from modelforge.results.words import values_text
 
 MAX_SERIES = 6
 """Colours of a chart: more values of a key become one line."""
@@ -80,7 +80,8 @@ def _apart(places: Sequence[float], *, log: bool) -> Sequence[float]:
     """The values themselves, where their labels have room beside one another; else none."""
     along = [log10(place) for place in places] if log else places
     gaps = [right - left for left, right in pairwise(along)]
-    longest = 1 + max(len(f"{place:.3g}") for place in places)
+    labels = tick_labels(along, log=log)
+    longest = 1 + max(map(len, labels))
     return places if min(gaps) * MAX_LETTERS >= longest * (along[-1] - along[0]) else ()
 
 
@@ -135,7 +136,7 @@ def learning_curves(grouped: Grouped) -> list[Multiple]:
     # A loss that explodes would flatten all others.
     ends = values[len(values) // 50], values[-1 - len(values) // 50]
     last = max(point[0] for _, curves in found for _, curve in curves for point in curve)
-    return [_multiple(one, curves, ends, (1.0, max(last, 2.0))) for one, curves in found]
+    return [_multiple(grouped.sweep, one, curves, ends, (1.0, max(last, 2.0))) for one, curves in found]
 
 
 def _curves(group: Group) -> Iterator[tuple[Row, Curve]]:
@@ -145,13 +146,17 @@ def _curves(group: Group) -> Iterator[tuple[Row, Curve]]:
 
 
 def _multiple(
-    group: Group, curves: Sequence[tuple[Row, Curve]], ends: tuple[float, float], epochs: tuple[float, float]
+    sweep: Sweep,
+    group: Group,
+    curves: Sequence[tuple[Row, Curve]],
+    ends: tuple[float, float],
+    epochs: tuple[float, float],
 ) -> Multiple:
     series = [Series("", curve, "dashed" if row.state != "finished" else "line", 0) for row, curve in curves]
     series += [
         Series("", [curve[-1]], "crosses", 1, names=[_job(row)]) for row, curve in curves if row.state == "diverged"
     ]
-    title = values_text(group.values) or "all jobs"
+    title = values_text({key: sweep.text(key, value) for key, value in group.values.items()}) or "all jobs"
     chart = Chart(title, "epoch", group.metric, series, y_range=ends, x_range=epochs, size=SMALL)
     return Multiple(chart, group.lacks)
 
@@ -214,7 +219,8 @@ def parallel(grouped: Grouped) -> Parallel | None:
         name = f"{values_text(one.values)}: {'no result' if one.mean is None else number(one.mean)}"
         strands.append(Strand([*(places[key][one.values[key]] for key in grouped.keys), end], colour, name))
     axes = [
-        Axis(key, [(place, value_text(value) or "-") for value, place in places[key].items()]) for key in grouped.keys
+        Axis(key, [(place, grouped.sweep.text(key, value) or "-") for value, place in places[key].items()])
+        for key in grouped.keys
     ]
     axes.append(Axis(grouped.sweep.metric, [(0.0, number(low)), (1.0, number(high))]))
     legend = [(0, "the best tenth"), (1, "with a divergence"), (5, "others")]

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from statistics import fmean, stdev
 
 from modelforge.results.sweep import Row, Sweep
+from modelforge.results.values import in_order
 
 MAX_VALUES = 200
 """Values of one key; a key with more has no table, nor one whose values have one job each, as in a search."""
@@ -55,28 +56,3 @@ def _effect(sweep: Sweep, key: str, value: str, rows: Sequence[Row]) -> Effect:
     return Effect(
         key, value, len(known), mean, stdev(known) if len(known) > 1 else None, Counter(row.state for row in rows)
     )
-
-
-def as_number(text: str) -> float | None:
-    """The number that a swept value is; None for a name.
-
-    >>> as_number("1e-3"), as_number("xavier"), as_number("nan"), as_number("true")
-    (0.001, None, None, None)
-    """
-    try:
-        found = float(text)
-    except ValueError:
-        return None
-    return found if abs(found) < float("inf") else None
-
-
-def in_order(values: Sequence[str]) -> list[str]:
-    """Values of an axis: numbers upwards where all are, else as they came.
-
-    >>> in_order(["10", "9", "1e-3"]), in_order(["b", "a"])
-    (['1e-3', '9', '10'], ['b', 'a'])
-    """
-    numbers = [as_number(value) for value in values]
-    if any(number is None for number in numbers):
-        return [*values]
-    return [value for _, value in sorted(zip(numbers, values, strict=True), key=lambda pair: pair[0] or 0.0)]

@@ -6,8 +6,8 @@ from typing import Any
 
 from modelforge.core.errors import ForgeError, Problem
 from modelforge.report.columns import as_csv
-from modelforge.results.effects import as_number
 from modelforge.results.sweep import Sweep
+from modelforge.results.values import as_number
 
 
 def to_csv(sweep: Sweep) -> str:

@@ -17,7 +17,7 @@ from modelforge.results.grouping import Grouped
 from modelforge.results.significance import Contrast
 from modelforge.results.sweep import OPEN, OVER, Row
 from modelforge.results.table import notes, reasons
-from modelforge.results.words import counts_line, headline, p_text, value_text
+from modelforge.results.words import counts_line, headline, p_text
 
 TEMPLATE = Path(__file__).with_name("page.html")
 RUN_PAGE = "diagnosis.html"
@@ -73,7 +73,6 @@ def page(grouped: Grouped, compared: Sequence[Contrast], at: Path) -> str:
         num_reasons=len(why),
         jobs=[Link(row, _href(row, at)) for row in _shown(sweep.rows)],
         p_text=p_text,
-        value_text=value_text,
     )
 
 

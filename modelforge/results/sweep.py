@@ -5,9 +5,12 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
+from functools import cached_property
 from math import inf
 from types import MappingProxyType
 from typing import Literal, get_args
+
+from modelforge.results.values import shortened
 
 State = Literal[
     "finished", "pruned", "running", "queued", "interrupted", "diverged", "failed", "killed", "broken", "missing"
@@ -101,6 +104,19 @@ class Sweep:
     def result(self, row: Row) -> float | None:
         """The value that a job is judged by; None where it has none."""
         return row.metrics.get(self.metric or row.optimized_metric)
+
+    def text(self, key: str, value: str) -> str:
+        """A swept value as tables and axes show it: a long number in few digits, which no other value of its key has.
+
+        Args:
+            key: Its key.
+            value: As it was set.
+        """
+        return self._texts.get(key, {}).get(value, value)
+
+    @cached_property
+    def _texts(self) -> Mapping[str, Mapping[str, str]]:
+        return {key: shortened({row.overrides[key] for row in self.rows if key in row.overrides}) for key in self.keys}
 
     def by(self, metric: str) -> Sweep:
         """The same runs, sorted by a metric: finished ones first, errors upwards, anything else downwards.

@@ -18,7 +18,7 @@ from modelforge.results.grouping import Grouped
 from modelforge.results.listing import Listing
 from modelforge.results.significance import FEW, Contrast, can_test
 from modelforge.results.sweep import Row, Sweep
-from modelforge.results.words import p_text, value_text, values_text
+from modelforge.results.words import p_text, values_text
 
 STYLES = MappingProxyType(
     {
@@ -75,7 +75,7 @@ def effect_table(sweep: Sweep) -> Stack | None:
     found = effects(sweep)
     if len({one.key for one in found}) < 2 or all(one.mean is None for one in found):
         return None
-    lines = [[Text(cell) for cell in cells] for cells in _effect_lines(found)]
+    lines = [[Text(cell) for cell in cells] for cells in _effect_lines(sweep, found)]
     header = ["key", "value", sweep.metric, "±", "n", "without"]
     listing = Listing(header, lines, right=(2, 3, 4), first=(0, 1, 2, 3, 4), keys=0)
     return Stack(Text("Each value on its own, over all jobs that have it", "bold"), listing)
@@ -101,7 +101,7 @@ def _cells(row: Row, sweep: Sweep, metrics: Sequence[str]) -> list[Text]:
     results = [_own_result(row)] if sweep.is_mixed else [_metric(row, name) for name in metrics]
     return [
         Text(printable(row.name)),
-        *(Text(printable(value_text(row.overrides.get(key, "")))) for key in sweep.keys),
+        *(Text(printable(sweep.text(key, row.overrides.get(key, "")))) for key in sweep.keys),
         Text(row.state, STYLES.get(row.state, "red")),
         *map(Text, results),
         Text("" if row.seconds is None else f"{row.seconds:.1f} s"),
@@ -135,7 +135,7 @@ def reasons(rows: Sequence[Row]) -> Iterator[tuple[str, str]]:
 
 def _group_cells(grouped: Grouped, found: Contrast) -> list[str]:
     one = found.group
-    swept = [printable(value_text(one.values[key])) for key in grouped.keys] or ["all"]
+    swept = [printable(grouped.sweep.text(key, one.values[key])) for key in grouped.keys] or ["all"]
     mean = "" if one.mean is None else digits(one.mean)
     if grouped.sweep.is_mixed and mean:
         mean = f"{one.metric} {mean}"
@@ -176,13 +176,13 @@ def notes(grouped: Grouped, compared: Sequence[Contrast]) -> Iterator[str]:
         yield f"{plural(len(marked), 'mean')} of fewer jobs than there are repetitions: see `n` and `without`."
 
 
-def _effect_lines(found: Sequence[Effect]) -> Iterator[list[str]]:
+def _effect_lines(sweep: Sweep, found: Sequence[Effect]) -> Iterator[list[str]]:
     last = ""
     for one in found:
         others = ", ".join(f"{count} {state}" for state, count in one.counts.items() if state != "finished")
         yield [
             printable(one.key) if one.key != last else "",
-            printable(value_text(one.value)) or "as configured",
+            printable(sweep.text(one.key, one.value)) or "as configured",
             "" if one.mean is None else digits(one.mean),
             "" if one.std is None else f"{one.std:.2g}",
             str(one.n) if one.n == one.num_jobs else f"{one.n} of {one.num_jobs}",

@@ -5,13 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 
 from modelforge.core.words import cut, number, plural
-from modelforge.results.effects import as_number
 from modelforge.results.grouping import Group, Grouped
 from modelforge.results.significance import Contrast
 from modelforge.results.sweep import Sweep
-
-MAX_DIGITS = 8
-"""Characters of a number that is shown as it was written."""
 
 
 def counts_line(sweep: Sweep) -> str:
@@ -22,23 +18,13 @@ def counts_line(sweep: Sweep) -> str:
     return ", ".join(f"{count:,} {state}" for state, count in sweep.counts.items())
 
 
-def value_text(value: str) -> str:
-    """A swept value; of one that a search drew, with all its digits, the first five.
-
-    >>> value_text("0.9958399825029756"), value_text("1e-3"), value_text("20261127101500"), value_text("torch")
-    ('0.99584', '1e-3', '20261127101500', 'torch')
-    """
-    found = as_number(value) if "." in value and len(value) > MAX_DIGITS else None
-    return value if found is None else f"{found:.5g}"
-
-
 def values_text(values: Mapping[str, str]) -> str:
-    """Swept values as overrides, and the keys that were not set.
+    """Swept values as overrides, with all digits, and the keys that were not set.
 
     >>> values_text({"init": "torch", "seed": "", "model": ""}), values_text({"seed": ""})
     ('init=torch (seed, model as configured)', 'seed as configured')
     """
-    given = " ".join(f"{key}={cut(value_text(value))}" for key, value in values.items() if value)
+    given = " ".join(f"{key}={cut(value)}" for key, value in values.items() if value)
     others = ", ".join(key for key, value in values.items() if not value)
     if not others:
         return given

@@ -29,6 +29,7 @@ from modelforge.runs.jobs import (
     write_sweep_file,
 )
 from modelforge.runs.liveness import LOCK
+from modelforge.sweeps.resume import way_on
 from modelforge.sweeps.selection import Candidate, Selection
 from modelforge.train.settings import SweepSettings
 
@@ -160,7 +161,7 @@ def check_empty(folder: Path) -> None:
     hint = "choose another folder for this sweep, or remove this one"
     if (folder / "sweep.json").is_file():
         message = f"`{folder}` already holds a sweep"
-        hint = f"to go on with it: `sweep.resume={folder}`; or choose another folder"
+        hint = f"to go on with it: `{way_on(folder)}`; or choose another folder"
     raise ForgeError([Problem("MF051", SWEEP, message, hint)])
 
 

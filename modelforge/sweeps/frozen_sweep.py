@@ -2,25 +2,22 @@
 
 from __future__ import annotations
 
-import shlex
-from collections.abc import Callable, Generator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 from hydra.plugins.launcher import Launcher
-from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, OmegaConf
 
 from modelforge.config.sweeps import read_sweep, running_sweep
 from modelforge.core.errors import ForgeError, Problem
-from modelforge.core.project import shown
 from modelforge.core.words import plural
 from modelforge.report.stream import complain
-from modelforge.runs.jobs import JobEntry, read_job
+from modelforge.runs.jobs import JobEntry
 from modelforge.runs.liveness import LOCK, claimed
-from modelforge.runs.status import as_hydra_reads, read
+from modelforge.runs.status import read
 from modelforge.sweeps.check import Checker
 from modelforge.sweeps.freezing import (
     Shared,
@@ -33,68 +30,47 @@ from modelforge.sweeps.freezing import (
 )
 from modelforge.sweeps.frozen_loader import words_for
 from modelforge.sweeps.launchers import make_launcher, run_all
-from modelforge.sweeps.resume import check_resuming, resumed, to_do
+from modelforge.sweeps.multirun import Multirun
+from modelforge.sweeps.resume import check_resuming, resumed, saying_how_to_go_on, to_do, way_on
 from modelforge.sweeps.selection import select
+from modelforge.sweeps.threads import configs_of, most_threads
 from modelforge.train.settings import parse_sweep
 from modelforge.train.terminal import say
 
 
 def run(
-    folder: Path,
-    context: HydraContext,
-    task: TaskFunction,
-    config: DictConfig,
-    arguments: Sequence[str],
+    multirun: Multirun,
     max_batch_size: int | None = None,
     begun: Callable[[], object] = lambda: None,
 ) -> None:
     """Runs all jobs, or those without a result of the sweep that is resumed.
 
     Args:
-        folder: Of the sweep.
-        context: Hydra's; its loader gives frozen jobs.
-        task: What a job does.
-        config: Of the multirun.
-        arguments: The overrides of the command line, without Hydra's own.
+        multirun: The folder, the config and the command line.
         max_batch_size: Jobs that a launcher gets at a time; None for all.
         begun: Called before the first is launched.
 
     Raises:
         ForgeError: a job is wrong, the folder holds something else, or another process runs the sweep.
     """
+    folder, config, arguments = multirun.folder, multirun.config, multirun.arguments
     resumes = OmegaConf.select(config, "sweep.resume") is not None
     try:
         with claimed(folder, busy(folder)):
-            jobs = _resumed(folder, arguments) if resumes else _frozen(folder, config, arguments)
+            jobs, threads = _resumed(folder, arguments) if resumes else _frozen(folder, config, arguments)
             if jobs:
                 most = len(jobs) if resumes else running_sweep(config).num_jobs  # as `start_early` counts them
-                launcher = make_launcher(context, task, config, _num_threads(folder, jobs), most)
+                launcher = make_launcher(multirun, threads, most)
                 begun()
-                with saying_how_to_go_on(folder):
+                with saying_how_to_go_on(lambda: way_on(folder)):
                     _launch(launcher, folder, jobs, max_batch_size or len(jobs))
     except ForgeError:
         _remove_if_empty(folder)
         raise
 
 
-@contextmanager
-def saying_how_to_go_on(folder: Path, *words: str) -> Generator[None]:
-    """Prints the command that runs what an interrupted sweep has not run.
-
-    Args:
-        folder: Of the sweep.
-        words: Further overrides of that command.
-    """
-    try:
-        yield
-    except (KeyboardInterrupt, SystemExit):
-        resume = f"sweep.resume={as_hydra_reads(shown(folder))}"
-        say(f"to go on: python train.py {shlex.join([resume, *words])}")
-        raise
-
-
-def _frozen(folder: Path, config: DictConfig, arguments: Sequence[str]) -> Sequence[JobEntry]:
-    """Checks and freezes what the command line asks for."""
+def _frozen(folder: Path, config: DictConfig, arguments: Sequence[str]) -> tuple[Sequence[JobEntry], int | None]:
+    """Checks and freezes what the command line asks for; with the threads of the job that has the most."""
     remove_unfinished_freeze(folder)
     check_empty(folder)
     conf, name = main_config(config)
@@ -109,7 +85,7 @@ def _frozen(folder: Path, config: DictConfig, arguments: Sequence[str]) -> Seque
     OmegaConf.save(config, folder / "multirun.yaml")
     if len(jobs) != sweep.num_jobs:
         say(f"{plural(len(jobs), 'job')} of {sweep.num_jobs:,} combinations")
-    return [job.entry for job in jobs]
+    return [job.entry for job in jobs], most_threads(job.config for job in jobs)
 
 
 def _launch(launcher: Launcher, folder: Path, jobs: Sequence[JobEntry], most: int) -> None:
@@ -137,14 +113,6 @@ def _remove_if_empty(folder: Path) -> None:
             place.rmdir()
 
 
-def _num_threads(folder: Path, jobs: Sequence[JobEntry]) -> int | None:
-    """The threads of the job that has the most; None for one a core."""
-    own = [job for job in jobs if any(word.startswith("num_threads=") for word in job.overrides)]
-    numbers = [read_job(folder, job.number).config.get("num_threads") for job in own or jobs[:1]]
-    known = [number for number in numbers if number is not None]
-    return max(known) if len(known) == len(numbers) else None
-
-
 def main_config(config: DictConfig) -> tuple[Path, str]:
     """The folder of configs of a running Hydra program, and the name of its primary config.
 
@@ -160,10 +128,10 @@ def main_config(config: DictConfig) -> tuple[Path, str]:
     return Path(folders[0]), str(config.hydra.job.config_name)
 
 
-def _resumed(folder: Path, arguments: Sequence[str]) -> Sequence[JobEntry]:
+def _resumed(folder: Path, arguments: Sequence[str]) -> tuple[Sequence[JobEntry], int | None]:
     check_resuming(arguments)
     sweep, jobs, warnings = resumed(folder)
     for warning in warnings:
         complain(warning)
     say(to_do(folder, sweep, jobs))
-    return jobs
+    return jobs, most_threads(configs_of(folder, jobs))

@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import AbstractContextManager, nullcontext
+from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
@@ -24,6 +25,7 @@ from modelforge.core.errors import Problem
 from modelforge.core.torch_state import num_cores
 from modelforge.core.words import plural
 from modelforge.report.stream import complain
+from modelforge.sweeps.multirun import Multirun
 
 Job = tuple[int, Sequence[str]]
 """The number and the overrides of a job."""
@@ -73,22 +75,18 @@ class NoLauncher(Launcher):
         return []
 
 
-def make_launcher(
-    context: HydraContext, task: TaskFunction, config: DictConfig, num_threads: int | None, num_jobs: int
-) -> Launcher:
+def make_launcher(multirun: Multirun, num_threads: int | None, num_jobs: int) -> Launcher:
     """Hydra's launcher for a multirun.
 
     Args:
-        context: Hydra's; its config loader gives the config of each job.
-        task: What a job does.
-        config: Of the multirun.
+        multirun: What a job does, and the settings of the launcher.
         num_threads: Of the job that has the most; None for one a core.
         num_jobs: How many jobs there are at most.
     """
-    for problem in fit_to_cores(config, num_threads, num_jobs):
+    for problem in fit_to_cores(multirun.config, num_threads, num_jobs):
         complain(problem)
-    launcher: Any = Plugins.instance().instantiate_launcher(context, task, config)
-    kind = _kind(config.hydra.launcher)
+    launcher: Any = Plugins.instance().instantiate_launcher(multirun.context, multirun.task, multirun.config)
+    kind = _kind(multirun.config.hydra.launcher)
     if kind == "joblib":
         from modelforge.sweeps.launchers_joblib import make_pool
 
@@ -103,7 +101,8 @@ def make_launcher(
 def start_early(config: DictConfig) -> AbstractContextManager[Callable[[], object]]:
     """What an engine does while the jobs are composed; its function is called before they are launched.
 
-    Nothing where a sweep goes on: its jobs need not be composed.
+    Nothing where a sweep goes on: its jobs need not be composed. Nor where a swept option may bring `num_threads`: how
+    many workers there are is then known once the jobs are composed, and a pool of another size would be of no use.
 
     Args:
         config: Of the multirun.
@@ -115,7 +114,7 @@ def start_early(config: DictConfig) -> AbstractContextManager[Callable[[], objec
     if _kind(settings) == "joblib" and settings.n_jobs != 1 and OmegaConf.select(config, "sweep.resume") is None:
         sweep = running_sweep(config)
         number = jobs_at_once(settings.n_jobs, _threads(config, sweep), sweep.num_jobs)
-        if number > 1:
+        if number > 1 and not _options_set_threads(config, sweep):
             from modelforge.sweeps.launchers_joblib import early_workers
 
             return early_workers(settings, number)
@@ -127,6 +126,20 @@ def _threads(config: DictConfig, sweep: Sweep) -> int | None:
     words = [word for axis in sweep.axes if axis.name == "num_threads" for word in axis.words]
     values = [word.partition("=")[2] for word in words] or [str(OmegaConf.select(config, "num_threads"))]
     return max(map(int, values)) if all(value.isdecimal() for value in values) else None
+
+
+def _options_set_threads(config: DictConfig, sweep: Sweep) -> bool:
+    """Whether the command line leaves `num_threads` to the options of a group that is swept, and a file names it."""
+    swept = [axis.name.partition("@")[0] for axis in sweep.axes if len(axis.words) > 1]
+    sources = OmegaConf.select(config, "hydra.runtime.config_sources") or ()
+    folders = [Path(source.path) for source in sources if source.schema == "file"]
+    if any(axis.name == "num_threads" for axis in sweep.axes):
+        return False
+    if not any((folder / group).is_dir() for folder in folders for group in swept):
+        return False
+    primary = f"{config.hydra.job.config_name}.yaml"
+    files = (path for folder in folders for path in folder.rglob("*.yaml") if path != folder / primary)
+    return any(b"num_threads" in path.read_bytes() for path in files if path.is_file())
 
 
 def jobs_at_once(n_jobs: int, num_threads: int | None, num_jobs: int) -> int:

@@ -18,6 +18,7 @@ from omegaconf import DictConfig, open_dict
 
 from modelforge.core.errors import ForgeError, Problem
 from modelforge.core.quoting import sentence
+from modelforge.sweeps.resume import way_on
 
 ray: Any = import_module("ray")  # of an extra that few environments have, type checkers' among them
 RayError: type[Exception] = import_module("ray.exceptions").RayError
@@ -43,7 +44,7 @@ def launch(
     """
     is_ours = not ray.is_initialized()
     if is_ours:
-        _start(settings)
+        _start(settings, Path(str(config.hydra.sweep.dir)))
     try:
         options = {"num_cpus": settings["num_cpus"], "num_gpus": settings["num_gpus"]}
         remote = ray.remote(max_retries=settings["max_retries"], **options)(run_one)
@@ -68,7 +69,7 @@ def run_one(shared: tuple[Any, ...], number: int, overrides: list[str]) -> JobRe
     return run_job(task, job, "hydra.sweep.dir", "hydra.sweep.subdir", context)
 
 
-def _start(settings: Mapping[str, Any]) -> None:
+def _start(settings: Mapping[str, Any], folder: Path) -> None:
     os.environ.setdefault(NO_REPORTS, "0")
     address = settings["address"]
     own = {"num_cpus": settings["total_cpus"], "include_dashboard": False} if address is None else {}
@@ -76,7 +77,7 @@ def _start(settings: Mapping[str, Any]) -> None:
         ray.init(address=address, logging_level="error", **own)
     except Exception as error:  # of many kinds, the plain one among them
         where = "on this machine" if address is None else f"at `{address}`"
-        hint = "go on with `sweep.resume=DIR`, perhaps with another launcher: the jobs are frozen"
+        hint = f"go on with `{way_on(folder)}`, perhaps with another launcher"
         raise ForgeError(
             [Problem("MF077", "hydra/launcher", f"no Ray cluster {where}: {sentence(error)}", hint)]
         ) from error

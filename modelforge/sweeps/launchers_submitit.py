@@ -10,7 +10,8 @@ import os
 import sys
 import time
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Generator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,7 @@ from modelforge.core.errors import ForgeError, Problem
 from modelforge.core.quoting import sentence
 from modelforge.core.torch_state import num_cores
 from modelforge.runs.status import DONE, read_state
+from modelforge.sweeps.resume import way_on
 
 POLL = 0.2
 """Seconds between two looks at the processes of this machine."""
@@ -65,19 +67,34 @@ class Waiting(BaseSubmititLauncher):
             (list(words), "hydra.sweep.dir", number, f"job_id_for_{number}", Singleton.get_state())
             for number, words in enumerate(job_overrides, initial_job_idx)
         ]
-        folder = Path(str(self.config.hydra.sweep.dir))  # pyright: ignore[reportOptionalMemberAccess]  # set by `setup`
-        folder.mkdir(parents=True, exist_ok=True)
+        self.folder.mkdir(parents=True, exist_ok=True)
+        with self.submitting():
+            executor = self._executor()
+        return [_ended(job) for job in self.submit(executor, calls)]
+
+    @property
+    def folder(self) -> Path:
+        """The sweep's."""
+        return Path(str(self.config.hydra.sweep.dir))  # pyright: ignore[reportOptionalMemberAccess]  # set by `setup`
+
+    @contextmanager
+    def submitting(self) -> Generator[None]:
+        """Around what hands jobs over, and not what waits for them.
+
+        Raises:
+            ForgeError: it fails, as without Slurm, or where `sbatch` refuses a setting.
+        """
         try:
-            jobs = self.submit(self._executor(), calls)
-        except (OSError, RuntimeError, ValueError) as error:  # without Slurm, or where `sbatch` refuses a setting
+            yield
+        except (OSError, RuntimeError, ValueError) as error:
             message = f"the jobs cannot be submitted: {sentence(error)}"
-            hint = f"go on with `sweep.resume={folder}`, perhaps with another launcher: the jobs are frozen"
+            hint = f"go on with `{way_on(self.folder)}`, perhaps with another launcher"
             raise ForgeError([Problem("MF077", "hydra/launcher", message, hint)]) from error
-        return [_ended(job) for job in jobs]
 
     def submit(self, executor: submitit.AutoExecutor, calls: list[Any]) -> list[submitit.Job[JobReturn]]:
         """All jobs at once, as one array of the scheduler, which runs at most `array_parallelism` of them at a time."""
-        return executor.map_array(self, *zip(*calls, strict=True))
+        with self.submitting():
+            return executor.map_array(self, *zip(*calls, strict=True))
 
     def _executor(self) -> submitit.AutoExecutor:
         """The plugin's: its settings as submitit names them."""
@@ -101,7 +118,8 @@ class Local(Waiting, LocalLauncher):
         waiting, jobs = deque(calls), list[Any]()
         while waiting:
             if sum(not job.done() for job in jobs) < most:
-                jobs.append(executor.submit(self, *waiting.popleft()))
+                with self.submitting():
+                    jobs.append(executor.submit(self, *waiting.popleft()))
             else:
                 time.sleep(POLL)
         while not all(job.done() for job in jobs):

@@ -11,8 +11,6 @@ from typing import Any
 
 from filelock import FileLock
 from hydra.plugins.launcher import Launcher
-from hydra.types import HydraContext, TaskFunction
-from omegaconf import DictConfig
 from optuna.pruners import BasePruner, NopPruner
 
 from modelforge.config.compose import Config, compose
@@ -37,11 +35,13 @@ from modelforge.runs.status import DONE, read
 from modelforge.sweeps.check import Checker
 from modelforge.sweeps.freezing import check_empty, frozen_job, remove_unfinished_freeze
 from modelforge.sweeps.frozen_loader import words_for
-from modelforge.sweeps.frozen_sweep import main_config, saying_how_to_go_on
+from modelforge.sweeps.frozen_sweep import main_config
 from modelforge.sweeps.launchers import make_launcher, run_all
+from modelforge.sweeps.multirun import Multirun
 from modelforge.sweeps.optuna_settings import OptunaSettings, parse_settings
 from modelforge.sweeps.optuna_space import Space, read_space
 from modelforge.sweeps.optuna_study import Asked, Search
+from modelforge.sweeps.resume import saying_how_to_go_on, way_on
 from modelforge.sweeps.selection import Candidate, of_engine
 from modelforge.train.callbacks.pruning import PruningSettings
 from modelforge.train.prepare import located, prepare
@@ -54,39 +54,34 @@ POLL = 1.0
 """Seconds between two looks at a job that another process runs."""
 
 
-def search(
-    folder: Path, context: HydraContext, task: TaskFunction, config: DictConfig, arguments: Sequence[str]
-) -> None:
+def search(multirun: Multirun) -> None:
     """Runs trials until the study in a folder has all of them; it may have begun earlier, and others may take part.
 
     Args:
-        folder: Of the sweep.
-        context: Hydra's; its loader gives frozen jobs.
-        task: What a job does.
-        config: Of the multirun.
-        arguments: The overrides of the command line, without Hydra's own.
+        multirun: The folder, the config and the command line.
 
     Raises:
         ForgeError: the settings or the space are wrong, or the folder holds something else.
     """
+    folder, config = multirun.folder, multirun.config
     if config.hydra.launcher._target_ == NONE:
         message = "a search runs its trials itself: which ones follow from the results"
         raise ForgeError([Problem("MF001", "hydra/launcher", message, "choose another launcher")])
     conf, name = main_config(config)
     load_plugins(conf.parent)
-    given = [*map(str, config.hydra.overrides.hydra), *arguments]
+    given = [*map(str, config.hydra.overrides.hydra), *multirun.arguments]
     every = _begun(folder, given)
     sweep = read_sweep(conf, every)
     settings = parse_settings(dict(sweep.hydra["sweeper"]))
     texts = [f"{key}={value}" for key, value in settings.params.items()]
-    space = read_space([*texts, *(word for word in every if not of_engine(word))], context.config_loader)
+    space = read_space([*texts, *(word for word in every if not of_engine(word))], multirun.context.config_loader)
     base = compose(conf, space.fixed, name)
     _check_keys(space, conf, name)
     trials = _Trials(folder, conf, name, space)
     _make_folder(folder, every, space)
-    launcher = make_launcher(context, task, config, base.values.get("num_threads"), settings.n_jobs)
+    launcher = make_launcher(multirun, base.values.get("num_threads"), settings.n_jobs)
     deadline = time.monotonic() + (settings.timeout or float("inf"))
-    go_on = saying_how_to_go_on(folder, "hydra/sweeper=optuna")
+    go_on = saying_how_to_go_on(lambda: way_on(folder))
     with _study(folder, space, settings, base) as study, go_on:
         while time.monotonic() < deadline and (asked := [*_batch(study, settings)]):
             trials.run(asked, study, launcher)

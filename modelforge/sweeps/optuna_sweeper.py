@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from dataclasses import replace
 from typing import Any
 
 from hydra.plugins.sweeper import Sweeper
@@ -10,7 +10,7 @@ from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig
 
 from modelforge.report.stream import exiting
-from modelforge.sweeps.frozen_loader import FrozenLoader
+from modelforge.sweeps.multirun import multirun
 
 
 class OptunaSweeper(Sweeper):
@@ -25,13 +25,11 @@ class OptunaSweeper(Sweeper):
 
     def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
         """Keeps what the trials are launched with."""
-        self.loader = FrozenLoader(Path(str(config.hydra.sweep.dir)), hydra_context.config_loader)
-        self.context = HydraContext(config_loader=self.loader, callbacks=hydra_context.callbacks)
-        self.task, self.master = task_function, config
+        self.multirun = multirun(hydra_context, task_function, config)
 
     def sweep(self, arguments: list[str]) -> Any:
         """Runs trials until the study has all of them."""
         from modelforge.sweeps.optuna_search import search
 
         with exiting():
-            search(self.loader.folder, self.context, self.task, self.master, arguments)
+            search(replace(self.multirun, arguments=arguments))

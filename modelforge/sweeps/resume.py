@@ -1,8 +1,10 @@
-"""resume: the folder of a sweep → the jobs in it that have no result yet."""
+"""resume: the folder of a sweep → the jobs in it that have no result yet, and the command that runs them."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import shlex
+from collections.abc import Callable, Generator, Sequence
+from contextlib import contextmanager, suppress
 from importlib.metadata import version
 from pathlib import Path
 
@@ -11,7 +13,8 @@ from modelforge.core.errors import ForgeError, Place, Problem
 from modelforge.core.project import shown
 from modelforge.core.words import plural
 from modelforge.runs.jobs import JobEntry, SweepFile, read_sweep_file
-from modelforge.runs.status import DONE, read_state
+from modelforge.runs.status import DONE, as_hydra_reads, read_state
+from modelforge.train.terminal import say
 
 ENGINE = ("hydra/launcher", "hydra.launcher", "hydra.sweeper.max_batch_size", "hydra.verbose", "hydra.sweep.dir")
 """Overrides that a resumed sweep may have: how its jobs are run."""
@@ -34,6 +37,29 @@ def check_resuming(overrides: Sequence[str]) -> None:
         raise ForgeError(problems)
 
 
+def way_on(folder: Path) -> str:
+    """The command that runs what the sweep in a folder has not run."""
+    words = [f"sweep.resume={as_hydra_reads(shown(folder))}"]
+    with suppress(ForgeError):  # where the list of jobs is damaged, the command itself says so
+        words += [] if read_sweep_file(folder).jobs else ["hydra/sweeper=optuna"]
+    return f"python train.py {shlex.join(words)}"
+
+
+@contextmanager
+def saying_how_to_go_on(command: Callable[[], str]) -> Generator[None]:
+    """Where what it surrounds is interrupted, prints the command that goes on.
+
+    Args:
+        command: Gives it.
+    """
+    try:
+        yield
+    except (KeyboardInterrupt, SystemExit) as error:
+        if isinstance(error, KeyboardInterrupt) or (isinstance(error.code, int) and error.code > 128):
+            say(f"to go on: {command()}")
+        raise
+
+
 def unfinished(folder: Path, sweep: SweepFile) -> list[JobEntry]:
     """The jobs without a result, of which some may be running."""
     return [job for job in sweep.jobs if read_state(folder / job.folder) not in DONE]
@@ -48,7 +74,7 @@ def listed(folder: Path) -> SweepFile:
     sweep = read_sweep_file(folder)
     if not sweep.jobs:
         message = f"the sweep in `{shown(folder)}` is a search, which has no list of jobs"
-        hint = f"`sweep.resume={shown(folder)} hydra/sweeper=optuna` goes on with it"
+        hint = f"`{way_on(folder)}` goes on with it"
         raise ForgeError([Problem("MF077", "sweep.resume", message, hint)])
     return sweep
 

@@ -9,12 +9,13 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 from shlex import quote
-from typing import Any, Literal
+from typing import Literal
 
 from modelforge.core.errors import ForgeError, Problem
 from modelforge.core.quoting import quoted
 from modelforge.core.words import plural
-from modelforge.runs.jobs import read_job, read_sweep_file
+from modelforge.runs.jobs import read_sweep_file
+from modelforge.sweeps.threads import configs_of, most_threads
 
 Kind = Literal["slurm", "kubernetes", "ray"]
 TEMPLATES = Path(__file__).parent / "templates"
@@ -50,7 +51,7 @@ def script(kind: Kind, folder: str | Path, *, parallel: int | None = None) -> st
         "script": FILES[kind],
         "name": name,
         "parallel": most,
-        "cpus": _threads(folder, jobs[0].number),
+        "cpus": most_threads(configs_of(folder, jobs)) or 1,
         "completions": 1 + max(job.number for job in jobs),
     }
     if kind == "slurm":
@@ -76,12 +77,6 @@ def _modelforge() -> str:
     """The command of this environment, as a script of another machine finds it."""
     beside = Path(sys.executable).with_name("modelforge")
     return str(beside) if beside.exists() else shutil.which("modelforge") or "modelforge"
-
-
-def _threads(folder: Path, number: int) -> int:
-    """The threads of a job; one where it takes as many as there are."""
-    config: Any = read_job(folder, number).config
-    return config.get("num_threads") or 1
 
 
 def _submission(numbers: Sequence[int], parallel: int) -> dict[str, str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from pathlib import Path
+from dataclasses import replace
 from typing import Any
 
 from hydra.plugins.sweeper import Sweeper
@@ -11,8 +11,8 @@ from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig
 
 from modelforge.report.stream import exiting
-from modelforge.sweeps.frozen_loader import FrozenLoader
 from modelforge.sweeps.launchers import start_early
+from modelforge.sweeps.multirun import multirun
 
 
 class FreezingSweeper(Sweeper):
@@ -29,13 +29,11 @@ class FreezingSweeper(Sweeper):
 
     def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
         """Has the launcher ask us for the configs of jobs."""
-        self.loader = FrozenLoader(Path(str(config.hydra.sweep.dir)), hydra_context.config_loader)
-        self.context = HydraContext(config_loader=self.loader, callbacks=hydra_context.callbacks)
-        self.task, self.master = task_function, config
+        self.multirun = multirun(hydra_context, task_function, config)
 
     def sweep(self, arguments: list[str]) -> None:
         """Runs all jobs, or those without a result of the sweep that is resumed."""
-        with exiting(), start_early(self.master) as begun:
+        with exiting(), start_early(self.multirun.config) as begun:
             from modelforge.sweeps.frozen_sweep import run
 
-            run(self.loader.folder, self.context, self.task, self.master, arguments, self.max_batch_size, begun)
+            run(replace(self.multirun, arguments=arguments), self.max_batch_size, begun)

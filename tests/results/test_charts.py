@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from modelforge.report.charts import svg
 from modelforge.results import charts, collect
 from modelforge.results.foresight import starts_of
 from modelforge.results.grouping import group
@@ -93,3 +94,10 @@ def test_labels_of_an_axis_have_room(tmp_path: Path):
     (chart,) = charts.by_axes(group(collect(tmp_path)))
     assert chart.x_ticks == (), "they would run into one another"
     assert {one.kind for one in chart.series} == {"line"}
+
+
+def test_labels_of_an_axis_differ(tmp_path: Path):
+    for index, gain in enumerate(("0.12341", "0.12342")):
+        job(tmp_path / str(index), overrides=[f"init.gain={gain}"], metrics={"val/accuracy": index / 12})
+    (chart,) = charts.by_axes(group(collect(tmp_path)))
+    assert [f">{gain}</text>" in svg(chart) for gain in ("0.12341", "0.12342")] == [True, True]

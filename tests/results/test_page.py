@@ -74,6 +74,14 @@ def test_long_values_make_no_large_page(tmp_path: Path):
     assert len(made(tmp_path).encode()) < MAX_BYTES
 
 
+def test_a_shortened_value_is_whole_in_its_title(tmp_path: Path):
+    for index, gain in enumerate(("0.99583998250", "0.99584112250")):
+        job(tmp_path / str(index), overrides=[f"init.gain={gain}"], metrics={"val/accuracy": 0.9 - 0.1 * index})
+    text = made(tmp_path)
+    for short, whole in (("0.99584", "0.99583998250"), ("0.995841", "0.99584112250")):
+        assert text.count(f'<td><span title="{whole}">{short}</span></td>') == 2, "in the groups and in the jobs"
+
+
 def hostile(folder: Path) -> Path:
     for index, name in enumerate((HOSTILE, "javascript:alert(1)", "‮evil")):
         overrides = [f"init={name}", f"init.gain={index}", f"seed={index % 2}", f"third={index}"]

@@ -131,3 +131,18 @@ def test_a_long_path_in_a_reason_is_folded(tmp_path: Path):
     assert max(map(len, lines)) <= 80
     reason = "".join(line.strip() for line in lines[2:])
     assert message.replace(" ", "") in reason.replace(" ", "")
+
+
+def test_values_near_to_one_another_look_different(tmp_path: Path):
+    for index, gain in enumerate(("0.99583998250", "0.99584112250", "12345678.5")):
+        values = [f"init.gain={gain}", f"model={index % 2}"]
+        job(tmp_path / str(index), overrides=values, metrics={"val/accuracy": 0.9 - 0.1 * index})
+    job(tmp_path / "3", overrides=["init.gain=12345678.5", "model=1"], metrics={"val/accuracy": 0.5})
+    sweep = collect(tmp_path)
+    grouped = group(sweep)
+    near = ["0.99584", "0.995841", "12345678"]
+    assert [line.split()[1] for line in printed(table(sweep), 90)[1:5]] == [*near, near[-1]]
+    assert [line.split()[0] for line in printed(group_table(grouped, contrasts(grouped)), 90)[1:5]] == [*near, near[-1]]
+    effects = effect_table(sweep)
+    assert effects is not None
+    assert [line.removeprefix("init.gain").split()[0] for line in printed(effects, 90)[2:5]] == near

@@ -44,3 +44,12 @@ def test_of_seeds_alone(tmp_path: Path):
         job(tmp_path / str(seed), overrides=[f"seed={seed}"], metrics={"val/accuracy": 0.5 + 0.1 * seed})
     grouped = group(collect(tmp_path))
     assert headline(grouped, contrasts(grouped)) == "val/accuracy is 0.6 ± 0.1 over 3 repetitions (seed)."
+
+
+def test_overrides_have_all_digits(tmp_path: Path):
+    for index, gain in enumerate(("0.99583998250", "0.99584112250")):
+        job(tmp_path / str(index), overrides=[f"init.gain={gain}"], metrics={"val/accuracy": 0.9 - 0.1 * index})
+    grouped = group(collect(tmp_path))
+    said = headline(grouped, contrasts(grouped))
+    assert said.startswith("`init.gain=0.99583998250` gives the best val/accuracy"), "copied, it is another job"
+    assert "`init.gain=0.99584112250` follows" in said

@@ -86,7 +86,7 @@ def test_a_failed_job_is_run_again_on_demand(swept: Path):
 def test_a_folder_is_for_one_sweep(swept: Path, command: Command, tmp_path: Path, capfd):
     words = ("-m", *BRIEF, "seed=0,1")
     assert command(*words, f"hydra.sweep.dir={swept}") == 1
-    assert f"to go on with it: `sweep.resume={swept}`" in capfd.readouterr().err
+    assert f"to go on with it: `python train.py sweep.resume={swept}`" in capfd.readouterr().err
     foreign = tmp_path / "foreign"
     foreign.mkdir()
     (foreign / "notes.txt").write_text("")
@@ -189,3 +189,28 @@ def test_a_folder_without_a_sweep_is_left_as_it_is(command: Command, tmp_path: P
     assert command(f"sweep.resume={tmp_path / name}") == 1
     assert "error[MF076]" in capfd.readouterr().err
     assert [*tmp_path.rglob("*")] == [tmp_path / "others"]
+
+
+def test_the_job_with_the_most_threads_decides_how_many_run_at_once(
+    command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    """Also where the file of an option has them, and not the command line."""
+    given: list[int | None] = []
+
+    def launching(multirun, num_threads, num_jobs):
+        given.append(num_threads)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("modelforge.sweeps.frozen_sweep.make_launcher", launching)
+    monkeypatch.setattr("modelforge.train.prepare.num_cores", lambda: 8)
+    folder = tmp_path / "conf" / "experiment"
+    folder.mkdir(parents=True)
+    for name, number in (("few", 1), ("many", 5)):
+        (folder / f"{name}.yaml").write_text(f"# @package _global_\nnum_threads: {number}\n")
+    root = tmp_path / "sweep"
+    words = ("-m", *BRIEF, "experiment=few,many", f"hydra.searchpath=[file://{folder.parent}]")
+    assert command(*words, f"hydra.sweep.dir={root}") == 130
+    assert command(f"sweep.resume={root}") == 130
+    (root / "jobs" / "0000.yaml").write_text("")
+    assert command(f"sweep.resume={root}") == 130
+    assert given == [5, 5, 5]

@@ -128,6 +128,31 @@ def test_early_workers_are_those_that_the_launcher_has(
         assert len(begun) == (number > 1), "a sweep that goes on composes nothing meanwhile"
 
 
+@pytest.mark.parametrize(
+    ("file", "words", "begins"),
+    [("experiment/big.yaml", ("experiment=big", "experiment=small"), False),
+     ("experiment/big.yaml", ("experiment=big",), True),  # the multirun's config has it
+     ("experiment/big.yaml", ("seed=1", "seed=2"), True),
+     ("config.yaml", ("experiment=big", "experiment=small"), True)],
+)  # fmt: skip
+def test_no_worker_begins_early_where_an_option_may_have_its_own_threads(
+    monkeypatch: pytest.MonkeyPatch, tmp_path, file: str, words, begins: bool
+):
+    (tmp_path / "experiment").mkdir()
+    (tmp_path / file).write_text("# @package _global_\nnum_threads: 4\n")
+    begun: list[int] = []
+    early = SimpleNamespace(early_workers=lambda settings, number: nullcontext(begun.append(number)))
+    monkeypatch.setitem(sys.modules, "modelforge.sweeps.launchers_joblib", early)
+    monkeypatch.setattr(launchers, "num_cores", lambda: 4)
+    sweep = Sweep((Axis(words[0].partition("=")[0], words, "", Place(), is_list=True),), {}, {})
+    monkeypatch.setattr(launchers, "running_sweep", lambda config: sweep)
+    source = {"provider": "main", "schema": "file", "path": str(tmp_path)}
+    hydra = {"hydra": {"runtime": {"config_sources": [source]}, "job": {"config_name": "config"}}}
+    config = OmegaConf.merge(of(_target_=JOBLIB, n_jobs=-1), hydra, {"num_threads": 1, "sweep": {"resume": None}})
+    with start_early(config):
+        assert bool(begun) == begins
+
+
 def test_too_many_threads_are_a_warning(monkeypatch: pytest.MonkeyPatch, snapshot):
     monkeypatch.setattr(launchers, "num_cores", lambda: 8)
     (problem,) = fit_to_cores(of(_target_=JOBLIB, n_jobs=6), 2, 12)

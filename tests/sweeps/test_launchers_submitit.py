@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -12,7 +13,8 @@ import pytest
 from omegaconf import OmegaConf
 
 from modelforge.core.errors import ForgeError
-from modelforge.sweeps.launchers_submitit import Slurm, waiting
+from modelforge.runs.jobs import new_sweep_file, write_sweep_file
+from modelforge.sweeps.launchers_submitit import Local, Slurm, Waiting, waiting
 from tests.sweeps.projects import SMALL, WELL, metrics, multirun, project, statuses
 
 
@@ -51,18 +53,22 @@ def test_a_local_sweep_ends_and_each_process_says_how(tmp_path: Path):
     assert {status["state"] for status in statuses(place / "sweep").values()} == {"finished"}
 
 
-def slurm_launcher(folder: Path) -> Slurm:
-    from hydra_plugins.hydra_submitit_launcher.config import SlurmQueueConf
-    from hydra_plugins.hydra_submitit_launcher.submitit_launcher import SlurmLauncher
+def launcher_of(kind: str, folder: Path) -> Waiting:
+    from hydra_plugins.hydra_submitit_launcher import config, submitit_launcher
 
-    settings = OmegaConf.to_container(OmegaConf.structured(SlurmQueueConf))
-    settings |= {"submitit_folder": str(folder / "%j"), "name": "sweep", "cpus_per_task": 2, "array_parallelism": 4}
+    settings = OmegaConf.to_container(OmegaConf.structured(getattr(config, f"{kind}QueueConf")))
+    settings |= {"submitit_folder": str(folder / "%j"), "name": "sweep", "cpus_per_task": 2}
     del settings["_target_"]
-    launcher = SlurmLauncher(**settings)
+    launcher = getattr(submitit_launcher, f"{kind}Launcher")(**settings)
     launcher.config = OmegaConf.create({"hydra": {"sweep": {"dir": str(folder)}}})
-    ours = waiting(launcher)
-    assert isinstance(ours, Slurm)
-    return ours
+    return waiting(launcher)
+
+
+def slurm_launcher(folder: Path) -> Slurm:
+    launcher = launcher_of("Slurm", folder)
+    assert isinstance(launcher, Slurm)
+    launcher.params["array_parallelism"] = 4
+    return launcher
 
 
 def a_command(folder: Path, name: str, monkeypatch: pytest.MonkeyPatch, text: str = "") -> None:
@@ -87,13 +93,40 @@ def test_slurm_gets_one_array_with_the_settings(tmp_path: Path, monkeypatch: pyt
 
 
 def test_what_slurm_does_not_take_is_said_with_the_way_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    launcher = slurm_launcher(tmp_path / "sweep")
+    folder = tmp_path / "a sweep"
+    launcher = slurm_launcher(folder)
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(ForgeError, match=r"MF077.* cannot be submitted: Could not detect \"srun\"") as found:
         launcher.launch([["seed=1", "sweep.job=0"]], 0)
-    assert f"`sweep.resume={tmp_path / 'sweep'}`" in found.value.problems[0].hint
+    hint = found.value.problems[0].hint
+    assert shlex.split(re.findall("`(.*)`", hint)[0]) == ["python", "train.py", f"sweep.resume='{folder}'"]
+    write_sweep_file(new_sweep_file(["init.gain=interval(1,2)"]), folder)
+    with pytest.raises(ForgeError) as found:
+        launcher.launch([["seed=1", "sweep.job=0"]], 0)
+    assert "hydra/sweeper=optuna`" in found.value.problems[0].hint, "a search goes on as a search"
     monkeypatch.undo()
     a_command(tmp_path, "srun", monkeypatch)
     a_command(tmp_path, "sbatch", monkeypatch, "#!/bin/sh\necho 'sbatch: error: invalid partition: cpu' >&2\nexit 1\n")
     with pytest.raises(ForgeError, match=r"MF077.* cannot be submitted: .*invalid partition: cpu"):
+        launcher.launch([["seed=1", "sweep.job=0"]], 0)
+
+
+class Broken:
+    """A job, or what runs it, of which nothing can be asked."""
+
+    def submit(self, *arguments: object) -> Broken:
+        return self
+
+    def done(self, *arguments: object) -> bool:
+        raise OSError("a stale file handle")
+
+
+def test_an_error_while_jobs_are_waited_for_is_not_one_of_their_submission(tmp_path: Path, monkeypatch):
+    launcher = launcher_of("Local", tmp_path)
+    assert isinstance(launcher, Local)
+    monkeypatch.setattr(launcher, "_executor", Broken)
+    with pytest.raises(OSError, match="a stale file handle"):
+        launcher.launch([["seed=1", "sweep.job=0"]], 0)
+    monkeypatch.setattr(Broken, "submit", Broken.done)
+    with pytest.raises(ForgeError, match=r"MF077.* cannot be submitted: a stale file handle"):
         launcher.launch([["seed=1", "sweep.job=0"]], 0)

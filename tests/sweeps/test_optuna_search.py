@@ -14,12 +14,10 @@ from optuna.trial import TrialState
 from modelforge.config.folder import default_conf
 from modelforge.core.errors import ForgeError, Problem
 from modelforge.results.collect import collect
-from modelforge.runs.jobs import JOBS_FOLDER, new_sweep_file, write_sweep_file
+from modelforge.runs.jobs import JOBS_FOLDER
 from modelforge.sweeps import optuna_search
 from modelforge.sweeps.optuna_space import Space, read_space
 from modelforge.sweeps.optuna_study import Asked
-from modelforge.sweeps.resume import resumed
-from modelforge.sweeps.workers import work_all
 from modelforge.train.studies import JOURNAL, PRUNED, open_study
 from tests.sweeps.projects import SMALL, multirun, project, start, statuses
 
@@ -71,15 +69,6 @@ def test_a_space_is_not_refused_where_only_some_pairs_can_be_composed(monkeypatc
     monkeypatch.setattr(optuna_search, "compose", compose)
     values = ",".join(map(str, range(num)))
     optuna_search._check_keys(read_space([f"a={values}", f"b={values}"]), Path(), "config")
-
-
-def test_a_search_is_not_resumed_as_a_list_of_jobs(tmp_path: Path):
-    write_sweep_file(new_sweep_file(SPACE), tmp_path)
-    with pytest.raises(ForgeError, match="is a search") as caught:
-        resumed(tmp_path)
-    assert "hydra/sweeper=optuna" in caught.value.problems[0].hint
-    with pytest.raises(ForgeError, match="is a search"):
-        work_all(tmp_path)
 
 
 @pytest.mark.slow

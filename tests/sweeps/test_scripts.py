@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import re
 import shlex
 import shutil
 import subprocess
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -14,7 +16,7 @@ import yaml
 from modelforge.core.errors import ForgeError
 from modelforge.runs.jobs import FrozenJob, SweepFile, hash_of, write_job, write_sweep_file
 from modelforge.sweeps import scripts
-from modelforge.sweeps.scripts import script
+from modelforge.sweeps.scripts import Kind, script
 
 NAMES = ("sweep", 'My sweep\'s 50% $(touch x) "{0}"')
 
@@ -23,12 +25,12 @@ NAMES = ("sweep", 'My sweep\'s 50% $(touch x) "{0}"')
 def sweep(tmp_path: Path):
     """Makes the folder of a sweep whose jobs have these numbers."""
 
-    def make(numbers, name: str = "sweep", num_threads: int | None = 2) -> Path:
+    def make(numbers, name: str = "sweep", num_threads: Callable[[int], int | None] = lambda number: 2) -> Path:
         folder = tmp_path / name
         (folder / "jobs").mkdir(parents=True)
         jobs = []
         for number in numbers:
-            config = {"seed": number, "num_threads": num_threads}
+            config = {"seed": number, "num_threads": num_threads(number)}
             jobs.append(FrozenJob(number, hash_of(config), number, (f"seed={number}",), f"{number},seed", config))
             write_job(jobs[-1], folder)
         write_sweep_file(SweepFile("0", "2026-11-27T00:00:00+00:00", tuple(job.entry for job in jobs)), folder)
@@ -53,7 +55,7 @@ def test_slurm_runs_each_job_as_one_task_of_an_array(sweep, name: str):
     assert directives["cpus-per-task"] == "2"
     assert shlex.split(directives["output"]) == [f"{folder}/slurm-%A-%a.log".replace("50%", "50%%")]
     *_, (srun, cores, command, *words) = commands(text)
-    assert (srun, cores, Path(command).name) == ("srun", "--cpus-per-task=2", "modelforge")
+    assert (srun, cores, Path(command).name) == ("srun", "--cpus-per-task=${SLURM_CPUS_PER_TASK:-1}", "modelforge")
     assert words == ["sweep", "work", str(folder), "--index", "$((0 + SLURM_ARRAY_TASK_ID))"]
     assert ["cd", str(Path.cwd())] in commands(text)
 
@@ -76,7 +78,7 @@ def test_a_job_of_kubernetes_has_an_index_for_each_job(sweep, name: str):
 
 @pytest.mark.parametrize("name", NAMES)
 def test_ray_gets_workers_that_take_one_job_after_the_other(sweep, name: str):
-    folder = sweep(range(3), name, num_threads=None)
+    folder = sweep(range(3), name, num_threads=lambda number: None)
     text = script("ray", folder, parallel=2)
     submit = next(words for words in commands(text) if words[:3] == ["ray", "job", "submit"])
     assert submit[submit.index("--entrypoint-num-cpus") + 1] == "1"
@@ -125,3 +127,9 @@ def test_more_jobs_than_an_array_has_are_submitted_in_parts(sweep, monkeypatch: 
     alone = subprocess.run(shell, capture_output=True, text=True, check=False)
     assert alone.returncode != 0
     assert "submit this script with the commands at its head" in alone.stderr
+
+
+@pytest.mark.parametrize("kind", ["slurm", "kubernetes", "ray"])
+def test_a_job_gets_the_cores_of_the_one_that_takes_the_most(sweep, kind: Kind):
+    text = script(kind, sweep(range(3), num_threads=lambda number: 5 if number == 2 else 1))
+    assert re.search("(cpus-per-task=|cpu: |entrypoint-num-cpus )5", text)

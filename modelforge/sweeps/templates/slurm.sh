@@ -17,4 +17,4 @@ set -euo pipefail
 
 export OMP_NUM_THREADS="${{SLURM_CPUS_PER_TASK:-1}}"
 cd {project}
-srun --cpus-per-task={cpus} {modelforge} sweep work {folder} --index "$(({first} + SLURM_ARRAY_TASK_ID))"
+srun --cpus-per-task="${{SLURM_CPUS_PER_TASK:-1}}" {modelforge} sweep work {folder} --index "$(({first} + SLURM_ARRAY_TASK_ID))"
