@@ -96,6 +96,11 @@ def _log_of_mean(values: np.ndarray, correlation: float, count: int) -> tuple[fl
     return mean, float(shares @ (means - mean) ** 2 + shares @ rests)
 
 
+def _biased(logs: np.ndarray, share: float) -> np.ndarray:
+    """ln of energies, of whose mean a share is theirs and the rest a bias's. However small they are, it is finite."""
+    return logs if share == 1 else np.log(share * np.exp(logs) + (1 - share))
+
+
 @dataclass(frozen=True, slots=True)
 class Scatter:
     """ln of the energies of the examples of a batch, over draws of the weights."""
@@ -127,7 +132,7 @@ class Scatter:
             share: The part of the energy that is not of a bias.
         """
         noise = share**2 * self.noise
-        arriving = np.log(share * np.exp(self.logs) + 1 - share) - noise / 2
+        arriving = _biased(self.logs, share) - noise / 2
         draws = arriving[:, None] + sqrt(noise) * _DRAWS
         before = variance(arriving)
         if before <= noise:
@@ -205,8 +210,8 @@ class Returned:
         logs = np.stack([mixture(rows, _LIKELY) for rows in columns])
         explained = covariance(logs @ MASSES, before.alike)
         rest = max(0.0, covariance(wider @ MASSES, after.alike) - explained)
-        kept = share * np.exp(before.logs)
-        radial = np.interp(after.came_from, POINTS, self.radial) @ _LIKELY * kept / (kept + 1 - share)
+        kept = share * np.exp(before.logs - _biased(before.logs, share))
+        radial = np.interp(after.came_from, POINTS, self.radial) @ _LIKELY * kept
         more = np.maximum(LEAST, 1 + (radial[:, None] * _DRAWS**2 - 1) / units)
         logs = logs + (np.log(more) @ _LIKELY)[:, None]
         radial = radial / (1 + (radial - 1) / units)

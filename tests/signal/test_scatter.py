@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from math import exp, sqrt
+from math import exp, isfinite, sqrt
 
 import numpy as np
 import pytest
@@ -11,6 +11,7 @@ import modelforge as mf
 from modelforge.signal.scatter import (
     MASSES,
     POINTS,
+    Returned,
     Scatter,
     correlation_of,
     covariance,
@@ -80,6 +81,24 @@ def test_few_examples_have_most_of_the_energy():
     assert signals[0].spread > signals[1].spread > signals[2].spread
     assert signals[0].log_mean < signals[1].log_mean < signals[2].log_mean
     assert signals[0].second == signals[2].second
+
+
+@pytest.mark.parametrize("scatter", [Scatter.normal(2500.0, 100.0), Scatter(np.full(len(POINTS), -2000.0), 0.5)])
+def test_energies_below_the_least_of_a_float_keep_their_logarithm(scatter):
+    made = scatter.weighted(1.0)
+    assert made.logs == pytest.approx(scatter.logs, rel=0.01, abs=0.5)
+    returned = Returned.normal(1.0, 0.1).unweighted(scatter, made, 1.0, 16)
+    assert np.isfinite(returned.logs).all()
+    assert np.isfinite(returned.radial).all()
+    assert np.isfinite(scatter.weighted(0.9).logs).all()
+
+
+def test_a_hundred_layers_of_gelu_have_finite_predictions():
+    plan = mf.plan(mlp("GELU", 100, 16, {"scheme": "lecun", "distribution": "normal", "gain": "auto"}))
+    nodes = mf.predict(plan, batch=16).nodes
+    figures = [each for node in nodes for each in (node.signal, node.gradient)]
+    assert all(isfinite(each.spread) and isfinite(each.log_mean) for each in figures)
+    assert nodes[-1].signal.spread > 10
 
 
 @pytest.mark.slow
