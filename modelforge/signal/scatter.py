@@ -153,8 +153,8 @@ class Slopes:
     """On `Returned.radial`: p²·E φ²/(q·E φ′²), p = d ln E φ²/d ln q."""
     turned: np.ndarray
     """What is added to it, as a larger signal is another one behind: (E z²φ′²/E φ² - p²)·E φ²/(q·E φ′²)."""
-    noise: float
-    """Variance of ln of a mean of φ′² times normal gradients, from the number of units."""
+    uneven: float
+    """E φ′⁴/(E φ′²)²: what they make of that of the elements of a gradient."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,7 +169,9 @@ class Returned:
     """n·(Σ x g)²/(Σ x²·Σ g²), a mean for each of the `POINTS`: 1 for gradients of any direction, and more where the
     loss changes most with the size of the signal."""
     noise: float = 0.0
+    """Variance of ln of the energy of an example on top, from the number of units here."""
     shared_noise: float = 0.0
+    """The part of that which two examples share."""
 
     @classmethod
     def normal(cls, own: float, shared: float, shift: float = 0.0) -> Returned:
@@ -184,10 +186,11 @@ class Returned:
         wanted = covariance(self.logs @ MASSES, signal.alike) + self.shared
         return _log_of_mean(values, correlation_of(values, wanted), count)
 
-    def through(self, slopes: Slopes, shared: float) -> Returned:
-        """Behind slopes, of whose noise two examples share a part."""
+    def through(self, slopes: Slopes, units: int) -> Returned:
+        """Behind slopes; what two examples share of the noise is left to say."""
         radial = slopes.factor * self.radial + slopes.turned
-        return Returned(self.logs + slopes.logs[:, None], self.shared, radial, slopes.noise, shared)
+        noise = thinned(self.noise, slopes.uneven, units)
+        return Returned(self.logs + slopes.logs[:, None], self.shared, radial, noise)
 
     def unweighted(self, before: Scatter, after: Scatter, share: float, units: int) -> Returned:
         """Before weights, which made several signals behind of each one.
@@ -216,6 +219,11 @@ class Returned:
         logs = logs + (np.log(more) @ _LIKELY)[:, None]
         radial = radial / (1 + (radial - 1) / units)
         return Returned(logs, self.shared + self.shared_noise + rest, radial)
+
+
+def thinned(noise: float, uneven: float, units: int) -> float:
+    """The noise of so many units whose elements got factors by chance: E x⁴/(E x²)² = n·noise + 1 grows by theirs."""
+    return (noise + 1 / units) * uneven - 1 / units
 
 
 def shared_part(total: float, batch: float, count: int) -> float:

@@ -6,6 +6,7 @@ from math import exp, isfinite, sqrt
 
 import numpy as np
 import pytest
+import torch
 
 import modelforge as mf
 from modelforge.signal.scatter import (
@@ -20,7 +21,7 @@ from modelforge.signal.scatter import (
     shared_part,
     variance,
 )
-from tests.signal.nets import check, mlp
+from tests.signal.nets import chain, check, mlp
 
 
 def test_the_covariance_of_functions_of_normal_numbers():
@@ -99,6 +100,38 @@ def test_a_hundred_layers_of_gelu_have_finite_predictions():
     figures = [each for node in nodes for each in (node.signal, node.gradient)]
     assert all(isfinite(each.spread) and isfinite(each.log_mean) for each in figures)
     assert nodes[-1].signal.spread > 10
+
+
+@pytest.mark.parametrize(("activation", "depth", "p"), [("GELU", 10, 0.7), ("GELU", 16, 0.3), ("ReLU", 3, 0.5)])
+def test_dropout_spreads_examples_as_drawn(activation, depth, p):
+    """Spreads behind each dropout, forward and backward, as in 1,000 draws of weights, examples and masks."""
+    layers = [{"type": "Linear", "out_features": 32, "bias": False}, activation, {"type": "Dropout", "p": p}] * depth
+    init = {"scheme": "lecun", "distribution": "normal", "gain": "auto"}
+    plan = mf.plan(chain(*layers, shape=[32], init=init))
+    generator = torch.Generator().manual_seed(0)
+    function, tensor = getattr(torch.nn, activation)(), torch.randn(1000, 16, 32, generator=generator)
+    tensor.requires_grad_()
+    kept = []
+    for parameter in plan.parameters:
+        weight = parameter.std * torch.randn(1000, 32, 32, generator=generator)
+        mask = torch.rand(tensor.shape, generator=generator) > p
+        tensor = function(tensor @ weight) * mask / (1 - p)
+        tensor.retain_grad()
+        kept.append(tensor)
+    (tensor * torch.randn(tensor.shape, generator=generator)).sum().backward()
+    nodes = [node for node in mf.predict(plan, batch=16).nodes if node.type == "Dropout"]
+    for node, drawn in zip(nodes, kept, strict=True):
+        for item, values in ((node.signal, drawn.detach()), (node.gradient, drawn.grad)):
+            logs = values.double().square().mean(dim=(1, 2)).log()
+            assert item.spread == pytest.approx(float(logs.std()), rel=0.15)
+            assert item.log_mean == pytest.approx(float(logs.mean()), abs=0.02 + 0.25 * float(logs.std()))
+
+
+def test_dropout_of_everything_leaves_no_examples_to_follow():
+    hidden, everything = {"type": "Linear", "out_features": 16}, {"type": "Dropout", "p": 1.0}
+    spec = chain(*[hidden, "GELU"] * 20, everything, hidden, shape=[16], init={"scheme": "lecun", "gain": "auto"})
+    nodes = mf.predict(mf.plan(spec), batch=16).nodes
+    assert [node.signal.scatter is None for node in nodes[-3:]] == [False, True, True]
 
 
 @pytest.mark.slow
