@@ -9,6 +9,7 @@ examples are correlated, as both have met the same weights (a Gaussian copula).
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from math import expm1, factorial, log, log1p, pi, sqrt
 
 import numpy as np
@@ -32,6 +33,8 @@ LITTLE = 0.05
 """The variance of a logarithm up to which a sum of lognormal numbers is lognormal (Fenton 1960)."""
 EULER = 0.5772156649015329
 LEAST = 1e-12
+MOST = 700.0
+"""The logarithm of a number that a float holds."""
 
 
 def covariance(values: np.ndarray, correlation: float) -> float:
@@ -54,29 +57,41 @@ def correlation_of(values: np.ndarray, wanted: float) -> float:
 
 
 def mixture(laws: np.ndarray, shares: np.ndarray) -> np.ndarray:
-    """The law of a number that has one of several laws by chance; each is a growing function of a normal number."""
-    low, high = float(laws.min()), float(laws.max())
-    if high - low < LEAST:
-        return laws[0]
-    grid = np.linspace(low, high, FINE)
-    reach = np.array([-FAR, *POINTS, FAR])
+    """The law of a number that has one of several laws by chance; each is a growing function of a normal number.
+
+    Args:
+        laws: At `POINTS`, along the last dimension; along the one before it are those of one mixture.
+        shares: How likely each law of a mixture is.
+    """
+    low, high = laws.min(axis=(-2, -1)), laws.max(axis=(-2, -1))
+    grid = np.linspace(low, np.maximum(high, low + LEAST), FINE, axis=-1)
     more = (FAR - POINTS[-1]) / (POINTS[1] - POINTS[0])
-    first = laws[:, :1] - more * (laws[:, 1:2] - laws[:, :1])
-    last = laws[:, -1:] + more * (laws[:, -1:] - laws[:, -2:-1])
-    whole = np.concatenate([first, laws, last], axis=1)
-    at = torch.from_numpy(np.stack([np.interp(grid, law, reach) for law in whole]))
+    first = laws[..., :1] - more * (laws[..., 1:2] - laws[..., :1])
+    last = laws[..., -1:] + more * (laws[..., -1:] - laws[..., -2:-1])
+    at = torch.from_numpy(_crossings(np.concatenate([first, laws, last], axis=-1), grid[..., None, :]))
     below, above = (shares @ torch.special.ndtr(side).numpy() for side in (at, -at))
     tails = torch.from_numpy(np.minimum(below, above).clip(1e-300, 0.5))
     numbers = torch.special.ndtri(tails).numpy() * np.where(below < above, 1, -1)
-    return np.interp(POINTS, numbers, grid)
+    rows = zip(numbers.reshape(-1, FINE), grid.reshape(-1, FINE), strict=True)
+    return np.array([np.interp(POINTS, *row) for row in rows]).reshape(*grid.shape[:-1], len(POINTS))
 
 
-def _log_of_mean(values: np.ndarray, correlation: float, count: int) -> tuple[float, float]:
+def _crossings(laws: np.ndarray, grid: np.ndarray) -> np.ndarray:
+    """The normal numbers, up to `FAR`, at which laws have the values of a grid."""
+    reach = np.array([-FAR, *POINTS, FAR])
+    flat, wanted = laws.reshape(-1, len(reach)), np.broadcast_to(grid, (*laws.shape[:-1], FINE)).reshape(-1, FINE)
+    found = [np.interp(values, law, reach) for values, law in zip(wanted, flat, strict=True)]
+    return np.array(found).reshape(*laws.shape[:-1], FINE)
+
+
+@lru_cache(maxsize=4096)
+def _log_of_mean(law: bytes, correlation: float, count: int) -> tuple[float, float]:
     """Mean and variance of ln S, S = Σ e^f(uᵢ)/n over n normal numbers, each two of one correlation.
 
     Given what all share, the e^f are independent, and E e^(-tS) is a power of one integral. As of an exponential number
     T, P(T/S > t) = E e^(-tS): this gives the law of ln T - ln S, and ln T has the mean -γ and the variance π²/6.
     """
+    values = np.frombuffer(law)
     common = covariance(values, correlation)
     own = max(0.0, variance(values) - common)
     mean = float(MASSES @ values)
@@ -85,8 +100,9 @@ def _log_of_mean(values: np.ndarray, correlation: float, count: int) -> tuple[fl
         return mean + (own - rest) / 2, common + rest
     at = sqrt(correlation) * _COMMON[:, None] + sqrt(1 - correlation) * POINTS
     logs = np.interp(at, POINTS, values)
-    grid = np.linspace(-float(values.max()) - 16, -float(values.min()) + 5, 2 * FINE)
-    each = np.exp(-np.exp(np.minimum(grid[:, None] + logs[:, None, :], 50))) @ MASSES
+    most = float(values.max())
+    grid = np.linspace(-most - 16, -float(values.min()) + 5, 2 * FINE)
+    each = np.exp(-np.exp(np.minimum(grid + most, MOST))[:, None] * np.exp(logs - most)[:, None, :]) @ MASSES
     chance = -np.diff(each**count, axis=1)
     middle = (grid[1:] + grid[:-1]) / 2
     first, second = chance @ middle, chance @ middle**2
@@ -123,7 +139,7 @@ class Scatter:
 
     def log_of_mean(self, count: int) -> tuple[float, float]:
         """Mean and variance of ln of the mean energy of some examples, less ln E x²."""
-        return _log_of_mean(self.logs, self.alike, count)
+        return _log_of_mean(self.logs.tobytes(), self.alike, count)
 
     def weighted(self, share: float) -> Scatter:
         """What weights make of it: noise becomes part of the energy.
@@ -184,7 +200,7 @@ class Returned:
         """Mean and variance of ln of the mean energy of some examples, less ln E g²."""
         values = mixture(self.logs, MASSES)
         wanted = covariance(self.logs @ MASSES, signal.alike) + self.shared
-        return _log_of_mean(values, correlation_of(values, wanted), count)
+        return _log_of_mean(values.tobytes(), correlation_of(values, wanted), count)
 
     def through(self, slopes: Slopes, units: int) -> Returned:
         """Behind slopes; what two examples share of the noise is left to say."""
@@ -210,7 +226,7 @@ class Returned:
         old = np.maximum(np.sqrt(np.maximum(widths**2 - self.noise, 0.0)), LEAST)
         wider = (means - self.noise / 2)[:, None] + (self.logs - means[:, None]) * (widths / old)[:, None]
         columns = np.stack([np.interp(after.came_from, POINTS, column) for column in wider.T], axis=-1)
-        logs = np.stack([mixture(rows, _LIKELY) for rows in columns])
+        logs = mixture(columns, _LIKELY)
         explained = covariance(logs @ MASSES, before.alike)
         rest = max(0.0, covariance(wider @ MASSES, after.alike) - explained)
         kept = share * np.exp(before.logs - _biased(before.logs, share))

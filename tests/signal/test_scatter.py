@@ -41,6 +41,14 @@ def test_a_mixture_of_normal_laws_has_their_moments():
     assert variance(law) == pytest.approx(0.49 + float(shares @ (shifts - mean) ** 2), rel=0.02)
 
 
+def test_several_mixtures_are_made_at_once():
+    """Among them one of equal laws that are constant."""
+    laws, shares = np.random.default_rng(0).normal(size=(4, 3, 1)) + 0.5 * POINTS, np.array([0.2, 0.5, 0.3])
+    laws[3] = 2.0
+    assert mixture(laws, shares) == pytest.approx(np.array([mixture(rows, shares) for rows in laws]))
+    assert mixture(laws, shares)[3] == pytest.approx(np.full(len(POINTS), 2.0))
+
+
 @pytest.mark.parametrize(("own", "shared"), [(0.02, 0.01), (0.5, 0.0), (4.0, 1.0), (25.0, 5.0)])
 def test_the_logarithm_of_a_mean_as_drawn(own, shared):
     """The smaller variances by the formula of lognormal sums, larger ones by the integral: both as 20,000 draws."""
@@ -113,7 +121,7 @@ def test_dropout_spreads_examples_as_drawn(activation, depth, p):
     tensor.requires_grad_()
     kept = []
     for parameter in plan.parameters:
-        weight = parameter.std * torch.randn(1000, 32, 32, generator=generator)
+        weight = (parameter.std or 0.0) * torch.randn(1000, 32, 32, generator=generator)
         mask = torch.rand(tensor.shape, generator=generator) > p
         tensor = function(tensor @ weight) * mask / (1 - p)
         tensor.retain_grad()
