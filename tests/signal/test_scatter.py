@@ -12,7 +12,7 @@ import modelforge as mf
 from modelforge.signal.scatter import (
     MASSES,
     POINTS,
-    Returned,
+    GradientScatter,
     Scatter,
     correlation_of,
     covariance,
@@ -72,7 +72,7 @@ def test_weights_add_noise_and_biases_bring_examples_nearer():
     scatter = Scatter(Scatter.normal(1.0, 0.25).logs, 0.25, noise=0.5, shared=0.3)
     made = scatter.weighted(1.0)
     assert variance(made.logs) == pytest.approx(1.5, rel=0.02)
-    assert covariance(made.logs, made.alike) == pytest.approx(0.25 + 0.3, rel=0.02)
+    assert covariance(made.logs, made.correlation) == pytest.approx(0.25 + 0.3, rel=0.02)
     assert float(MASSES @ np.exp(made.logs)) == pytest.approx(1, rel=0.02)
     assert variance(scatter.weighted(0.1).logs) < 0.05
 
@@ -96,7 +96,7 @@ def test_few_examples_have_most_of_the_energy():
 def test_energies_below_the_least_of_a_float_keep_their_logarithm(scatter):
     made = scatter.weighted(1.0)
     assert made.logs == pytest.approx(scatter.logs, rel=0.01, abs=0.5)
-    returned = Returned.normal(1.0, 0.1).unweighted(scatter, made, 1.0, 16)
+    returned = GradientScatter.normal(1.0, 0.1).unweighted(scatter, made, 1.0, 16)
     assert np.isfinite(returned.logs).all()
     assert np.isfinite(returned.radial).all()
     assert np.isfinite(scatter.weighted(0.9).logs).all()

@@ -15,7 +15,7 @@ from modelforge.core.matrix import Activation
 from modelforge.language import registry
 from modelforge.signal.moments import Pair, Single, held_variance, homogeneous, over_energies, pair, single
 from modelforge.signal.rule import Node, Passed, Unpredictable, passed, register_signal
-from modelforge.signal.scatter import LITTLE, MASSES, Scatter, Slopes, lognormal, shared_part
+from modelforge.signal.scatter import FENTON_VARIANCE, MASSES, Scatter, Slopes, lognormal, shared_part
 from modelforge.signal.value import FLAT, Behind, Gradient, Profile, Signal, Through
 
 STEP = 0.01
@@ -146,7 +146,7 @@ class _Drawn:
 def _over_examples(function: Activation, signal: Signal, one: Single, power: float, noise: float) -> _Drawn | None:
     """The activation at the energy of each example; None where these are alike, or several positions have their own."""
     shape, total = signal.shape, max(signal.swing, signal.drift)
-    if signal.scatter is None and (total < LITTLE or power < 1 + STEP):
+    if signal.scatter is None and (total < FENTON_VARIANCE or power < 1 + STEP):
         return None
     if shape.num_positions > 1 or abs(signal.lean) > STEP or not one.second or not one.slope_second:
         return None
@@ -157,7 +157,7 @@ def _over_examples(function: Activation, signal: Signal, one: Single, power: flo
         return None
     second, fourth, slope_second, slope_fourth, moved, aligned = found[:, :-1]
     own = float(MASSES @ (fourth / second**2 - 1)) / shape.num_units
-    made = Scatter(np.log(second / found[0, -1]), before.alike, own, shared_part(own, noise, count))
+    made = Scatter(np.log(second / found[0, -1]), before.correlation, own, shared_part(own, noise, count))
     drift, lift = lognormal(made.log_of_mean(count))
     power_of_each, size = aligned / second, second / slope_second / (signal.second * np.exp(before.logs))
     slopes = Slopes(
