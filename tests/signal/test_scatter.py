@@ -110,10 +110,18 @@ def test_a_hundred_layers_of_gelu_have_finite_predictions():
     assert nodes[-1].signal.spread > 10
 
 
-@pytest.mark.parametrize(("activation", "depth", "p"), [("GELU", 10, 0.7), ("GELU", 16, 0.3), ("ReLU", 3, 0.5)])
-def test_dropout_spreads_examples_as_drawn(activation, depth, p):
+@pytest.mark.parametrize(
+    ("activation", "depth", "p", "bias"),
+    [("GELU", 10, 0.7, 0.0), ("GELU", 16, 0.3, 0.0), ("ReLU", 3, 0.5, 0.0), ("GELU", 16, 0.0, 0.5)],
+)
+def test_dropout_and_biases_spread_examples_as_drawn(activation, depth, p, bias):
     """Spreads behind each dropout, forward and backward, as in 1,000 draws of weights, examples and masks."""
-    layers = [{"type": "Linear", "out_features": 32, "bias": False}, activation, {"type": "Dropout", "p": p}] * depth
+    bias_init = {"bias": {"scheme": "normal", "std": bias}} if bias else {}
+    layers = [
+        {"type": "Linear", "out_features": 32, "init": bias_init},
+        activation,
+        {"type": "Dropout", "p": p},
+    ] * depth
     init = {"scheme": "lecun", "distribution": "normal", "gain": "auto"}
     plan = mf.plan(chain(*layers, shape=[32], init=init))
     generator = torch.Generator().manual_seed(0)
@@ -121,9 +129,12 @@ def test_dropout_spreads_examples_as_drawn(activation, depth, p):
     tensor.requires_grad_()
     kept = []
     for parameter in plan.parameters:
+        if parameter.path.endswith("bias"):
+            continue
         weight = (parameter.std or 0.0) * torch.randn(1000, 32, 32, generator=generator)
         mask = torch.rand(tensor.shape, generator=generator) > p
-        tensor = function(tensor @ weight) * mask / (1 - p)
+        shift = bias * torch.randn(1000, 1, 32, generator=generator)
+        tensor = function(tensor @ weight + shift) * mask / (1 - p)
         tensor.retain_grad()
         kept.append(tensor)
     (tensor * torch.randn(tensor.shape, generator=generator)).sum().backward()
