@@ -1,7 +1,8 @@
-"""What AnyInit 0.4 and `mf.predict` predict of the same torch networks with the same weights, beside what is measured.
+"""What `mf.predict` predicts, beside what is measured: of a deep network whose examples drift apart, and of networks
+that AnyInit 0.4 predicts with the same weights.
 
 pip install anyinit==0.4.0
-python benchmarks/predict.py [seeds]
+python benchmarks/predict.py [seeds] [draws of the deep network]
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ import importlib.util
 import sys
 from collections import OrderedDict
 from math import log, sqrt
-from statistics import fmean
+from statistics import fmean, stdev
 from typing import Any
 
 import torch
@@ -52,17 +53,55 @@ KINDS: dict[str, tuple[list[int], Any]] = {
 
 
 def main() -> None:
-    """Prints both tables."""
+    """Prints the tables."""
+    _print_drift(int(sys.argv[2]) if len(sys.argv) > 2 else 400)
     if importlib.util.find_spec("anyinit") is None:
         print("AnyInit is not installed, and there is nothing to compare with: pip install anyinit==0.4.0")
         return
     seeds = int(sys.argv[1]) if len(sys.argv) > 1 else 8
-    print("| network | AnyInit | modelforge | one draw (±) |\n| --- | ---: | ---: | ---: |")
+    print("\n| network | AnyInit | modelforge | one draw (±) |\n| --- | ---: | ---: | ---: |")
     for name, (shape, layers) in NETWORKS.items():
         print("| {} | {:.3f} | {:.3f} | {:.3f} |".format(name, *_compared(shape, layers, seeds)), flush=True)
     print("\n| layer | AnyInit | modelforge, forward | backward |\n| --- | --- | --- | --- |")
     for name, (shape, layer) in KINDS.items():
         print("| " + " | ".join([name, *("yes" if known else "no" for known in _covered(shape, layer))]) + " |")
+
+
+def _print_drift(draws: int) -> None:
+    """30 layers of GELU with gains that keep E x², and how ln of energies scatters over models and batches."""
+    layers = {"hidden": {"type": "Linear", "out_features": 256}, "act": "GELU"}
+    model = {"input": {"shape": [256]}, "layers": {"deep": {"type": "Repeat", "times": 30, "layers": layers}}}
+    init = {"scheme": "lecun", "distribution": "normal"}
+    (setting,) = mf.solve(mf.plan(mf.parse(model, init=init)), "forward", batch=16).settings
+    spec = mf.parse({**model, "init": {"params": setting.value}}, init=init)
+    prediction = mf.predict(mf.plan(spec), batch=16)
+    found = [_energies(spec, draw) for draw in range(draws)]
+    print(f"| 30 layers of width 256, batches of 16 | predicted | measured, {draws} draws |\n| --- | ---: | ---: |")
+    for kind, energies, numbers in (("x", 0, (10, 20, 30)), ("g", 1, (20, 10, 1))):
+        for number in numbers:
+            node = prediction.node(f"deep.{number - 1}.hidden")
+            item = node.gradient if energies else node.signal
+            assert item is not None, "all of it is known"
+            logs = [log(draw[energies][number - 1]) for draw in found]
+            expected, drawn = f"{item.log_mean:.2f} ± {item.spread:.2f}", f"{fmean(logs):.2f} ± {stdev(logs):.2f}"
+            print(f"| ln E {kind}² of layer {number} | {expected} | {drawn} |", flush=True)
+
+
+def _energies(spec: mf.ModelSpec, seed: int) -> tuple[list[float], list[float]]:
+    """E x² and E g² at each linear layer of one model, for one batch and random gradients of the output."""
+    model, kept = mf.build(spec, seed=seed), list[torch.Tensor]()
+
+    def keep(_: torch.nn.Module, __: Any, output: torch.Tensor) -> None:
+        kept.append(output)
+
+    for module in model.modules():
+        if isinstance(module, torch.nn.Linear):
+            module.register_forward_hook(keep)
+    torch.manual_seed(seed)
+    outputs = model(torch.randn(16, 256))
+    gradients = torch.autograd.grad((outputs * torch.randn_like(outputs)).sum(), kept)
+    forward, backward = ([float(item.detach().square().mean()) for item in items] for items in (kept, gradients))
+    return forward, backward
 
 
 def _compared(shape: list[int], layers: list[Any], seeds: int) -> tuple[float, float, float]:

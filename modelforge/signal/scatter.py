@@ -9,6 +9,7 @@ examples are correlated, as both have met the same weights (a Gaussian copula).
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from math import expm1, factorial, log, log1p, pi, sqrt
 
 import numpy as np
@@ -23,15 +24,19 @@ _HERMITE = np.array([hermeval(POINTS, np.eye(len(ORDERS) + 1)[order]) / sqrt(fac
 _DRAWS, _HOW_LIKELY = hermegauss(7)
 _LIKELY = _HOW_LIKELY / _HOW_LIKELY.sum()
 _COMMON, _COMMON_MASSES = np.linspace(-3, 3, 7), np.exp(-(np.linspace(-3, 3, 7) ** 2) / 2)
-FAR = 8.0
-"""The normal number up to which functions go on as lines."""
-FINE = 128
-"""Steps of a distribution function."""
-HALVINGS = 40
-LITTLE = 0.05
-"""The variance of a logarithm up to which a sum of lognormal numbers is lognormal (Fenton 1960)."""
-EULER = 0.5772156649015329
-LEAST = 1e-12
+LARGEST_NUMBER = 8.0
+"""The largest normal number to which laws go on as lines beyond `POINTS`."""
+NUM_CDF_POINTS = 128
+"""Points at which the distribution function of a mixture is known; twice as many for a sum."""
+NUM_BISECTIONS = 40
+"""Steps in which a correlation is found."""
+FENTON_VARIANCE = 0.05
+"""The variance of ln up to which a sum of lognormal numbers is taken as lognormal (Fenton-Wilkinson, Fenton 1960)."""
+EULER_GAMMA = 0.5772156649015329
+ABOVE_ZERO = 1e-12
+"""Stands for 0 where something is divided by, or has a logarithm."""
+LARGEST_EXPONENT = 700.0
+"""The logarithm of a number that a float holds."""
 
 
 def covariance(values: np.ndarray, correlation: float) -> float:
@@ -47,53 +52,74 @@ def variance(values: np.ndarray) -> float:
 def correlation_of(values: np.ndarray, wanted: float) -> float:
     """The correlation of u and v at which f(u) and f(v) have a covariance."""
     low, high = 0.0, 1.0
-    for _ in range(HALVINGS):
+    for _ in range(NUM_BISECTIONS):
         middle = (low + high) / 2
         low, high = (middle, high) if covariance(values, middle) < wanted else (low, middle)
     return low
 
 
 def mixture(laws: np.ndarray, shares: np.ndarray) -> np.ndarray:
-    """The law of a number that has one of several laws by chance; each is a growing function of a normal number."""
-    low, high = float(laws.min()), float(laws.max())
-    if high - low < LEAST:
-        return laws[0]
-    grid = np.linspace(low, high, FINE)
-    reach = np.array([-FAR, *POINTS, FAR])
-    more = (FAR - POINTS[-1]) / (POINTS[1] - POINTS[0])
-    first = laws[:, :1] - more * (laws[:, 1:2] - laws[:, :1])
-    last = laws[:, -1:] + more * (laws[:, -1:] - laws[:, -2:-1])
-    whole = np.concatenate([first, laws, last], axis=1)
-    at = torch.from_numpy(np.stack([np.interp(grid, law, reach) for law in whole]))
+    """The law of a number that has one of several laws by chance; each is a growing function of a normal number.
+
+    Args:
+        laws: At `POINTS`, along the last dimension; along the one before it are those of one mixture.
+        shares: How likely each law of a mixture is.
+    """
+    low, high = laws.min(axis=(-2, -1)), laws.max(axis=(-2, -1))
+    grid = np.linspace(low, np.maximum(high, low + ABOVE_ZERO), NUM_CDF_POINTS, axis=-1)
+    more = (LARGEST_NUMBER - POINTS[-1]) / (POINTS[1] - POINTS[0])
+    first = laws[..., :1] - more * (laws[..., 1:2] - laws[..., :1])
+    last = laws[..., -1:] + more * (laws[..., -1:] - laws[..., -2:-1])
+    at = torch.from_numpy(_crossings(np.concatenate([first, laws, last], axis=-1), grid[..., None, :]))
     below, above = (shares @ torch.special.ndtr(side).numpy() for side in (at, -at))
     tails = torch.from_numpy(np.minimum(below, above).clip(1e-300, 0.5))
     numbers = torch.special.ndtri(tails).numpy() * np.where(below < above, 1, -1)
-    return np.interp(POINTS, numbers, grid)
+    rows = zip(numbers.reshape(-1, NUM_CDF_POINTS), grid.reshape(-1, NUM_CDF_POINTS), strict=True)
+    return np.array([np.interp(POINTS, *row) for row in rows]).reshape(*grid.shape[:-1], len(POINTS))
 
 
-def _log_of_mean(values: np.ndarray, correlation: float, count: int) -> tuple[float, float]:
+def _crossings(laws: np.ndarray, grid: np.ndarray) -> np.ndarray:
+    """The normal numbers, up to `LARGEST_NUMBER`, at which laws have the values of a grid."""
+    reach = np.array([-LARGEST_NUMBER, *POINTS, LARGEST_NUMBER])
+    wanted = np.broadcast_to(grid, (*laws.shape[:-1], NUM_CDF_POINTS)).reshape(-1, NUM_CDF_POINTS)
+    rows = zip(wanted, laws.reshape(-1, len(reach)), strict=True)
+    found = [np.interp(values, law, reach) for values, law in rows]
+    return np.array(found).reshape(*laws.shape[:-1], NUM_CDF_POINTS)
+
+
+@lru_cache(maxsize=4096)
+def _moments_of_log_mean(law: bytes, correlation: float, count: int) -> tuple[float, float]:
     """Mean and variance of ln S, S = Σ e^f(uᵢ)/n over n normal numbers, each two of one correlation.
 
-    Given what all share, the e^f are independent, and E e^(-tS) is a power of one integral. As of an exponential number
+    By the method of Fenton and Wilkinson up to `FENTON_VARIANCE`; above it, by the Laplace transform of S: given what
+    all share, the e^f are independent, and E e^(-tS) is a power of one integral. As of an exponential number
     T, P(T/S > t) = E e^(-tS): this gives the law of ln T - ln S, and ln T has the mean -γ and the variance π²/6.
     """
+    values = np.frombuffer(law)
     common = covariance(values, correlation)
     own = max(0.0, variance(values) - common)
     mean = float(MASSES @ values)
-    if own < LITTLE:
+    if own < FENTON_VARIANCE:
         rest = log1p(expm1(own) / count)
         return mean + (own - rest) / 2, common + rest
     at = sqrt(correlation) * _COMMON[:, None] + sqrt(1 - correlation) * POINTS
     logs = np.interp(at, POINTS, values)
-    grid = np.linspace(-float(values.max()) - 16, -float(values.min()) + 5, 2 * FINE)
-    each = np.exp(-np.exp(np.minimum(grid[:, None] + logs[:, None, :], 50))) @ MASSES
+    most = float(values.max())
+    grid = np.linspace(-most - 16, -float(values.min()) + 5, 2 * NUM_CDF_POINTS)
+    times = np.exp(np.minimum(grid + most, LARGEST_EXPONENT))
+    each = np.exp(-times[:, None] * np.exp(logs - most)[:, None, :]) @ MASSES
     chance = -np.diff(each**count, axis=1)
     middle = (grid[1:] + grid[:-1]) / 2
     first, second = chance @ middle, chance @ middle**2
-    means, rests = -EULER - first - log(count), np.maximum(0.0, second - first**2 - pi**2 / 6)
+    means, rests = -EULER_GAMMA - first - log(count), np.maximum(0.0, second - first**2 - pi**2 / 6)
     shares = _COMMON_MASSES / _COMMON_MASSES.sum()
     mean = float(shares @ means)
     return mean, float(shares @ (means - mean) ** 2 + shares @ rests)
+
+
+def _biased(logs: np.ndarray, share: float) -> np.ndarray:
+    """ln of energies, of whose mean a share is theirs and the rest a bias's. However small they are, it is finite."""
+    return logs if share == 1 else np.log(share * np.exp(logs) + (1 - share))
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,14 +128,15 @@ class Scatter:
 
     logs: np.ndarray
     """ln of an example's energy, less that of E x², as a function of a normal number, at `POINTS`."""
-    alike: float
+    correlation: float
     """Correlation of the normal numbers of two examples."""
     noise: float = 0.0
     """Variance of ln of an example's energy on top, from the number of units here; weights pass it on."""
     shared: float = 0.0
     """The part of that which two examples share."""
-    came_from: np.ndarray | None = None
-    """The normal numbers that weights before made of each of `POINTS`, a column for each draw of noise."""
+    transitions: np.ndarray | None = None
+    """The normal numbers here of an example that had each of `POINTS` before the weights: a column for each draw of
+    noise."""
 
     @classmethod
     def normal(cls, total: float, shared: float, shift: float = 0.0) -> Scatter:
@@ -118,7 +145,7 @@ class Scatter:
 
     def log_of_mean(self, count: int) -> tuple[float, float]:
         """Mean and variance of ln of the mean energy of some examples, less ln E x²."""
-        return _log_of_mean(self.logs, self.alike, count)
+        return _moments_of_log_mean(self.logs.tobytes(), self.correlation, count)
 
     def weighted(self, share: float) -> Scatter:
         """What weights make of it: noise becomes part of the energy.
@@ -127,15 +154,15 @@ class Scatter:
             share: The part of the energy that is not of a bias.
         """
         noise = share**2 * self.noise
-        arriving = np.log(share * np.exp(self.logs) + 1 - share) - noise / 2
+        arriving = _biased(self.logs, share) - noise / 2
         draws = arriving[:, None] + sqrt(noise) * _DRAWS
         before = variance(arriving)
         if before <= noise:
             logs = float(MASSES @ arriving) + sqrt(before + noise) * POINTS
         else:
             logs = mixture(draws.T, _LIKELY)
-        alike = correlation_of(logs, covariance(arriving, self.alike) + share**2 * self.shared)
-        return Scatter(logs, alike, came_from=np.interp(draws, logs, POINTS))
+        correlation = correlation_of(logs, covariance(arriving, self.correlation) + share**2 * self.shared)
+        return Scatter(logs, correlation, transitions=np.interp(draws, logs, POINTS))
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,15 +172,15 @@ class Slopes:
     logs: np.ndarray
     """ln of E φ′², less that at the expected energy."""
     factor: np.ndarray
-    """On `Returned.radial`: p²·E φ²/(q·E φ′²), p = d ln E φ²/d ln q."""
+    """On `GradientScatter.radial`: p²·E φ²/(q·E φ′²), p = d ln E φ²/d ln q."""
     turned: np.ndarray
     """What is added to it, as a larger signal is another one behind: (E z²φ′²/E φ² - p²)·E φ²/(q·E φ′²)."""
-    noise: float
-    """Variance of ln of a mean of φ′² times normal gradients, from the number of units."""
+    uneven: float
+    """E φ′⁴/(E φ′²)²: what they make of that of the elements of a gradient."""
 
 
 @dataclass(frozen=True, slots=True)
-class Returned:
+class GradientScatter:
     """ln of the energies of the gradients of examples, given each example's signal at the same place."""
 
     logs: np.ndarray
@@ -164,27 +191,30 @@ class Returned:
     """n·(Σ x g)²/(Σ x²·Σ g²), a mean for each of the `POINTS`: 1 for gradients of any direction, and more where the
     loss changes most with the size of the signal."""
     noise: float = 0.0
+    """Variance of ln of the energy of an example on top, from the number of units here."""
     shared_noise: float = 0.0
+    """The part of that which two examples share."""
 
     @classmethod
-    def normal(cls, own: float, shared: float, shift: float = 0.0) -> Returned:
+    def normal(cls, own: float, shared: float, shift: float = 0.0) -> GradientScatter:
         """Lognormal energies that do not depend on the signal."""
-        own = max(own, LEAST)
+        own = max(own, ABOVE_ZERO)
         row = shift - (own + shared) / 2 + sqrt(own) * POINTS
         return cls(np.tile(row, (len(POINTS), 1)), shared, np.ones(len(POINTS)))
 
     def log_of_mean(self, signal: Scatter, count: int) -> tuple[float, float]:
         """Mean and variance of ln of the mean energy of some examples, less ln E g²."""
         values = mixture(self.logs, MASSES)
-        wanted = covariance(self.logs @ MASSES, signal.alike) + self.shared
-        return _log_of_mean(values, correlation_of(values, wanted), count)
+        wanted = covariance(self.logs @ MASSES, signal.correlation) + self.shared
+        return _moments_of_log_mean(values.tobytes(), correlation_of(values, wanted), count)
 
-    def through(self, slopes: Slopes, shared: float) -> Returned:
-        """Behind slopes, of whose noise two examples share a part."""
+    def through(self, slopes: Slopes, units: int) -> GradientScatter:
+        """Behind slopes; what two examples share of the noise is left to say."""
         radial = slopes.factor * self.radial + slopes.turned
-        return Returned(self.logs + slopes.logs[:, None], self.shared, radial, slopes.noise, shared)
+        noise = thinned(self.noise, slopes.uneven, units)
+        return GradientScatter(self.logs + slopes.logs[:, None], self.shared, radial, noise)
 
-    def unweighted(self, before: Scatter, after: Scatter, share: float, units: int) -> Returned:
+    def unweighted(self, before: Scatter, after: Scatter, share: float, units: int) -> GradientScatter:
         """Before weights, which made several signals behind of each one.
 
         Given what they made of its signal, the weights send the gradient in any direction, except for the one of the
@@ -196,21 +226,26 @@ class Returned:
             share: The part of its energy that is not of a bias.
             units: n.
         """
-        assert after.came_from is not None, "weights made it"
+        assert after.transitions is not None, "weights made it"
         means = self.logs @ MASSES
         widths = np.sqrt(((self.logs - means[:, None]) ** 2) @ MASSES + self.noise)
-        old = np.maximum(np.sqrt(np.maximum(widths**2 - self.noise, 0.0)), LEAST)
+        old = np.maximum(np.sqrt(np.maximum(widths**2 - self.noise, 0.0)), ABOVE_ZERO)
         wider = (means - self.noise / 2)[:, None] + (self.logs - means[:, None]) * (widths / old)[:, None]
-        columns = np.stack([np.interp(after.came_from, POINTS, column) for column in wider.T], axis=-1)
-        logs = np.stack([mixture(rows, _LIKELY) for rows in columns])
-        explained = covariance(logs @ MASSES, before.alike)
-        rest = max(0.0, covariance(wider @ MASSES, after.alike) - explained)
-        kept = share * np.exp(before.logs)
-        radial = np.interp(after.came_from, POINTS, self.radial) @ _LIKELY * kept / (kept + 1 - share)
-        more = np.maximum(LEAST, 1 + (radial[:, None] * _DRAWS**2 - 1) / units)
+        columns = np.stack([np.interp(after.transitions, POINTS, column) for column in wider.T], axis=-1)
+        logs = mixture(columns, _LIKELY)
+        explained = covariance(logs @ MASSES, before.correlation)
+        rest = max(0.0, covariance(wider @ MASSES, after.correlation) - explained)
+        kept = share * np.exp(before.logs - _biased(before.logs, share))
+        radial = np.interp(after.transitions, POINTS, self.radial) @ _LIKELY * kept
+        more = np.maximum(ABOVE_ZERO, 1 + (radial[:, None] * _DRAWS**2 - 1) / units)
         logs = logs + (np.log(more) @ _LIKELY)[:, None]
         radial = radial / (1 + (radial - 1) / units)
-        return Returned(logs, self.shared + self.shared_noise + rest, radial)
+        return GradientScatter(logs, self.shared + self.shared_noise + rest, radial)
+
+
+def thinned(noise: float, uneven: float, units: int) -> float:
+    """The noise of so many units whose elements got factors by chance: E x⁴/(E x²)² = n·noise + 1 grows by theirs."""
+    return (noise + 1 / units) * uneven - 1 / units
 
 
 def shared_part(total: float, batch: float, count: int) -> float:

@@ -18,7 +18,7 @@ import numpy as np
 from modelforge.core.frozen import FrozenDict
 from modelforge.core.matrix import Activation
 from modelforge.signal.inverse import Inverse, Level
-from modelforge.signal.scatter import Returned, Scatter
+from modelforge.signal.scatter import GradientScatter, Scatter, shared_part
 
 Profile = Mapping[int, np.ndarray]
 """Energy along dimensions where it is not the same everywhere, each with mean 1."""
@@ -255,8 +255,10 @@ class Gradient:
     is read alone, as by a depthwise convolution."""
     lift: float = 0.0
     """By how much the mean of ln E g² over draws is above that of a lognormal law of this energy and spread."""
-    scatter: Returned | None = field(default=None, repr=False)
+    scatter: GradientScatter | None = field(default=None, repr=False)
     """How gradients of examples differ, given the `scatter` of the signal at the same place."""
+    tail: float = 2.0
+    """Relative variance of the squares of elements, as that of a signal."""
 
     @property
     def spread(self) -> float:
@@ -267,6 +269,16 @@ class Gradient:
     def log_mean(self) -> float:
         """The mean of ln E g² over draws."""
         return log(self.energy) - (self.drift + self.noise) / 2 + self.lift
+
+    def by_example(self, shape: Shape) -> GradientScatter:
+        """How gradients of examples differ: where nothing is followed yet, not by the energies of signals."""
+        if self.scatter is not None:
+            return self.scatter
+        count, square = shape.num_examples, (self.across / self.energy) ** 2 if self.energy else 0.0
+        alike, noise = min(1.0, square + self.chance), self.tail / shape.num_units
+        total = self.drift * count / (1 + (count - 1) * alike)
+        start = GradientScatter.normal((1 - alike) * total, alike * total, self.lift)
+        return replace(start, noise=noise, shared_noise=shared_part(noise, self.noise, count))
 
     def scaled(self, factor: float) -> Gradient:
         """The gradient of which each number is √factor as large."""

@@ -181,8 +181,10 @@ def linear(node: Node) -> Passed:
         sent = replace(unweighted(gradient, weight, signal, shape.num_units), profile=gradient.profile)
         if gradient.scatter is None or signal.scatter is None or output.scatter is None:
             return sent
+        count, noise = shape.num_examples, sent.tail / signal.shape.num_units
         scatter = gradient.scatter.unweighted(signal.scatter, output.scatter, share, signal.shape.num_units)
-        drift, lift = lognormal(scatter.log_of_mean(signal.scatter, shape.num_examples))
+        drift, lift = lognormal(scatter.log_of_mean(signal.scatter, count))
+        scatter = replace(scatter, noise=noise, shared_noise=shared_part(noise, sent.noise, count))
         return replace(sent, drift=drift, lift=lift, scatter=scatter)
 
     return passed(output, back)

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 
 from modelforge.signal.rule import Node, Passed, passed, register_signal
-from modelforge.signal.value import Gradient, Signal
+from modelforge.signal.scatter import thinned
+from modelforge.signal.value import Gradient, Shape, Signal
 
 LEAST = -1.7580993408473766
 """What SELU gives for -∞, -λα, which alpha dropout puts in place of what it leaves out."""
@@ -18,8 +19,8 @@ def _rate(node: Node) -> float:
 def _nothing(signal: Signal) -> Passed:
     """What is left where everything is dropped."""
     return passed(
-        replace(signal.scaled(0.0), noise=0.0, drift=0.0, lift=0.0),
-        lambda gradient: replace(gradient.scaled(0.0), noise=0.0),
+        replace(signal.scaled(0.0), noise=0.0, drift=0.0, lift=0.0, scatter=None),
+        lambda gradient: replace(gradient.scaled(0.0), noise=0.0, scatter=None),
     )
 
 
@@ -33,19 +34,33 @@ def dropout(node: Node) -> Passed:
     p, signal = _rate(node), node.signal
     if p == 1:
         return _nothing(signal)
-    count = signal.shape.num_units * signal.shape.num_positions * signal.shape.num_examples
-    noise = 3 * p / (1 - p) / count
-    return passed(
-        replace(_thinned(signal, p), second=signal.second / (1 - p), noise=signal.noise + noise),
-        lambda gradient: replace(gradient, energy=gradient.energy / (1 - p), noise=gradient.noise + noise),
-    )
+    rate = p / (1 - p) / (signal.shape.num_units * signal.shape.num_positions * signal.shape.num_examples)
+
+    def back(gradient: Gradient) -> Gradient:
+        noise = gradient.noise + rate * (gradient.tail + 1)
+        return replace(_sent(gradient, signal, p), energy=gradient.energy / (1 - p), noise=noise)
+
+    noise = signal.noise + rate * (signal.tail + 1)
+    return passed(replace(_thinned(signal, p), second=signal.second / (1 - p), noise=noise), back)
+
+
+def _sent(gradient: Gradient, signal: Signal, p: float) -> Gradient:
+    """What is left of elements of a gradient, and how examples differ where that is followed."""
+    tail = (gradient.tail + 1) / (1 - p) - 1
+    if signal.scatter is None:
+        return replace(gradient, tail=tail)
+    scatter, units = gradient.by_example(signal.shape), signal.shape.num_units
+    return replace(gradient, tail=tail, scatter=replace(scatter, noise=thinned(scatter.noise, 1 / (1 - p), units)))
 
 
 def _thinned(signal: Signal, p: float) -> Signal:
-    """The higher moments of what is left of elements."""
+    """The higher moments of what is left of elements, and how examples differ where that is followed."""
+    scatter = signal.scatter
+    if scatter is not None:
+        scatter = replace(scatter, noise=thinned(scatter.noise, 1 / (1 - p), signal.shape.num_units))
     cube = signal.third + 3 * signal.mean * signal.second - 2 * signal.mean**3  # E x³
     third = cube / (1 - p) ** 2 - 3 * signal.mean * signal.second / (1 - p) + 2 * signal.mean**3
-    return replace(signal, third=third, tail=(signal.tail + 1) / (1 - p) - 1, behind=None)
+    return replace(signal, third=third, tail=(signal.tail + 1) / (1 - p) - 1, behind=None, scatter=scatter)
 
 
 @register_signal("Dropout1d", "Dropout2d", "Dropout3d")
@@ -58,14 +73,22 @@ def channel_dropout(node: Node) -> Passed:
     p, signal = _rate(node), node.signal
     if p == 1:
         return _nothing(signal)
-    noise = 3 * p / (1 - p) / (signal.shape.num_units * signal.shape.num_examples)
+    rate = p / (1 - p) / (signal.shape.num_units * signal.shape.num_examples)
     more = {name: getattr(signal, name) / (1 - p) for name in ("second", "along")}
 
     def back(gradient: Gradient) -> Gradient:
         along = gradient.along / (1 - p)
-        return replace(gradient, energy=gradient.energy / (1 - p), along=along, noise=gradient.noise + noise)
+        noise = gradient.noise + rate * _unevenness(gradient, gradient.energy, signal.shape)
+        return replace(_sent(gradient, signal, p), energy=gradient.energy / (1 - p), along=along, noise=noise)
 
-    return passed(replace(_thinned(signal, p), **more, noise=signal.noise + noise), back)
+    noise = signal.noise + rate * _unevenness(signal, signal.second, signal.shape)
+    return passed(replace(_thinned(signal, p), **more, noise=noise), back)
+
+
+def _unevenness(item: Signal | Gradient, energy: float, shape: Shape) -> float:
+    """E e²/(E e)² of the energies e of channels of an example, means over positions."""
+    near = min(1.0, (item.along / energy) ** 2 + item.chance) if energy else 1.0
+    return 1 + item.tail * (1 + (shape.num_positions - 1) * near) / shape.num_positions
 
 
 @register_signal("AlphaDropout", "FeatureAlphaDropout")

@@ -15,7 +15,7 @@ from modelforge.core.matrix import Activation
 from modelforge.language import registry
 from modelforge.signal.moments import Pair, Single, held_variance, homogeneous, over_energies, pair, single
 from modelforge.signal.rule import Node, Passed, Unpredictable, passed, register_signal
-from modelforge.signal.scatter import LITTLE, MASSES, Returned, Scatter, Slopes, lognormal, shared_part
+from modelforge.signal.scatter import FENTON_VARIANCE, MASSES, Scatter, Slopes, lognormal, shared_part
 from modelforge.signal.value import FLAT, Behind, Gradient, Profile, Signal, Through
 
 STEP = 0.01
@@ -146,7 +146,7 @@ class _Drawn:
 def _over_examples(function: Activation, signal: Signal, one: Single, power: float, noise: float) -> _Drawn | None:
     """The activation at the energy of each example; None where these are alike, or several positions have their own."""
     shape, total = signal.shape, max(signal.swing, signal.drift)
-    if signal.scatter is None and (total < LITTLE or power < 1 + STEP):
+    if signal.scatter is None and (total < FENTON_VARIANCE or power < 1 + STEP):
         return None
     if shape.num_positions > 1 or abs(signal.lean) > STEP or not one.second or not one.slope_second:
         return None
@@ -157,14 +157,14 @@ def _over_examples(function: Activation, signal: Signal, one: Single, power: flo
         return None
     second, fourth, slope_second, slope_fourth, moved, aligned = found[:, :-1]
     own = float(MASSES @ (fourth / second**2 - 1)) / shape.num_units
-    made = Scatter(np.log(second / found[0, -1]), before.alike, own, shared_part(own, noise, count))
+    made = Scatter(np.log(second / found[0, -1]), before.correlation, own, shared_part(own, noise, count))
     drift, lift = lognormal(made.log_of_mean(count))
     power_of_each, size = aligned / second, second / slope_second / (signal.second * np.exp(before.logs))
     slopes = Slopes(
         np.log(slope_second / found[2, -1]),
         size * power_of_each**2,
         size * (moved / second - power_of_each**2),
-        float(MASSES @ (3 * slope_fourth / slope_second**2 - 1)) / shape.num_units,
+        float(MASSES @ (slope_fourth / slope_second**2)),
     )
     return _Drawn(drift, lift, 0.0, 0.0, made, slopes)
 
@@ -259,7 +259,7 @@ def _back(
     second = one.slope_second
     if second == 0:
         return Gradient(0.0)
-    own = 3 * one.slope_fourth - second**2
+    own = (gradient.tail + 1) * one.slope_fourth - second**2
     other = gradient.along / gradient.energy if gradient.energy else 0.0
     # E g²φ′² of two positions: normal gradients of that correlation, slopes of theirs.
     near, far = (
@@ -274,8 +274,8 @@ def _back(
     scatter = None
     if drawn.made is not None and drawn.slopes is not None:
         count = signal.shape.num_examples
-        scatter = gradient.scatter or _returned(gradient, count)
-        scatter = scatter.through(drawn.slopes, shared_part(drawn.slopes.noise, noise, count))
+        scatter = gradient.by_example(signal.shape).through(drawn.slopes, signal.shape.num_units)
+        scatter = replace(scatter, shared_noise=shared_part(scatter.noise, noise, count))
         drift, lift = lognormal(scatter.log_of_mean(drawn.made, count))
     factor, profile = _by_place(gradient.profile, signal.profile, sway)
     return replace(
@@ -295,15 +295,8 @@ def _back(
         through=Through(function, signal.mean, signal.variance),
         chance=gradient.chance * (across.slope_product / second) ** 2,
         noise=noise,
+        tail=own / second**2,
     )
-
-
-def _returned(gradient: Gradient, count: int) -> Returned:
-    """Gradients of examples that do not depend on the energies of signals."""
-    square = (gradient.across / gradient.energy) ** 2 if gradient.energy else 0.0
-    alike = min(1.0, square + gradient.chance)
-    total = gradient.drift * count / (1 + (count - 1) * alike)
-    return Returned.normal((1 - alike) * total, alike * total, gradient.lift)
 
 
 @register_signal("Identity")
