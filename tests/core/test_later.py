@@ -97,6 +97,19 @@ STAND_INS = ["scipy", "scipy.signal", "transformers", "sympy", "torch._dynamo", 
     "torch._inductor.config", "torch.fx.experimental.symbolic_shapes"]  # fmt: skip
 
 
+@pytest.mark.parametrize("fake", ["None", "ModuleType('scipy')"])
+def test_what_others_put_there_stays(fake: str):
+    code = f"""
+import sys
+from types import ModuleType
+from modelforge.core.later import put_off_extras
+fake = sys.modules["scipy"] = {fake}
+put_off_extras()
+print(sys.modules["scipy"] is fake, "scipy.signal" in sys.modules)
+"""
+    assert python(code, "") == "True False"
+
+
 def test_each_is_found_where_it_is():
     pytest.importorskip("transformers", reason="a development dependency")
     code = f"""
