@@ -39,7 +39,10 @@ def stand_in(kind: type[Later]) -> None:
 def _spec(name: str) -> ModuleSpec | None:
     """Where a module is, found without importing its packages."""
     top, *parts = name.split(".")
-    spec = find_spec(top)
+    try:
+        spec = find_spec(top)
+    except ValueError:  # it is there, and made by hand
+        return None
     for part in parts:
         spec = spec and PathFinder.find_spec(f"{spec.name}.{part}", spec.submodule_search_locations)
     return spec

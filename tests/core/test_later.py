@@ -97,6 +97,19 @@ STAND_INS = ["scipy", "scipy.signal", "transformers", "sympy", "torch._dynamo", 
     "torch._inductor.config", "torch.fx.experimental.symbolic_shapes"]  # fmt: skip
 
 
+@pytest.mark.parametrize("fake", ["None", "ModuleType('scipy')"])
+def test_what_others_put_there_stays(fake: str):
+    code = f"""
+import sys
+from types import ModuleType
+from modelforge.core.later import put_off_extras
+fake = sys.modules["scipy"] = {fake}
+put_off_extras()
+print(sys.modules["scipy"] is fake, "scipy.signal" in sys.modules)
+"""
+    assert python(code, "") == "True False"
+
+
 def test_each_is_found_where_it_is():
     pytest.importorskip("transformers", reason="a development dependency")
     code = f"""
@@ -155,9 +168,10 @@ def test_a_part_that_its_package_imports_is_imported_once(name: str):
 import {name} as first
 held = [vars(module).get("{part}") for key, module in [*sys.modules.items()] if key.startswith("{package}.")]
 copies = {{id(one) for one in held if getattr(one, "__name__", None) == "{name}"}} | {{id(first)}}
-print(len(copies), sys.modules["{name}"] is first, first.__spec__.loader is first.__loader__)
+parts = [key.rpartition(".")[2] for key in sys.modules if key.rpartition(".")[0] == "{name}"]
+print(len(copies), [own for own in parts if not hasattr(first, own)], first.__spec__.loader is first.__loader__)
 """
-    assert python(code, EARLY) == "1 True True"
+    assert python(code, EARLY) == "1 [] True"
 
 
 def test_threads_get_the_same_module():
