@@ -133,7 +133,7 @@ class Slurm(Waiting, SlurmLauncher):
 
 def waiting(launcher: BaseSubmititLauncher) -> Waiting:
     """The launcher of ours for one of the plugin's, with its settings."""
-    kind = Local if isinstance(launcher, LocalLauncher) else Slurm
+    kind = Local if type(launcher).__name__ == LocalLauncher.__name__ else Slurm
     ours = kind(**launcher.params)
     ours.config, ours.hydra_context, ours.task_function = (
         launcher.config,
