@@ -11,6 +11,7 @@ from pathlib import Path
 from textwrap import dedent
 
 import pytest
+from hypothesis import settings
 
 from modelforge.core.errors import ForgeError
 
@@ -19,6 +20,9 @@ TRAIN = Path(__file__).parents[1] / "train.py"
 if "PYTEST_XDIST_WORKER" in os.environ:
     # Before torch is imported, and inherited by child processes: the workers already occupy the cores.
     os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+settings.register_profile("modelforge", deadline=None)  # a busy machine is no fault of an example
+settings.load_profile("modelforge")
 
 # Hundreds of child processes import modelforge; where they may keep no bytecode, each compiles it again.
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
