@@ -41,7 +41,7 @@ def _spec(name: str) -> ModuleSpec | None:
     top, *parts = name.split(".")
     try:
         spec = find_spec(top)
-    except ValueError:  # it is there, and made by hand
+    except (ImportError, ValueError):  # a finder refuses it, or it is there and made by hand
         return None
     for part in parts:
         spec = spec and PathFinder.find_spec(f"{spec.name}.{part}", spec.submodule_search_locations)
