@@ -93,13 +93,16 @@ def single(activation: Activation, mean: float, variance: float, lean: float = 0
 
 
 def over_energies(activation: Activation, mean: float, variance: float, logs: np.ndarray) -> np.ndarray:
-    """E φ², E φ⁴, E φ′², E φ′⁴, E x²φ′² and E xφφ′ in a row each, where mean and standard deviation are multiplied.
+    """Moments of an activation φ at the normal numbers x, each scaled by several factors.
 
     Args:
         activation: The function φ.
-        mean: Of x.
-        variance: Of x.
-        logs: ln of the square of each factor.
+        mean: The mean of x.
+        variance: The variance of x.
+        logs: ln of the square of each factor, by which both x's mean and its standard deviation are multiplied.
+
+    Returns:
+        Six rows, with one column for each factor: E φ², E φ⁴, E φ′², E φ′⁴, E x²φ′² and E xφφ′.
     """
     z, weights = normal_points()
     x = np.exp(logs / 2)[:, None] * (mean + math.sqrt(variance) * z)

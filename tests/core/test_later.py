@@ -161,7 +161,7 @@ print(hasattr(late, "new"))
 
 @pytest.mark.parametrize("name", ["torch._dynamo.config", "transformers.utils"])
 def test_a_part_that_its_package_imports_is_imported_once(name: str):
-    """Settings of a second `torch._dynamo.config` would be for nobody."""
+    """torch would not read settings that are made on a second copy of `torch._dynamo.config`."""
     package, _, part = name.rpartition(".")
     pytest.importorskip(package.partition(".")[0], reason="an extra installs it")
     code = f"""

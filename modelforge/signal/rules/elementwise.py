@@ -134,7 +134,7 @@ class _Drawn:
     """Variance of ln E φ²."""
     lift: float
     sway: float
-    """Standard deviation of ln E φ′²; negative where E φ′² falls as the energy grows."""
+    """The standard deviation of ln E φ′². It has a negative sign if E φ′² decreases as the energy increases."""
     slope_mean: float
     """The mean of ln E φ′² less that at the expected energy."""
     made: Scatter | None = None
