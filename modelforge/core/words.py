@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from itertools import islice
+from math import exp, floor, inf, log
 from typing import Any
 
 from modelforge.core.errors import Place
@@ -31,6 +32,19 @@ def digits(value: float) -> str:
     ('0.90000', '1.7110', '1.2346e-05', '0.0000', '1.2346e+05')
     """
     return f"{value:#.5g}"
+
+
+def exponential(power: float) -> str:
+    """Three significant digits of e to a power, however large the result is.
+
+    >>> exponential(0.0), exponential(log(1.234)), exponential(2000 * log(2)), exponential(-2000 * log(2))
+    ('1', '1.23', '1.15e+602', '8.71e-603')
+    """
+    decimal = power / log(10)
+    if not 300 <= abs(decimal) < inf:
+        return f"{exp(power):.3g}"
+    whole = floor(decimal)
+    return f"{10 ** (decimal - whole):.3g}e{whole:+d}"
 
 
 def magnitude(value: int) -> str:

@@ -15,6 +15,7 @@ from modelforge.planning.layer_plan import LayerPlan
 from modelforge.planning.plan import Plan
 from modelforge.signal.flow import Flow, Leaf, flow
 from modelforge.signal.predict import Prediction, predict
+from modelforge.signal.rule import RULES
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +73,25 @@ class Subject:
             for read in leaf.reads:
                 found.setdefault(read.maker, []).append(leaf)
         return found
+
+    @cached_property
+    def since_norm(self) -> Sequence[Leaf]:
+        """The layers behind the last norm, where energies multiply from layer to layer; all, if there is no norm."""
+        leaves = self.flow.leaves
+        norms = (place for place, leaf in enumerate(leaves) if self.is_norm(leaf.layer))
+        return leaves[max(norms, default=-1) + 1 :]
+
+    @cached_property
+    def parameters_since_norm(self) -> Sequence[ParameterPlan]:
+        """The parameters of these layers, in execution order."""
+        every = (parameter for leaf in self.since_norm for parameter in self.of_layer(leaf.layer).values())
+        return list({parameter.path: parameter for parameter in every}.values())
+
+    def is_norm(self, layer: LayerPlan) -> bool:
+        """Whether a layer sets the energy of a signal, whatever arrives; one without a signal rule, where it scales."""
+        if layer.type in RULES:
+            return RULES.get(layer.type).normalizes
+        return any(parameter.role == "scale" for parameter in self.of_layer(layer).values())
 
     @cached_property
     def _owned(self) -> Mapping[str, Mapping[str, ParameterPlan]]:

@@ -128,10 +128,18 @@ AnyPredict = TypeVar("AnyPredict", bound=Predict)
 
 @dataclass(frozen=True, slots=True)
 class SignalRule:
-    """A rule, and whether it can begin again where what arrives is not known (a norm)."""
+    """A rule, and what its layer does with the energy of a signal."""
 
     predict: Predict
     restarts: bool = False
+    """Whether it can begin again where what arrives is not known, as a norm does."""
+    has_norm: bool = False
+    """Whether a norm is inside."""
+
+    @property
+    def normalizes(self) -> bool:
+        """Whether energies do not multiply from layer to layer."""
+        return self.restarts or self.has_norm
 
 
 def _definition(rule: SignalRule) -> Predict:
@@ -145,13 +153,16 @@ RULES = Registry[SignalRule](
 unregister_signal = RULES.remove
 
 
-def register_signal(name: str, *aliases: str, restarts: bool = False) -> Callable[[AnyPredict], AnyPredict]:
+def register_signal(
+    name: str, *aliases: str, restarts: bool = False, has_norm: bool = False
+) -> Callable[[AnyPredict], AnyPredict]:
     """Makes a function known as what `mf.predict` asks about the layer types of these names.
 
     Args:
         name: The layer type.
         aliases: Other layer types that do the same.
         restarts: The rule knows its output whatever arrives, as a norm does: `node.signals` may hold None.
+        has_norm: The layer has a norm inside, as a transformer layer has: `mf.lint` takes it for one.
 
     Example:
         >>> @register_signal("Halve")
@@ -161,7 +172,7 @@ def register_signal(name: str, *aliases: str, restarts: bool = False) -> Callabl
     """
 
     def register(predict: AnyPredict) -> AnyPredict:
-        RULES.add(name, SignalRule(predict, restarts), aliases)
+        RULES.add(name, SignalRule(predict, restarts, has_norm), aliases)
         return predict
 
     return register

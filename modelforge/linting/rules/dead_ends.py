@@ -8,6 +8,7 @@ from statistics import NormalDist
 import torch
 
 from modelforge.core.matrix import Activation
+from modelforge.core.tensors import TensorValue
 from modelforge.language import registry
 from modelforge.linting.rule import Found, register_rule
 from modelforge.linting.subject import Subject, key_of
@@ -24,7 +25,8 @@ LIVELY = 0.02
     "MW125",
     why="Of two factors of zero in series, each makes the gradient of the other zero: neither ever changes. One zero "
     "is fine, and often meant (LoRA, Fixup, ReZero, muP readouts).",
-    numbers="Kernels of zero that read a signal that is predicted to be exactly zero.",
+    numbers="Kernels of zero that read a signal which is predicted to be exactly zero, and whose maker gets no "
+    "gradient from elsewhere.",
     bad="""\
 model:
   input: {shape: [16]}
@@ -50,7 +52,10 @@ def zeros_in_series(subject: Subject) -> Iterator[Found]:
     for leaf in subject.flow.leaves:
         zero = [it for it in subject.of_layer(leaf.layer).values() if _is_zero_kernel(it)]
         signal = _signal(subject, leaf.reads[0]) if zero and leaf.reads else None
-        if signal is not None and signal.second == 0:
+        maker = subject.prediction.by_path.get(leaf.reads[0].maker) if leaf.reads else None
+        # What another layer sends back to the maker lets it leave zero.
+        sent = None if maker is None else maker.gradient
+        if signal is not None and signal.second == 0 and (sent is None or sent.energy == 0):
             for parameter in zero:
                 yield Found(
                     key_of(parameter),
@@ -105,7 +110,7 @@ def dead_units(subject: Subject) -> Iterator[Found]:
     "MW127",
     why="A norm over the batch subtracts the mean of each channel, and with it any bias before: the bias has no "
     "effect, no gradient, and takes memory. The norm has a bias of its own.",
-    numbers="A layer with a bias that only batch or instance norms read (Ioffe and Szegedy 2015, arXiv:1502.03167, "
+    numbers="A layer with a bias for each channel that only batch or instance norms read (Ioffe and Szegedy 2015, arXiv:1502.03167, "
     "section 3.2).",
     bad="""\
 model:
@@ -132,7 +137,7 @@ def bias_before_norm(subject: Subject) -> Iterator[Found]:
         if not readers or not all(_centres_channels(reader.layer) for reader in readers):
             continue
         for name, parameter in subject.of_layer(leaf.layer).items():
-            if name == "bias" and parameter.role == "bias":
+            if name == "bias" and parameter.role == "bias" and _along_channels(subject, leaf.layer):
                 yield Found(
                     leaf.layer.key,
                     parameter.path,
@@ -144,6 +149,13 @@ def bias_before_norm(subject: Subject) -> Iterator[Found]:
 
 def _centres_channels(layer: LayerPlan) -> bool:
     return layer.type.startswith(("BatchNorm", "InstanceNorm"))
+
+
+def _along_channels(subject: Subject, layer: LayerPlan) -> bool:
+    """Whether a layer's bias has one value for each channel, dimension 1: that of a Linear over a sequence has not."""
+    kernel = subject.of_layer(layer).get("weight")
+    output = layer.output
+    return kernel is not None and isinstance(output, TensorValue) and len(kernel.shape) == len(output.of(1))
 
 
 def _is_zero_kernel(parameter: ParameterPlan) -> bool:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from math import exp, log, prod
+from math import exp, inf, log
 
+from modelforge.core.words import exponential
 from modelforge.inits import Statistics
 from modelforge.linting.rule import Found, register_rule
 from modelforge.linting.subject import Subject, followed_by, key_of
@@ -39,7 +40,7 @@ class Layer:
     "up for it: the signal fades with depth, and gradients with it. Xavier and LeCun are for activations that are "
     "linear near zero.",
     numbers="(gain/g)^(2·layers) below 1/100 or above 100, with g = 1/√E φ(z)²: √2 for ReLU, 1.53 for GELU, 1.68 for "
-    "SiLU (He et al. 2015, arXiv:1502.01852). Not in models with norms, nor inside residual branches.",
+    "SiLU (He et al. 2015, arXiv:1502.01852), over the layers behind the last norm; not inside residual branches.",
     bad="""\
 model:
   input: {shape: [64]}
@@ -61,15 +62,15 @@ def missing_gain(subject: Subject) -> Iterator[Found]:
     for layers in _groups(layer for layer in _layers(subject) if layer.behind.variance_slope >= RECTIFIES):
         first = layers[0]
         each = (first.gain / first.behind.forward_gain) ** 2
-        whole = prod((layer.gain / layer.behind.forward_gain) ** 2 for layer in layers)
-        if not 1 / LARGE <= whole <= LARGE:
+        whole = sum(2 * _log(abs(layer.gain) / layer.behind.forward_gain) for layer in layers)
+        if abs(whole) > log(LARGE):
             for layer in layers:
                 yield Found(
                     key_of(first.parameter),
                     layer.parameter.path,
                     f"`{first.parameter.scheme}` gives {{}} the gain {first.gain:.3g}, but {first.name} behind needs "
                     f"{first.behind.forward_gain:.3g}: each layer multiplies the energy of the signal by {each:.3g}, "
-                    f"{len(layers)} layers by {whole:.2g}",
+                    f"{len(layers)} layers by {exponential(whole)}",
                     "write `gain: auto`, or choose `kaiming` before ReLU",
                 )
 
@@ -79,7 +80,7 @@ def missing_gain(subject: Subject) -> Iterator[Found]:
     why="The gain of ReLU before an activation that saturates multiplies gradients with each layer: before Tanh they "
     "grow, before Sigmoid they vanish whatever the gain.",
     numbers="χ₁^layers below 1/100 or above 100, with χ₁ = σ_w²·E φ′(√q z)² at the variance q that arrives (Poole et "
-    "al. 2016, arXiv:1606.05340). Not in models with norms, nor inside residual branches.",
+    "al. 2016, arXiv:1606.05340), over the layers behind the last norm; not inside residual branches.",
     bad="""\
 model:
   input: {shape: [64]}
@@ -103,16 +104,16 @@ def rectifier_before_saturation(subject: Subject) -> Iterator[Found]:
         taken = first.parameter.numbers.get("activation")
         if not taken or taken == first.name or not _is_named(first.parameter):
             continue
-        factors = [chi for layer in layers if (chi := _chi_behind(subject, layer)) is not None and chi > 0]
-        whole = prod(factors)
-        if factors and not 1 / LARGE <= whole <= LARGE:
-            each = exp(log(whole) / len(factors))
+        factors = [log(chi) for layer in layers if (chi := _chi_behind(subject, layer))]
+        whole = sum(factors)
+        if abs(whole) > log(LARGE):
+            each = exp(whole / len(factors))
             for layer in layers:
                 yield Found(
                     key_of(first.parameter),
                     layer.parameter.path,
                     f"the gain of {{}} is that of {taken}, but {first.name} follows: each layer multiplies the energy "
-                    f"of gradients by {each:.3g}, {len(factors)} layers by {whole:.2g}",
+                    f"of gradients by {each:.3g}, {len(factors)} layers by {exponential(whole)}",
                     "write `gain: auto_backward`, which keeps gradients, or add norms",
                 )
 
@@ -158,6 +159,10 @@ def gain_of_another(subject: Subject) -> Iterator[Found]:
             )
 
 
+def _log(factor: float) -> float:
+    return log(factor) if factor else -inf
+
+
 def _is_named(parameter: ParameterPlan) -> bool:
     """Whether the gain is that of an activation by name."""
     gain = getattr(parameter.initializer, "gain", None)
@@ -170,10 +175,8 @@ def _is_default(parameter: ParameterPlan) -> bool:
 
 
 def _layers(subject: Subject) -> Iterator[Layer]:
-    """The layers of a plain network; none where norms keep energies."""
-    if any(parameter.role == "scale" for parameter in subject.parameters):
-        return
-    for parameter in subject.parameters:
+    """The layers behind the last norm, which keeps energies."""
+    for parameter in subject.parameters_since_norm:
         matrix, gain = parameter.fills[0][0], parameter.numbers.get("gain")
         inside = matrix.context is not None and matrix.context.branch is not None
         if parameter.role != "weight" or inside or not isinstance(gain, float):

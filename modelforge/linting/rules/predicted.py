@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from math import log, prod, sqrt
 
-from modelforge.core.words import plural
+from modelforge.core.words import exponential, plural
 from modelforge.linting.rule import Found, register_rule
 from modelforge.linting.subject import Subject, key_of
 from modelforge.planning.assign import ParameterPlan
@@ -67,7 +67,7 @@ def far_signal(subject: Subject) -> Iterator[Found]:
     "MW124",
     why="Gradients that vanish leave the first layers as they are; gradients that explode break the first step.",
     numbers="The predicted energy of the gradient at the first activation, over that at the last, below 1/1,000 or "
-    "above 1,000; summed over all elements. In models without norms, outside of residual branches (Schoenholz et al. "
+    "above 1,000; summed over all elements. Behind the last norm, outside of residual branches (Schoenholz et al. "
     "2017, arXiv:1611.01232).",
     bad=f"""\
 {DEEP}{{type: Linear, out_features: 64}}, act: Sigmoid}}}}
@@ -81,24 +81,23 @@ init: xavier
 """,
 )
 def far_gradient(subject: Subject) -> Iterator[Found]:
-    if _has_norms(subject):
-        return
-    nodes = [node for node in subject.prediction.nodes if node.chi and node.gradient and not _in_branch(subject, node)]
+    known = [subject.prediction.by_path.get(leaf.layer.path) for leaf in subject.since_norm]
+    nodes = [node for node in known if node and node.chi and node.gradient and not _in_branch(subject, node)]
     energies = [_gradient_energy(node) for node in nodes]
     if len(energies) < 2 or not min(energies[0], energies[-1]):
         return
-    whole = energies[0] / energies[-1]
-    if 1 / FAR <= whole <= FAR:
+    whole = log(energies[0]) - log(energies[-1])
+    if abs(whole) <= log(FAR):
         return
-    usable = max(1, int(len(nodes) * log(FAR) / abs(log(whole))))
+    usable = max(1, int(len(nodes) * log(FAR) / abs(whole)))
     first = subject.leaves[nodes[0].path]
     maker = subject.leaves.get(first.reads[0].maker) if first.reads else None
     blamed = None if maker is None else _kernel(subject, maker)
     yield Found(
         first.layer.key if blamed is None else key_of(blamed),
         first.layer.path if maker is None else maker.layer.path,
-        f"gradients {'vanish' if whole < 1 else 'explode'} on their way back to {{}}: their energy changes by a "
-        f"factor of {whole:.2g} over {plural(len(nodes) - 1, 'layer')}; usable to a depth of about {usable:,}",
+        f"gradients {'vanish' if whole < 0 else 'explode'} on their way back to {{}}: their energy changes by a "
+        f"factor of {exponential(whole)} over {plural(len(nodes) - 1, 'layer')}; usable to a depth of about {usable:,}",
         "`gain: auto_backward` keeps gradients; norms and residual branches do too",
     )
 
@@ -108,7 +107,7 @@ def far_gradient(subject: Subject) -> Iterator[Found]:
     why="Zeros around a small picture are part of every sum at its border: each padded convolution loses energy, most "
     "in deep layers, whose maps are small. No gain makes up for it everywhere.",
     numbers="The energy that is predicted behind each convolution, over n·E w²·E x² + E b²; found where the product "
-    "over all layers falls below 1/10. Not in models with norms.",
+    "over all layers behind the last norm falls below 1/10.",
     bad="""\
 model:
   input: {shape: [3, 2, 2]}
@@ -135,10 +134,10 @@ init: kaiming
 """,
 )
 def padding_drain(subject: Subject) -> Iterator[Found]:
-    if _has_norms(subject) or not any(len(parameter.shape) > 2 for parameter in subject.parameters):
+    if not any(len(parameter.shape) > 2 for parameter in subject.parameters):
         return
     left, drained = 1.0, list[tuple[Leaf, ParameterPlan]]()
-    for leaf in subject.flow.leaves:
+    for leaf in subject.since_norm:
         kernel = _kernel(subject, leaf)
         if kernel is None or len(kernel.shape) < 3 or not leaf.reads:
             continue
@@ -272,10 +271,6 @@ def _is_far(subject: Subject, leaf: Leaf, first: float) -> bool:
     return signal is not None and signal.second != 0 and not 1 / FAR <= signal.second / first <= FAR
 
 
-def _has_norms(subject: Subject) -> bool:
-    return any(parameter.role == "scale" for parameter in subject.parameters)
-
-
 def _kernel(subject: Subject, leaf: Leaf) -> ParameterPlan | None:
     """The first kernel of a layer."""
     every = subject.of_layer(leaf.layer).values()
@@ -317,8 +312,7 @@ def _stretch(subject: Subject, last: Leaf) -> list[Leaf]:
     found: list[Leaf] = []
     leaf = subject.leaves.get(last.reads[0].maker)
     while leaf is not None:
-        named = subject.of_layer(leaf.layer).values()
-        if any(parameter.role == "scale" for parameter in named):
+        if subject.is_norm(leaf.layer):
             break
         if _kernel(subject, leaf) is not None:
             found.append(leaf)

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from math import exp
+from math import exp, log
 
 from modelforge.core.tensors import TensorValue
+from modelforge.core.words import exponential
 from modelforge.inits import Fill
 from modelforge.inits.schemes.identity import Diagonal
 from modelforge.linting.rule import Found, register_rule
@@ -117,11 +118,12 @@ def growing_recurrence(subject: Subject) -> Iterator[Found]:
         steps = _steps(leaf.layer)
         for parameter in subject.of_layer(leaf.layer).values():
             factor = _factor(parameter)
-            if parameter.role == "recurrent" and factor > 1 and factor**steps > LARGE:
+            if parameter.role == "recurrent" and factor > 1 and steps * log(factor) > log(LARGE):
                 yield Found(
                     key_of(parameter),
                     parameter.path,
-                    f"{factor:g} times an orthogonal matrix in {{}}: {steps} steps multiply by {factor**steps:.3g}",
+                    f"{factor:g} times an orthogonal matrix in {{}}: {steps} steps multiply by "
+                    f"{exponential(steps * log(factor))}",
                     "give recurrent weights a gain of 1: `recurrent: {scheme: orthogonal, gain: 1.0}`",
                 )
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator
 
+from modelforge.core.matrix import Matrix
 from modelforge.linting.rule import Found, register_rule
 from modelforge.linting.subject import Subject, is_constant, key_of
 from modelforge.planning.assign import ParameterPlan
@@ -56,9 +57,15 @@ def _found(kernel: ParameterPlan) -> Found:
 
 
 def _kernels(subject: Subject, layer: LayerPlan) -> list[ParameterPlan]:
-    """The kernels of a layer of more than one unit."""
+    """The kernels of a layer of more than one unit that read the same inputs: units of other groups read others."""
     every = subject.of_layer(layer).values()
-    return [it for it in every if len(it.shape) > 1 and it.shape[0] > 1 and it.role in ("weight", "recurrent")]
+    return [
+        it for it in every if it.role in ("weight", "recurrent") and any(_has_units(matrix) for matrix, _ in it.fills)
+    ]
+
+
+def _has_units(matrix: Matrix) -> bool:
+    return len(matrix.shape) > 1 and matrix.shape[1 if matrix.input_first else 0] > 1
 
 
 def _is_constant(subject: Subject, layer: LayerPlan) -> bool:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from math import log
 
+from modelforge.core.words import exponential
 from modelforge.inits import statistics
 from modelforge.linting.rule import Found, register_rule
 from modelforge.linting.subject import Subject
@@ -19,7 +21,7 @@ LARGE = 10.0
     why="Gains keep a variance of 1 that is not a stable fixed point: each layer multiplies an error in the variance, "
     "and in a deep network without norms the signal explodes or vanishes, whatever the gain. Norms and residual sums "
     "keep the variance by themselves.",
-    numbers="V′(1)^layers above 10, with V′(1) = 1.144 for GELU, 1.173 for SiLU and 1.076 for Mish (Roberts, Yaida and "
+    numbers="V′(1)^layers above 10 behind the last norm, with V′(1) = 1.144 for GELU, 1.173 for SiLU and 1.076 for Mish (Roberts, Yaida and "
     "Hanin 2021, arXiv:2106.10165, section 5).",
     bad="""\
 model:
@@ -39,10 +41,8 @@ init: {scheme: kaiming, gain: auto}
 """,
 )
 def unstable_variance(subject: Subject) -> Iterator[Found]:
-    if any(parameter.role == "scale" for parameter in subject.parameters):
-        return
     chains: dict[str, list[ParameterPlan]] = {}
-    for parameter in subject.parameters:
+    for parameter in subject.parameters_since_norm:
         matrix = parameter.fills[0][0]
         inside = matrix.context is not None and matrix.context.branch is not None
         if parameter.role == "weight" and parameter.numbers.get("activation") and matrix.activations and not inside:
@@ -51,11 +51,11 @@ def unstable_variance(subject: Subject) -> Iterator[Found]:
         activations = chain[0].fills[0][0].activations
         assert activations is not None
         slope = statistics(activations[0]).variance_slope
-        if slope > 1 and slope ** len(chain) > LARGE:
+        if slope > 1 and len(chain) * log(slope) > log(LARGE):
             yield Found(
                 chain[0].rule.key,
                 chain[0].path,
                 f"unit variance is unstable under {name}: each layer multiplies an error in the variance by "
-                f"{slope:.3f}, {len(chain)} layers by {slope ** len(chain):,.0f}",
+                f"{slope:.3f}, {len(chain)} layers by {exponential(len(chain) * log(slope))}",
                 "add norms or residual branches, or take an activation with a slope below 1, such as Tanh",
             )

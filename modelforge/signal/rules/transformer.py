@@ -82,21 +82,21 @@ class _Inside:
         return stream
 
 
-@register_signal("TransformerEncoderLayer")
+@register_signal("TransformerEncoderLayer", has_norm=True)
 def encoder_layer(node: Node) -> Passed:
     """Self-attention and an MLP, each with a residual sum and a norm."""
     inside = _Inside(node)
     return _run(node, inside, inside.block("", "@0", None))
 
 
-@register_signal("TransformerDecoderLayer")
+@register_signal("TransformerDecoderLayer", has_norm=True)
 def decoder_layer(node: Node) -> Passed:
     """The same, with an attention to a second input between."""
     inside = _Inside(node)
     return _run(node, inside, inside.block("", "@0", "@1"))
 
 
-@register_signal("Transformer")
+@register_signal("Transformer", has_norm=True)
 def transformer(node: Node) -> Passed:
     """An encoder of the first input and a decoder of the second, each with a norm at its end."""
     inside, stream = _Inside(node), "@0"

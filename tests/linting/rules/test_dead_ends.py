@@ -32,6 +32,15 @@ def found(plan: mf.Plan, code: str) -> list[str]:
         ({"a": ZEROS, "act": "Sigmoid", "b": ZEROS}, False),  # 1/2 arrives
         ({"a": {**DENSE, "init": {"scheme": "zeros", "bias": "ones"}}, "b": ZEROS}, False),
         ({"a": {"type": "Residual", "layers": {"zero": ZEROS}}, "b": ZEROS}, False),
+        (  # `side` sends a gradient to `a`, and `b` reads other values after one step
+            {
+                "a": ZEROS,
+                "b": ZEROS,
+                "side": {**DENSE, "inputs": "a"},
+                "sum": {"type": "Add", "inputs": ["b", "side"]},
+            },
+            False,
+        ),
     ],
 )
 def test_zeros_in_series_get_no_gradient(layers: dict[str, Any], stuck: bool):
@@ -63,3 +72,15 @@ def test_a_bias_that_something_else_reads_too():
     conv = {"type": "Conv2d", "out_channels": 4, "kernel_size": 3}
     layers = {"conv": conv, "norm": "BatchNorm2d", "sum": {"type": "Add", "inputs": ["norm", "conv"]}}
     assert not found(decided(layers, (3, 8, 8)), "MW127")
+
+
+@pytest.mark.parametrize(("shape", "idle"), [((8,), True), ((16, 8), False)])
+def test_a_bias_of_features_before_a_norm_of_channels(shape: tuple[int, ...], idle: bool):
+    """BatchNorm1d has channels in dimension 1, a Linear over a sequence features in the last."""
+    plan = decided({"dense": DENSE, "norm": "BatchNorm1d"}, shape)
+    assert bool(found(plan, "MW127")) == idle
+    net, x = mf.build(plan), torch.randn(32, *shape)
+    before = net(x)
+    with torch.no_grad():
+        net.get_parameter("dense.bias").copy_(torch.randn(16))
+    assert torch.allclose(before, net(x), atol=1e-4) == idle

@@ -47,5 +47,41 @@ def test_depth_and_activation_decide(act: str, init: Any, depth: int, found: set
     assert codes(act, init, depth) == found
 
 
-def test_norms_make_up_for_gains():
-    assert codes("ReLU", "xavier", norm="LayerNorm") == set()
+@pytest.mark.parametrize(
+    "norm", ["LayerNorm", {"type": "LayerNorm", "elementwise_affine": False}, "RMSNorm", {"type": "BatchNorm1d"}]
+)
+def test_norms_make_up_for_gains(norm: Any):
+    assert codes("ReLU", "xavier", norm=norm) == set()
+
+
+@pytest.mark.parametrize(
+    ("before", "behind", "found"),
+    [
+        ({}, {}, True),
+        ({"first": "LayerNorm"}, {}, True),
+        ({}, {"scale": "LayerScale"}, True),
+        ({}, {"last": {"type": "LayerNorm", "elementwise_affine": False}}, False),
+    ],
+)
+def test_layers_behind_the_last_norm_count(before: dict[str, Any], behind: dict[str, Any], found: bool):
+    copy = {"dense": {"type": "Linear", "out_features": 32}, "act": "ReLU"}
+    stack = {"type": "Repeat", "times": 30, "layers": copy}
+    layers = {**before, "stack": stack, **behind, "head": {"type": "Linear", "out_features": 2}}
+    plan = mf.plan(mf.parse({"input": {"shape": [32]}, "layers": layers}, init="xavier"))
+    codes = {problem.code for problem in mf.lint(plan, rules=["MW120", "MW123", "MW124"])}
+    assert codes == ({"MW120", "MW123", "MW124"} if found else set())
+
+
+@pytest.mark.parametrize("act", ["SiLU", "Tanh", "ReLU"])
+def test_depth_beyond_what_a_float_holds(act: str):
+    """1.173^6000 and 2^-6000 are beyond double precision."""
+    layers = {
+        "stack": {
+            "type": "Repeat",
+            "times": 6000,
+            "layers": {"dense": {"type": "Linear", "out_features": 2}, "act": act},
+        }
+    }
+    plan = mf.plan(mf.parse({"input": {"shape": [2]}, "layers": layers}, init={"scheme": "xavier", "gain": "relu"}))
+    found = mf.lint(plan, rules=["MW102", "MW120", "MW121", "MW122"])
+    assert all("inf" not in problem.message for problem in found)

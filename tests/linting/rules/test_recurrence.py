@@ -49,3 +49,14 @@ def test_every_layer_of_a_stack_counts():
     plan = mf.plan(mf.parse({"input": {"shape": [64, 4]}, "layers": layers}, init="orthogonal"))
     [problem] = mf.lint(plan, rules=["MW130"])
     assert problem.num == 4
+
+
+def test_steps_beyond_what_a_float_holds():
+    plan = mf.plan(
+        mf.parse(
+            {"input": {"shape": [2000, 4]}, "layers": {"rnn": {"type": "RNN", "hidden_size": 8}}},
+            init={"scheme": "orthogonal", "gain": 2.0},
+        )
+    )
+    [problem] = mf.lint(plan, rules=["MW131"])
+    assert "2000 steps multiply by 1.15e+602" in problem.message

@@ -72,3 +72,23 @@ def test_layers_that_compute_the_same(join: str, init: Any, tie: dict[str, str],
     block = {"scheme": init, **bias} if isinstance(init, str) else init
     plan = decided({**TWINS, "join": both, "head": HEAD}, block, tie=tie)
     assert bool(found(plan, "MW128")) == alike
+
+
+@pytest.mark.parametrize(("groups", "stuck"), [(4, False), (2, True), (1, True)])
+def test_units_of_different_groups_read_different_inputs(groups: int, stuck: bool):
+    conv = {"type": "Conv2d", "out_channels": 4, "kernel_size": 3, "groups": groups}
+    mix = {"type": "Conv2d", "out_channels": 4, "kernel_size": 1}
+    layers = {
+        "conv": conv,
+        "act": "Tanh",
+        "mix": mix,
+        "act2": "Tanh",
+        "flat": "Flatten",
+        "head": {**HEAD, "init": NORMAL},
+    }
+    plan = decided(layers, shape=(4, 6, 6))
+    assert any("conv.weight" in message for message in found(plan, "MW101")) == stuck
+    torch.manual_seed(0)
+    drawn = torch.randn(16, 3)
+    seen = find_stuck(mf.build(plan), torch.randn(16, 4, 6, 6), loss=lambda output: output.mul(drawn).sum())
+    assert any(units.path == "conv.weight" for units in seen.equal_units) == stuck
