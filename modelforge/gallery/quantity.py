@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import sys
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -25,6 +27,16 @@ class Reading:
     value: float
     spread: float | None = None
     """Predicted std of its logarithm over draws; None where it is not predicted."""
+
+
+def quotient(numerator: float, denominator: float) -> float:
+    """One number divided by another; NaN, which confirms no claim, where that is zero."""
+    return numerator / denominator if denominator else math.nan
+
+
+def exponential(power: float) -> float:
+    """e to a power; infinite beyond double precision."""
+    return math.exp(power) if power < math.log(sys.float_info.max) else math.inf
 
 
 class Quantity(Node, ABC):

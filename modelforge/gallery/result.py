@@ -11,7 +11,7 @@ from typing import Any
 from modelforge.gallery.claim import Claim
 from modelforge.gallery.expectation import Expectation
 from modelforge.gallery.profile import Curve, Profile
-from modelforge.gallery.quantity import Reading
+from modelforge.gallery.quantity import Reading, quotient
 from modelforge.signal.nodes import finite
 
 
@@ -25,7 +25,13 @@ class Verdict:
     @property
     def ok(self) -> bool:
         """Whether every seed confirms the claim."""
-        return all(map(self.expectation.holds, self.readings))
+        low, high = self.bounds
+        return all(low <= value <= high for value in self.values)
+
+    @property
+    def bounds(self) -> tuple[float, float]:
+        """The lowest and the highest number that confirm the claim, by the least spread of all seeds."""
+        return self.expectation.bounds(min((reading.spread or 0.0 for reading in self.readings), default=None))
 
     @property
     def values(self) -> tuple[float, ...]:
@@ -41,11 +47,10 @@ class Verdict:
     @property
     def due(self) -> str:
         """The numbers that confirm the claim, in words."""
-        expectation = self.expectation
-        if expectation.spreads is None:
-            return expectation.due
-        low, high = expectation.bounds(min(reading.spread or 0.0 for reading in self.readings))
-        return f"{expectation.expected:.4g} ({low:.3g} to {high:.3g})"
+        if self.expectation.spreads is None:
+            return self.expectation.due
+        low, high = self.bounds
+        return f"{self.expectation.expected:.4g} ({low:.3g} to {high:.3g})"
 
     def to_dict(self) -> dict[str, Any]:
         """The verdict as plain data."""
@@ -56,7 +61,7 @@ class Verdict:
             "over": expectation.over,
             "words": expectation.words,
             "due": self.due,
-            "bounds": finite(list(expectation.bounds(self.readings[0].spread))),
+            "bounds": finite([*self.bounds]),
             "reason": expectation.reason,
             "values": finite([*self.values]),
             "ok": self.ok,
@@ -116,5 +121,4 @@ def ratio(numerator: Reading, denominator: Reading) -> Reading:
     """
     spreads = (numerator.spread, denominator.spread)
     spread = None if None in spreads else math.hypot(*(one or 0.0 for one in spreads))
-    value = numerator.value / denominator.value if denominator.value else math.nan
-    return Reading(value, spread)
+    return Reading(quotient(numerator.value, denominator.value), spread)

@@ -19,6 +19,8 @@ LEFT, RIGHT, TOP, BOTTOM = 50, 10, 10, 38
 MAX_TICKS = 6
 NUM_COLOURS = 6
 """Colours that the page's style has."""
+EQUAL = 1e-9
+"""Numbers that differ by no more than this share are drawn as one."""
 _SUPERSCRIPTS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 
 Point = tuple[float, float]
@@ -151,8 +153,10 @@ def _axes(chart: Chart) -> _Axes:
 def _spread(ends: tuple[float, float], share: float) -> tuple[float, float]:
     """The ends, apart; with some room beyond them."""
     low, high = ends
-    if high - low < 1e-12:
-        return low - 0.5, high + 0.5
+    size = max(abs(low), abs(high))
+    if high - low <= EQUAL * size:
+        half = 0.5 if share or not size else size / 2
+        return low - half, high + half
     room = share * (high - low)
     return low - room, high + room
 
@@ -160,14 +164,15 @@ def _spread(ends: tuple[float, float], share: float) -> tuple[float, float]:
 def ticks(low: float, high: float, most: int = MAX_TICKS, steps: Sequence[int] = (1, 2, 5, 10)) -> list[float]:
     """Round numbers between two ends.
 
-    >>> ticks(0, 10), ticks(-9.2, 0.3), ticks(0, 0.07)
-    ([0.0, 2.0, 4.0, 6.0, 8.0, 10.0], [-8.0, -6.0, -4.0, -2.0, 0.0], [0.0, 0.02, 0.04, 0.06])
+    >>> ticks(0, 10), ticks(-9.2, 0.3), ticks(0, 0.07), ticks(0, 1e-13, most=3)
+    ([0.0, 2.0, 4.0, 6.0, 8.0, 10.0], [-8.0, -6.0, -4.0, -2.0, 0.0], [0.0, 0.02, 0.04, 0.06], [0.0, 5e-14, 1e-13])
     """
     raw = (high - low) / max(1, most - 1)
     power = 10.0 ** math.floor(math.log10(raw))
     step = power * next(factor for factor in steps if factor * power >= raw * 0.999)
     first = math.ceil(low / step - 1e-9)
-    return [round(index * step, 12) for index in range(first, math.floor(high / step + 1e-9) + 1)]
+    digits = 2 - math.floor(math.log10(raw))
+    return [round(index * step, digits) for index in range(first, math.floor(high / step + 1e-9) + 1)]
 
 
 def _within_a_decade(low: float, high: float) -> list[float]:

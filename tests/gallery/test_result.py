@@ -5,8 +5,11 @@ from __future__ import annotations
 import json
 import math
 
+import pytest
+
+from modelforge.gallery.expectation import Expectation
 from modelforge.gallery.quantity import Reading
-from modelforge.gallery.result import ratio
+from modelforge.gallery.result import Verdict, ratio
 from tests.gallery.results import result
 
 
@@ -31,3 +34,12 @@ def test_plain_data_can_be_written_as_json():
 def test_a_ratio_of_what_is_not_predicted_has_no_spread():
     assert ratio(Reading(1.0), Reading(2.0, 0.1)) == Reading(0.5)
     assert math.isnan(ratio(Reading(1.0), Reading(0.0)).value)
+
+
+def test_one_spread_judges_all_seeds_and_is_the_one_in_words():
+    asked = Expectation(quantity="result", of="a|b", expected=1.0, spreads=2.0, reason="by hand")
+    verdict = Verdict(asked, (Reading(1.5, 0.3), Reading(1.0, 0.1)))
+    assert verdict.due == "1 (0.819 to 1.22)"
+    assert verdict.to_dict()["bounds"] == pytest.approx([0.8187, 1.2214], rel=1e-4)
+    assert not verdict.ok
+    assert Verdict(asked, (Reading(1.2, 0.3), Reading(1.0, 0.1))).ok

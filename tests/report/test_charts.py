@@ -113,3 +113,16 @@ def test_a_logarithmic_x_has_powers_of_ten_and_leaves_out_what_is_not_positive()
     assert len(places) == 3
     assert places[1] - places[0] == pytest.approx(places[2] - places[1], abs=0.11)
     assert re.findall(r'text-anchor="middle">([^<]+)</text>', text)[:3] == ["10⁻²", "0.1", "1"]
+
+
+@pytest.mark.parametrize(
+    "values", [(1e17, 1e17), (1e17, 1.2e17), (1e-13, 5e-13), (0.0, 1e-13), (0.0, 0.0), (-3e40, -3e40), (1e-300, 1e-300)]
+)
+def test_axes_fit_values_of_any_size(values: tuple[float, float]):
+    found = parsed(Chart("t", "x", "y", [Series("", [(0.0, values[0]), (1.0, values[1])], "dots")]))
+    (_, first), (_, second) = places(found)
+    assert (first > second) == (values[0] < values[1])
+    assert all(TOP <= y <= HEIGHT - BOTTOM for y in (first, second))
+    labels = [text.text for text in found.iter("text") if text.attrib.get("text-anchor") == "end"]
+    assert len(labels) > 1
+    assert len({*labels}) == len(labels)

@@ -8,7 +8,7 @@ import torch
 
 from modelforge.core.errors import ForgeError, Problem
 from modelforge.core.suggestions import did_you_mean
-from modelforge.gallery.quantity import CODE, Quantity, Reading, register_quantity
+from modelforge.gallery.quantity import CODE, Quantity, Reading, quotient, register_quantity
 from modelforge.gallery.subject import Subject, When
 
 
@@ -20,7 +20,7 @@ class SingularValue(Quantity):
         found = subject.jacobian
         if found is None or found.largest is None:
             return Reading(math.nan)
-        return Reading(found.largest / math.sqrt(found.mean_square))
+        return Reading(quotient(found.largest, math.sqrt(found.mean_square)))
 
     @property
     def words(self) -> str:

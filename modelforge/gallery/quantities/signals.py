@@ -8,7 +8,8 @@ from pydantic import NonNegativeInt
 
 from modelforge.core.errors import ForgeError, Problem
 from modelforge.core.suggestions import did_you_mean
-from modelforge.gallery.quantity import CODE, Quantity, Reading, register_quantity
+from modelforge.core.words import plural
+from modelforge.gallery.quantity import CODE, Quantity, Reading, exponential, quotient, register_quantity
 from modelforge.gallery.subject import Batch, Subject, When
 from modelforge.signal.measures import Moments
 from modelforge.signal.nodes import Node as Measured
@@ -114,7 +115,8 @@ class StdRatio(OfSignal):
     """Path of the layer that it is compared with."""
 
     def measure(self, subject: Subject) -> Reading:
-        return Reading(self.measured(subject, self.at).forward.std / self.measured(subject, self.to).forward.std)
+        early, late = (self.measured(subject, path).forward.std for path in (self.at, self.to))
+        return Reading(quotient(early, late))
 
     @property
     def words(self) -> str:
@@ -139,7 +141,7 @@ class GradientRatio(OfSignal):
         ]
         # The draws between both layers add up; what is drawn behind the late layer moves both.
         spread = math.sqrt(max(spreads) ** 2 - min(spreads) ** 2) if len(spreads) == 2 else None
-        return Reading(math.exp(early.log_second_moment - late.log_second_moment), spread)
+        return Reading(exponential(early.log_second_moment - late.log_second_moment), spread)
 
     @property
     def words(self) -> str:
@@ -156,9 +158,13 @@ class GradientThroughTime(OfSignal):
     """First steps that are left out."""
 
     def measure(self, subject: Subject) -> Reading:
-        steps = self.measured(subject, self.at).steps[self.skip :]
-        there = [step.gradient.log_second_moment for step in steps if step.gradient is not None]
-        return Reading(math.exp((there[0] - there[-1]) / (2 * (len(there) - 1))))
+        steps = self.measured(subject, self.at).steps
+        there = [step.gradient.log_second_moment for step in steps[self.skip :] if step.gradient is not None]
+        if len(there) < 2:
+            message = f"`{self.at}` has gradients of {plural(len(there), 'step')} behind the first {self.skip}"
+            hint = f"two are needed: `skip` can be {len(steps) - 2} at most" if len(steps) > 1 else "take a state"
+            raise ForgeError([Problem(CODE, "claim", message, hint)])
+        return Reading(exponential((there[0] - there[-1]) / (2 * (len(there) - 1))))
 
     @property
     def words(self) -> str:

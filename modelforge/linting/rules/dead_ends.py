@@ -110,8 +110,8 @@ def dead_units(subject: Subject) -> Iterator[Found]:
     "MW127",
     why="A norm over the batch subtracts the mean of each channel, and with it any bias before: the bias has no "
     "effect, no gradient, and takes memory. The norm has a bias of its own.",
-    numbers="A layer with a bias for each channel that only batch or instance norms read (Ioffe and Szegedy 2015, arXiv:1502.03167, "
-    "section 3.2).",
+    numbers="A layer with a bias for each channel that only batch or instance norms read (Ioffe and Szegedy 2015, "
+    "arXiv:1502.03167, section 3.2).",
     bad="""\
 model:
   input: {shape: [3, 8, 8]}

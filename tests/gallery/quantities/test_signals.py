@@ -50,3 +50,24 @@ def test_a_layer_that_does_not_exist_is_named(kind, subject):
 def test_words_say_what_is_read_and_when():
     asked = {"type": "std_ratio", "at": "b", "to": "a", "batch": "data", "when": "trained"}
     assert parse_quantity(asked).words == "std at b / std at a on data after training"
+
+
+def test_a_ratio_to_nothing_is_no_number(subject):
+    with torch.no_grad():
+        subject.start.hidden.weight.zero_()
+    asked = {"type": "std_ratio", "at": "act", "to": "hidden"}
+    assert math.isnan(parse_quantity(asked).measure(subject).value)
+
+
+@pytest.mark.parametrize(("at", "skip"), [("rnn.h_l0", 3), ("rnn.h_l0", 9), ("head", 0)])
+def test_a_factor_per_step_needs_steps(at, skip, tmp_path):
+    layers = {
+        "steps": {"type": "Unflatten", "dim": 1, "unflattened_size": [4, 1]},
+        "rnn": {"type": "RNN", "hidden_size": 8},
+        "last": {"type": "Select", "dim": 1, "index": -1},
+        "head": {"type": "Linear", "out_features": 2},
+    }
+    conf = folder(tmp_path, model={"input": "${input}", "layers": layers})
+    subject = Subject(conf, ("experiment=gallery/small", "++seed=3"), tmp_path / "run")
+    with pytest.raises(mf.ForgeError, match=f"has gradients of . steps? behind the first {skip}"):
+        parse_quantity({"type": "gradient_through_time", "at": at, "skip": skip}).measure(subject)
