@@ -128,10 +128,13 @@ AnyPredict = TypeVar("AnyPredict", bound=Predict)
 
 @dataclass(frozen=True, slots=True)
 class SignalRule:
-    """A rule, and whether it can begin again where what arrives is not known (a norm)."""
+    """A rule, and what sets its layer apart."""
 
     predict: Predict
     restarts: bool = False
+    """It can begin again where what arrives is not known, as a norm does."""
+    averages: bool = False
+    """Its layer gives means over positions."""
 
 
 def _definition(rule: SignalRule) -> Predict:
@@ -145,13 +148,17 @@ RULES = Registry[SignalRule](
 unregister_signal = RULES.remove
 
 
-def register_signal(name: str, *aliases: str, restarts: bool = False) -> Callable[[AnyPredict], AnyPredict]:
+def register_signal(
+    name: str, *aliases: str, restarts: bool = False, averages: bool = False
+) -> Callable[[AnyPredict], AnyPredict]:
     """Makes a function known as what `mf.predict` asks about the layer types of these names.
 
     Args:
         name: The layer type.
         aliases: Other layer types that do the same.
         restarts: The rule knows its output whatever arrives, as a norm does: `node.signals` may hold None.
+        averages: The layer gives means over positions. By how much they lower an energy depends on how alike positions
+            are, so linter and diagnosis do not count it.
 
     Example:
         >>> @register_signal("Halve")
@@ -161,7 +168,7 @@ def register_signal(name: str, *aliases: str, restarts: bool = False) -> Callabl
     """
 
     def register(predict: AnyPredict) -> AnyPredict:
-        RULES.add(name, SignalRule(predict, restarts), aliases)
+        RULES.add(name, SignalRule(predict, restarts, averages), aliases)
         return predict
 
     return register
