@@ -35,16 +35,16 @@ def digits(value: float) -> str:
 
 
 def exponential(power: float) -> str:
-    """Three significant digits of e to a power, however large the result is.
+    """Two significant digits of e to a power, however large the result is.
 
     >>> exponential(0.0), exponential(log(1.234)), exponential(2000 * log(2)), exponential(-2000 * log(2))
-    ('1', '1.23', '1.15e+602', '8.71e-603')
+    ('1', '1.2', '1.1e+602', '8.7e-603')
     """
     decimal = power / log(10)
     if not 300 <= abs(decimal) < inf:
-        return f"{exp(power):.3g}"
+        return f"{exp(power):.2g}"
     whole = floor(decimal)
-    return f"{10 ** (decimal - whole):.3g}e{whole:+d}"
+    return f"{10 ** (decimal - whole):.2g}e{whole:+d}"
 
 
 def magnitude(value: int) -> str:

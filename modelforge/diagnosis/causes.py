@@ -3,7 +3,8 @@
 Both are followed on the way that most of the signal takes to an output: residual branches and heads may start small. A
 signal is compared with where it last started: at an input, an embedding or a norm. A gradient is compared by its
 squared length, between norms, and from norm to norm, where it grows somewhat in any deep network, whatever the weights
-(Yang et al. 2019, arXiv:1902.08129): only a large change counts there.
+(Yang et al. 2019, arXiv:1902.08129): only a large change counts there. What averages over positions take away is not
+counted.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from modelforge.diagnosis.document import Cause, Energy, Level, Severity, Spot, 
 from modelforge.diagnosis.levels import weights_of
 from modelforge.planning.assign import ParameterPlan
 from modelforge.planning.plan import Plan
+from modelforge.signal.averages import lost_to_averages
 from modelforge.signal.flow import Leaf, flow
 from modelforge.signal.rule import RULES
 
@@ -43,11 +45,18 @@ class Change:
     """Paths of the layers between them."""
     least: float = DRIFT
     """The factor from which on it is a fault."""
+    lost: float = 1.0
+    """By what averages over positions between them divide it, which does not count."""
+
+    @property
+    def factor(self) -> float:
+        """What counts."""
+        return self.after * self.lost / self.before
 
     @property
     def size(self) -> float:
         """The absolute logarithm of the factor."""
-        return abs(log(self.after / self.before))
+        return abs(log(self.factor))
 
     @property
     def drifts(self) -> bool:
@@ -63,10 +72,12 @@ def cause(plan: Plan, levels: Sequence[Level], findings: Sequence[Problem]) -> C
         levels: All of them.
         findings: Of the linter.
     """
-    if (still := dead(plan, levels)) is not None:
-        return still
     found = _changes(plan, levels)
-    if faults := [change for change in found if change.drifts]:
+    faults = [change for change in found if change.drifts]
+    vanishes = any(change.what == "signal" and _verdict(change) == "vanishes" for change in faults)
+    if (still := dead(plan, levels, vanishes=vanishes)) is not None:
+        return still
+    if faults:
         return _of_change(plan, *faults)
     if wrong := [finding for finding in findings if finding.severity != "note"]:
         return _of_finding(wrong[0])
@@ -103,17 +114,20 @@ def known(predicted: Energy | None, measured: Energy | None) -> float | None:
 def _forward(plan: Plan, leaves: Sequence[Leaf], levels: Sequence[Level]) -> Change | None:
     """The largest change of a signal since it started; in front of a norm, only a large one is a fault."""
     energies = _energies(levels)
-    by_path = {level.path: level for level in levels}
+    by_path, sizes = {level.path: level for level in levels}, {level.path: level.size for level in levels}
+    makers = {leaf.layer.path: leaf for leaf in leaves}
     found: list[Change] = []
     for result in _results(plan):
-        pieces = _pieces(_way(result, leaves, energies)[:-1])
+        pieces = _pieces(_way(result, makers, energies)[:-1])
         for piece in pieces:
+            lost = lost_to_averages(piece, makers, energies, sizes)
             there = [path for path in piece if path in energies]
             for end in there[1:]:
                 passed = tuple(piece[piece.index(there[0]) + 1 : piece.index(end) + 1])
                 ends = energies[there[0]], energies[end]
                 least = DRIFT if piece is pieces[-1] else LOST
-                found.append(Change("signal", by_path[there[0]], by_path[end], *ends, passed, least))
+                divided = lost[end] / lost[there[0]]
+                found.append(Change("signal", by_path[there[0]], by_path[end], *ends, passed, least, divided))
     return _worst(found)
 
 
@@ -139,9 +153,8 @@ def _results(plan: Plan) -> Sequence[str]:
     return [*dict.fromkeys(source.maker for source in flow(plan).results.values())]
 
 
-def _way(result: str, leaves: Sequence[Leaf], energies: Mapping[str, float]) -> list[tuple[str, bool]]:
+def _way(result: str, makers: Mapping[str, Leaf], energies: Mapping[str, float]) -> list[tuple[str, bool]]:
     """The layers from an input to an output, back along what is strongest; and whether a signal starts again there."""
-    makers = {leaf.layer.path: leaf for leaf in leaves}
     way: list[tuple[str, bool]] = []
     at = result
     while at in makers:
@@ -159,7 +172,8 @@ def _restarts(leaf: Leaf) -> bool:
 def _backward(plan: Plan, leaves: Sequence[Leaf], levels: Sequence[Level]) -> Change | None:
     """The largest change of a gradient's squared length on the same way, between norms or from norm to norm."""
     energies = _energies(levels)
-    by_path = {level.path: level for level in levels}
+    by_path, sizes = {level.path: level for level in levels}, {level.path: level.size for level in levels}
+    makers = {leaf.layer.path: leaf for leaf in leaves}
     lengths = {
         level.path: energy * level.size
         for level in levels
@@ -167,23 +181,33 @@ def _backward(plan: Plan, leaves: Sequence[Leaf], levels: Sequence[Level]) -> Ch
     }
     found: list[Change] = []
     for result in _results(plan):
-        way = _way(result, leaves, energies)[:-1]
+        way = _way(result, makers, energies)[:-1]
+        lost = lost_to_averages([path for path, _ in reversed(way)], makers, lengths, sizes)
         norms = [path for path, restarts in way if restarts]
         for paths, least in [(norms, LOST), *((piece, DRIFT) for piece in _pieces(way))]:
             there = [path for path in paths if path in lengths]
             if len(there) > 1:
-                found.append(_along(there, [path for path, _ in way], by_path, lengths, least))
+                found.append(_along(there, [path for path, _ in way], by_path, lengths, lost, least))
     return _worst(found)
 
 
 def _along(
-    paths: Sequence[str], way: Sequence[str], by_path: Mapping[str, Level], lengths: Mapping[str, float], least: float
+    paths: Sequence[str],
+    way: Sequence[str],
+    by_path: Mapping[str, Level],
+    lengths: Mapping[str, float],
+    lost: Mapping[str, float],
+    least: float,
 ) -> Change:
     """The largest change of a length from the last of some layers back to one of them."""
     end = paths[-1]
-    start = max(paths, key=lambda path: abs(log(lengths[path] / lengths[end])))
-    passed = tuple(way[way.index(start) + 1 : way.index(end) + 1])
-    return Change("gradient", by_path[end], by_path[start], lengths[end], lengths[start], passed, least)
+
+    def change(start: str) -> Change:
+        passed = tuple(way[way.index(start) + 1 : way.index(end) + 1])
+        ends, divided = (lengths[end], lengths[start]), lost[start] / lost[end]
+        return Change("gradient", by_path[end], by_path[start], *ends, passed, least, divided)
+
+    return max(map(change, paths), key=lambda found: found.size)
 
 
 def _of_change(plan: Plan, change: Change, *others: Change) -> Cause:
@@ -210,13 +234,13 @@ def _of_change(plan: Plan, change: Change, *others: Change) -> Cause:
 def _verdict(change: Change) -> Verdict:
     if exp(change.size) < LOST:
         return "drifts"
-    return "vanishes" if change.after < change.before else "explodes"
+    return "vanishes" if change.factor < 1 else "explodes"
 
 
 def _verb(change: Change) -> str:
     match _verdict(change):
         case "drifts":
-            return "shrinks" if change.after < change.before else "grows"
+            return "shrinks" if change.factor < 1 else "grows"
         case verdict:
             return verdict
 
@@ -242,7 +266,7 @@ def blamed(plan: Plan, change: Change) -> tuple[list[ParameterPlan], int] | None
 
 def _reason(change: Change, weights: list[ParameterPlan], passed: int) -> str:
     weight = weights[len(weights) // 2]
-    factor = (change.after / change.before) ** (1 / max(passed, 1))
+    factor = change.factor ** (1 / max(passed, 1))
     activations = Counter(name for one in weights if (name := _activation(one)))
     # A head has none behind it, and does not count among the layers that have.
     behind, number_of = activations.most_common(1)[0] if activations else ("", len(weights))

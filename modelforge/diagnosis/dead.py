@@ -8,13 +8,20 @@ from modelforge.diagnosis.document import Cause, Energy, Level, Spot
 from modelforge.diagnosis.levels import weights_of
 from modelforge.planning.plan import Plan
 from modelforge.signal.flow import Leaf, flow
+from modelforge.signal.retuned import root_mean_square
 
 
-def dead(plan: Plan, levels: Sequence[Level]) -> Cause | None:
+def dead(plan: Plan, levels: Sequence[Level], *, vanishes: bool = False) -> Cause | None:
     """The cause of a network in which no weight can learn; None where one can, or where that is not known.
 
     A weight learns if what it reads and the gradient of what it makes are both not 0. A single layer that starts at 0
     is none: it learns in the first step, and the layers before it from then on.
+
+    Args:
+        plan: The network.
+        levels: All of them.
+        vanishes: Whether the signal vanishes: then what gives zeros is to blame only if it starts at 0, for numbers too
+            small for their dtype become 0.
     """
     by_path = {level.path: level for level in levels}
     leaves, weights = flow(plan).leaves, weights_of(plan)
@@ -25,13 +32,17 @@ def dead(plan: Plan, levels: Sequence[Level]) -> Cause | None:
     if first is None:
         return None
     path = first.layer.path
-    sentence = f"No weight can learn: `{path}` ({first.layer.type}) gives only zeros"
     weight = weights.get(path)
-    if weight is None:
-        place = plan.origins.place(first.layer.key)
-        return Cause(verdict="dead", severity="error", sentence=sentence, key=first.layer.key, spot=Spot.of(place))
-    key, sentence = weight.rule.key, f"{sentence}, because `{weight.scheme}` starts `{weight.path}` at 0"
-    spot = Spot.of(weight.rule.place or plan.origins.place(key))
+    sentence = f"No weight can learn: `{path}` ({first.layer.type}) gives only zeros"
+    if weight is not None and root_mean_square(weight) == 0:
+        sentence += f", because `{weight.scheme}` starts `{weight.path}` at 0"
+        key, place = weight.rule.key, weight.rule.place
+    elif vanishes:
+        return None
+    else:
+        sentence += ", because it reads only zeros" if _reads_zeros(first, by_path) else ""
+        key, place = first.layer.key, None
+    spot = Spot.of(place or plan.origins.place(key))
     return Cause(verdict="dead", severity="error", sentence=sentence, key=key, spot=spot)
 
 
@@ -39,6 +50,10 @@ def _is_still(leaf: Leaf, by_path: Mapping[str, Level]) -> bool:
     """Whether a layer's weights get no gradient; unknown energies count as some."""
     if _gradient(by_path.get(leaf.layer.path)) == 0:
         return True
+    return _reads_zeros(leaf, by_path)
+
+
+def _reads_zeros(leaf: Leaf, by_path: Mapping[str, Level]) -> bool:
     reads = [by_path.get(read.maker.removeprefix("@")) for read in leaf.reads]
     return bool(reads) and all(_energy(level) == 0 for level in reads)
 

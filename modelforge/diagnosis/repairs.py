@@ -89,7 +89,7 @@ def _one_number(plan: Plan, batch: int) -> _Found | None:
         if change is None or blame is None or (found is not None and not change.drifts):
             break
         weights, passed = blame
-        factor *= (change.before / change.after) ** (0.5 / passed)
+        factor *= change.factor ** (-0.5 / passed)
         sizes = {weight.path: root_mean_square(weight) for weight in weights}
         made = [retuned(weight, factor * size, DIGITS) for weight in weights if (size := sizes[weight.path])]
         changes = [one for one in made if one is not None]

@@ -96,8 +96,8 @@ def _compromise(signals: float | None, gradients: float | None, excess: float) -
 def _recurrent(node: Node, rule: SignalRule, lever: Lever) -> Node:
     """Sizes for which the energy before the activation ends at 1, and gradients keep theirs from step to step.
 
-    Where there are gates, they decide how long a state stays: recurrent weights then keep norms, and the input makes
-    an energy of 1 before each gate.
+    Where there are gates, they decide how long a state stays: recurrent weights then keep norms, as projections of
+    states do, and the input makes an energy of 1 before each gate.
     """
     x = as_units(node.signal, -1).second
     plain = all(len(node.parameters[name].fills) == 1 for name in lever.recurrent)
@@ -119,14 +119,24 @@ def _recurrent(node: Node, rule: SignalRule, lever: Lever) -> Node:
             last = lever.recurrent[-1]
             states = _fan_in(node.parameters[last]) * sizes[last] ** 2 * output.second * _ends(output, steps)
         share = max(LEAST_SHARE, 1 - states)
-        for name in lever.main:
-            parameter = node.parameters[name]
-            read = x if "_l0" in name else output.second
-            sizes[name] = sqrt(share / (_fan_in(parameter) * _positive(read)))
         node = _with(node, sizes)
+        for number in range(node.layer.arguments["num_layers"]):
+            read = _made(node, rule, number) if number else x
+            for name in lever.main:
+                if name.removesuffix("_reverse").endswith(f"_l{number}"):
+                    energy = 1.0 if name.startswith("weight_hr") else _positive(read) / share
+                    sizes[name] = 1 / sqrt(_fan_in(node.parameters[name]) * energy)
+            node = _with(node, {name: sizes[name] for name in lever.main if name in sizes})
         if all(abs(_size(node, name) / (_size(before, name) or 1.0) - 1) < ENOUGH for name in sizes):
             break
     return node
+
+
+def _made(node: Node, rule: SignalRule, number: int) -> float:
+    """The energy that the first of several recurrent layers in one give to the next, behind the dropout between."""
+    arguments = FrozenDict({**node.layer.arguments, "num_layers": number})
+    made = output_of(rule.predict(replace(node, layer=replace(node.layer, arguments=arguments))))
+    return made.second / (1 - arguments["dropout"]) if arguments["dropout"] < 1 else 0.0
 
 
 def _ends(output: Signal, steps: int) -> float:

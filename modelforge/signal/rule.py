@@ -135,6 +135,8 @@ class SignalRule:
     """Whether it can begin again where what arrives is not known, as a norm does."""
     has_norm: bool = False
     """Whether a norm is inside."""
+    averages: bool = False
+    """Whether it gives means over positions."""
 
     @property
     def normalizes(self) -> bool:
@@ -154,7 +156,7 @@ unregister_signal = RULES.remove
 
 
 def register_signal(
-    name: str, *aliases: str, restarts: bool = False, has_norm: bool = False
+    name: str, *aliases: str, restarts: bool = False, has_norm: bool = False, averages: bool = False
 ) -> Callable[[AnyPredict], AnyPredict]:
     """Makes a function known as what `mf.predict` asks about the layer types of these names.
 
@@ -163,6 +165,8 @@ def register_signal(
         aliases: Other layer types that do the same.
         restarts: The rule knows its output whatever arrives, as a norm does: `node.signals` may hold None.
         has_norm: The layer has a norm inside, as a transformer layer has: `mf.lint` takes it for one.
+        averages: The layer gives means over positions. By how much they lower an energy depends on how alike positions
+            are, so linter and diagnosis do not count it.
 
     Example:
         >>> @register_signal("Halve")
@@ -172,7 +176,7 @@ def register_signal(
     """
 
     def register(predict: AnyPredict) -> AnyPredict:
-        RULES.add(name, SignalRule(predict, restarts, has_norm), aliases)
+        RULES.add(name, SignalRule(predict, restarts, has_norm, averages), aliases)
         return predict
 
     return register

@@ -9,6 +9,7 @@ from modelforge.diagnosis.diagnose import diagnose
 from modelforge.diagnosis.document import Cause
 from tests.diagnosis.nets import HIDDEN, deep, opaque
 
+GOOD = {"scheme": "lecun", "distribution": "normal"}
 SMALL = {"embedding": {"scheme": "normal", "std": 1e-4}}
 
 
@@ -77,3 +78,32 @@ def test_a_branch_that_ends_small_is_no_fault():
         mf.parse({"input": {"shape": [64]}, "layers": {"one": block, "two": block, "head": HIDDEN}}, init="lecun")
     )
     assert predicted(plan).severity == "none"
+
+
+POOLS = {
+    "whole": {"type": "AdaptiveAvgPool2d", "output_size": 1},
+    "most": {"type": "AvgPool2d", "kernel_size": 20, "stride": 20},
+}
+
+
+@pytest.mark.parametrize("act", ["ReLU", "Tanh"])
+@pytest.mark.parametrize("pool", POOLS)
+def test_what_averages_take_away_is_no_fault(pool, act):
+    """The mean over 1,600 or 400 positions: independent ones cancel, and a gradient goes to each in equal parts."""
+    conv = {"type": "Conv2d", "out_channels": 8, "kernel_size": 3, "padding": 1}
+    deep = {"type": "Repeat", "times": 2, "layers": {"conv": conv, "act": act}}
+    layers = {"deep": deep, "pool": POOLS[pool], "flat": "Flatten", "up": HIDDEN, "again": act, "head": HIDDEN}
+    plan = mf.plan(mf.parse({"input": {"shape": [3, 40, 40]}, "layers": layers}, init={**GOOD, "gain": "auto"}))
+    assert predicted(plan).verdict == "steady"
+    assert diagnose(plan, batch=4, jacobian=False).first.cause.verdict == "steady"
+    assert not mf.lint(plan, rules=["MW123", "MW124"])
+    small = mf.plan(mf.parse({"input": {"shape": [3, 40, 40]}, "layers": layers}, init={**GOOD, "gain": 0.03}))
+    found = predicted(small)
+    assert (found.verdict, found.severity) == ("vanishes", "error")
+    assert {problem.code for problem in mf.lint(small, rules=["MW123", "MW124"])} == {"MW123", "MW124"}
+
+
+def test_the_mean_over_steps_behind_a_norm_is_no_fault():
+    layers = {"up": HIDDEN, "norm": "LayerNorm", "mean": {"type": "Mean", "dim": 1}, "head": HIDDEN}
+    plan = mf.plan(mf.parse({"input": {"shape": [3000, 8]}, "layers": layers}, init="xavier"))
+    assert predicted(plan).verdict == "steady"

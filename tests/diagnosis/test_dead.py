@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import pytest
+import torch
 
 import modelforge as mf
 from modelforge.diagnosis.diagnose import diagnose
+from modelforge.diagnosis.measuring import Batch
+from tests.diagnosis.nets import deep
 
 LINEAR = {"type": "Linear", "out_features": 8}
 NOTHING = {
@@ -38,3 +41,19 @@ def test_weights_that_all_start_at_zero():
 def test_one_layer_that_starts_at_zero_learns():
     assert cause("ReLU", head={**LINEAR, "init": "zeros"}).verdict != "dead"
     assert cause().verdict == "steady"
+
+
+def test_a_signal_too_small_for_its_dtype_has_vanished():
+    """Its root mean square halves in two layers, and the least float32 is 2⁻¹⁴⁹: no layer starts at 0."""
+    found = diagnose(deep("xavier", depth=320), jacobian=False, solve=False).first
+    assert found.levels[-1].measured_signal.energy == 0
+    assert (found.cause.verdict, found.cause.key) == ("vanishes", "init")
+
+
+def test_zeros_that_are_read():
+    nothing = Batch((torch.zeros(4, 8),), "the training data")
+    layers = {"first": LINEAR, "act": "ReLU", "head": LINEAR}
+    plan = mf.plan(mf.parse({"input": {"shape": [8]}, "layers": layers}, init="xavier"))
+    found = diagnose(plan, data=nothing, jacobian=False).first.cause
+    assert found.sentence.endswith("`first` (Linear) gives only zeros, because it reads only zeros")
+    assert (found.verdict, found.key) == ("dead", "model.layers.first")

@@ -63,6 +63,41 @@ def test_gates_keep_norms():
     assert found == {"gru0.weight_ih_l0": 1.0, "gru0.weight_hh_l0": 1.0}
 
 
+@pytest.mark.parametrize("dropout", [0.0, 0.5])
+@pytest.mark.parametrize("kind", ["LSTM", "GRU"])
+def test_each_of_several_layers_gets_an_energy_of_1_before_its_gates(kind, dropout):
+    layer = {"type": kind, "hidden_size": 32, "num_layers": 3, "dropout": dropout, "bidirectional": True}
+    found, solution = gains(chain(layer, shape=[12, 16], init={"scheme": "lecun", "gain": 0.1}))
+    name = f"{kind.lower()}0"
+    assert found[f"{name}.weight_ih_l0"] == 1.0
+    for number in (1, 2):
+        # The same network with fewer layers says what the next one reads.
+        first = {key: value for key, value in found.items() if int(key.rstrip("_revs")[-1]) < number}
+        params = {key: {"gain": value} for key, value in first.items()}
+        init = {"scheme": "lecun", "params": params}
+        spec = chain(
+            layer | {"num_layers": number, "dropout": dropout if number > 1 else 0.0}, shape=[12, 16], init=init
+        )
+        read = mf.predict(mf.plan(spec)).node(name).signal.second / (1 - dropout)
+        gain = found[f"{name}.weight_ih_l{number}"]
+        assert gain == pytest.approx(read**-0.5, rel=1e-3)
+        assert gain == found[f"{name}.weight_ih_l{number}_reverse"]
+    assert solution.left == ()
+
+
+def test_where_all_is_dropped_between_layers_it_is_said():
+    layer = {"type": "LSTM", "hidden_size": 8, "num_layers": 2, "dropout": 1.0}
+    _, solution = gains(chain(layer, shape=[5, 4], init=LECUN))
+    assert {one.reason for one in solution.left} == {"what it reads has no energy"}
+
+
+@pytest.mark.filterwarnings("ignore:LSTM with projections is not supported with oneDNN:UserWarning")
+def test_projections_of_states_keep_norms():
+    layer = {"type": "LSTM", "hidden_size": 8, "proj_size": 4}
+    found, _ = gains(chain(layer, {"type": "Linear", "out_features": 4}, shape=[5, 4], init={**LECUN, "gain": 3.0}))
+    assert found["lstm0.weight_hr_l0"] == found["lstm0.weight_hh_l0"] == 1.0
+
+
 def test_projections_of_attention_make_queries_keys_and_values_of_energy_1():
     spec = mf.parse(
         {"input": {"shape": [6, 16]}, "layers": {"attend": {"type": "SelfAttention", "num_heads": 2}}},

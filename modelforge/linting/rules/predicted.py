@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from math import log, prod, sqrt
+from collections.abc import Iterator, Mapping
+from math import log, sqrt
 
 from modelforge.core.words import exponential, plural
 from modelforge.linting.rule import Found, register_rule
 from modelforge.linting.subject import Subject, key_of
+from modelforge.linting.ways import back, kernel_of, last_weighted, length_of, lost, signal_of, stretch
 from modelforge.planning.assign import ParameterPlan
 from modelforge.signal.flow import Leaf, Source
 from modelforge.signal.predict import NodeSignal
-from modelforge.signal.value import Signal
 
 FAR = 1e3
 """The factor on the energy of a signal or a gradient from which on it has vanished or exploded."""
+NO_FLOAT = 1e100
+"""The factor from which on no float32 holds it, and nothing makes up for it."""
 DRAINED = 0.1
 """The share of the energy that zero padding should leave."""
 SURE = 3.0
@@ -27,8 +29,8 @@ DEEP = "model:\n  input: {shape: [64]}\n  layers:\n    stack: {type: Repeat, tim
     why="A signal that vanishes or explodes on its way carries nothing to the last layer: outputs are equal for all "
     "examples, or not finite.",
     numbers="E x² where the last weights read, over that of the input or of the table, below 1/1,000 or above "
-    "1,000, as `mf.predict` computes it. The depth to which a network of this kind is usable follows from the factor "
-    "per layer.",
+    "1,000, as `mf.predict` computes it; what means over positions take away is not counted. The depth to which a "
+    "network of this kind is usable follows from the factor per layer.",
     bad=f"""\
 {DEEP}{{type: Linear, out_features: 64}}, act: ReLU}}}}
     head: {{type: Linear, out_features: 10}}
@@ -42,23 +44,27 @@ init: {{scheme: normal, std: 0.05}}
 )
 def far_signal(subject: Subject) -> Iterator[Found]:
     for source in subject.flow.results.values():
-        last = _last_weighted(subject, source)
-        signal = _signal(subject, last.reads[0]) if last is not None and last.reads else None
-        stretch = [] if last is None else _stretch(subject, last)
-        if last is None or signal is None or not stretch:
+        last = last_weighted(subject, source)
+        reader = None if last is None else _known(subject, last)
+        weighted = [] if reader is None else stretch(subject, reader)
+        if last is None or reader is None or not weighted:
             continue
-        first, count = _first_energy(subject, stretch[-1]), len(stretch)
-        if not first or not signal.second or 1 / FAR <= (ratio := signal.second / first) <= FAR:
+        divided = lost(subject, last, backward=False)
+        first = _first_energy(subject, weighted[-1], divided)
+        energy, counted = _energy(subject, reader.reads[0], divided)
+        if not first or not counted or 1 / FAR <= (ratio := counted / first) <= FAR:
             continue
-        start = next((leaf for leaf in reversed(stretch) if _is_far(subject, leaf, first)), last)
-        usable = max(1, int(count * log(FAR) / abs(log(ratio))))
+        if reader is not last and 1 / NO_FLOAT < ratio < NO_FLOAT:
+            continue  # what comes between may make up for it
+        start = next((leaf for leaf in reversed(weighted) if _is_far(subject, leaf, first, divided)), last)
+        usable = max(1, int(len(weighted) * log(FAR) / abs(log(ratio))))
         verb = "vanishes" if ratio < 1 else "explodes"
-        blamed = _kernel(subject, start)
+        blamed = kernel_of(subject, start)
         yield Found(
             start.layer.key if blamed is None else key_of(blamed),
             start.layer.path,
-            f"the signal {verb} at {{}}: E x² is {signal.second:.2g} where `{last.layer.path}` reads, after "
-            f"{plural(count, 'layer')} with weights; usable to a depth of about {usable:,}",
+            f"the signal {verb} at {{}}: E x² is {energy:.2g} where `{reader.layer.path}` reads, after "
+            f"{plural(len(weighted), 'layer')} with weights; usable to a depth of about {usable:,}",
             "give weights the gain of the activation behind them (`gain: auto`), or add norms",
         )
 
@@ -67,8 +73,8 @@ def far_signal(subject: Subject) -> Iterator[Found]:
     "MW124",
     why="Gradients that vanish leave the first layers as they are; gradients that explode break the first step.",
     numbers="The predicted energy of the gradient at the first activation, over that at the last, below 1/1,000 or "
-    "above 1,000; summed over all elements. Behind the last norm, outside of residual branches (Schoenholz et al. "
-    "2017, arXiv:1611.01232).",
+    "above 1,000; summed over all elements, and the equal parts that means over positions send back as one. Behind "
+    "the last norm, outside of residual branches (Schoenholz et al. 2017, arXiv:1611.01232).",
     bad=f"""\
 {DEEP}{{type: Linear, out_features: 64}}, act: Sigmoid}}}}
     head: {{type: Linear, out_features: 10}}
@@ -83,16 +89,17 @@ init: xavier
 def far_gradient(subject: Subject) -> Iterator[Found]:
     known = [subject.prediction.by_path.get(leaf.layer.path) for leaf in subject.since_norm]
     nodes = [node for node in known if node and node.chi and node.gradient and not _in_branch(subject, node)]
-    energies = [_gradient_energy(node) for node in nodes]
+    energies = [length_of(node) or 0.0 for node in nodes]
     if len(energies) < 2 or not min(energies[0], energies[-1]):
         return
-    whole = log(energies[0]) - log(energies[-1])
+    divided = lost(subject, subject.leaves[nodes[-1].path], backward=True)
+    whole = log(energies[0] * divided.get(nodes[0].path, 1.0)) - log(energies[-1])
     if abs(whole) <= log(FAR):
         return
     usable = max(1, int(len(nodes) * log(FAR) / abs(whole)))
     first = subject.leaves[nodes[0].path]
     maker = subject.leaves.get(first.reads[0].maker) if first.reads else None
-    blamed = None if maker is None else _kernel(subject, maker)
+    blamed = None if maker is None else kernel_of(subject, maker)
     yield Found(
         first.layer.key if blamed is None else key_of(blamed),
         first.layer.path if maker is None else maker.layer.path,
@@ -138,7 +145,7 @@ def padding_drain(subject: Subject) -> Iterator[Found]:
         return
     left, drained = 1.0, list[tuple[Leaf, ParameterPlan]]()
     for leaf in subject.since_norm:
-        kernel = _kernel(subject, leaf)
+        kernel = kernel_of(subject, leaf)
         if kernel is None or len(kernel.shape) < 3 or not leaf.reads:
             continue
         share = _share_left(subject, leaf, kernel)
@@ -237,14 +244,14 @@ def high_first_loss(subject: Subject) -> Iterator[Found]:
     if classes is None or classes < 2:
         return
     for source in subject.flow.results.values():
-        signal = _signal(subject, source)
+        signal = signal_of(subject, source)
         if signal is None:
             continue
         least, size = log(classes), sqrt(signal.variance)
         excess = min(signal.variance / 2, size * sqrt(2 * least))
         if excess > max(1.0, least / 2):
-            last = _last_weighted(subject, source)
-            blamed = None if last is None else _kernel(subject, last)
+            last = last_weighted(subject, source)
+            blamed = None if last is None else kernel_of(subject, last)
             path = source.maker if last is None else last.layer.path
             yield Found(
                 subject.leaves[source.maker].layer.key if blamed is None else key_of(blamed),
@@ -255,74 +262,42 @@ def high_first_loss(subject: Subject) -> Iterator[Found]:
             )
 
 
-# --- the way back from a result ---------------------------------------------------------------------------------------
+def _known(subject: Subject, last: Leaf) -> Leaf | None:
+    """A layer, or the nearest before it of which is predicted what it reads."""
+    return next((leaf for leaf in back(subject, last) if leaf.reads and signal_of(subject, leaf.reads[0])), None)
 
 
-def _first_energy(subject: Subject, leaf: Leaf) -> float | None:
+def _energy(subject: Subject, source: Source, divided: Mapping[str, float]) -> tuple[float, float]:
+    """The energy of a tensor, and the same without what averages before take away; 0 where it is not known."""
+    signal = signal_of(subject, source)
+    energy = 0.0 if signal is None else signal.second
+    return energy, energy * divided.get(source.maker.removeprefix("@"), 1.0)
+
+
+def _first_energy(subject: Subject, leaf: Leaf, divided: Mapping[str, float]) -> float:
     """The energy of what a layer reads; of what it gives where it reads whole numbers."""
-    read, made = _signal(subject, leaf.reads[0]) if leaf.reads else None, _signal(subject, Source(leaf.layer.path))
-    known = read or made
-    return None if known is None else known.second
+    read = _energy(subject, leaf.reads[0], divided)[1] if leaf.reads else 0.0
+    return read or _energy(subject, Source(leaf.layer.path), divided)[1]
 
 
-def _is_far(subject: Subject, leaf: Leaf, first: float) -> bool:
+def _is_far(subject: Subject, leaf: Leaf, first: float, divided: Mapping[str, float]) -> bool:
     """Whether what a layer gives has vanished or exploded, against an energy before it."""
-    signal = _signal(subject, Source(leaf.layer.path))
-    return signal is not None and signal.second != 0 and not 1 / FAR <= signal.second / first <= FAR
-
-
-def _kernel(subject: Subject, leaf: Leaf) -> ParameterPlan | None:
-    """The first kernel of a layer."""
-    every = subject.of_layer(leaf.layer).values()
-    return next((parameter for parameter in every if len(parameter.shape) > 1), None)
-
-
-def _gradient_energy(node: NodeSignal) -> float:
-    """The predicted energy of a gradient, over all elements."""
-    assert node.gradient is not None
-    assert node.signal is not None
-    return node.gradient.energy * prod(node.signal.shape.sizes)
+    energy = _energy(subject, Source(leaf.layer.path), divided)[1]
+    return energy != 0 and not 1 / FAR <= energy / first <= FAR
 
 
 def _in_branch(subject: Subject, node: NodeSignal) -> bool:
     """Whether the weights before an activation are in a residual branch."""
     reads = subject.leaves[node.path].reads
     maker = subject.leaves.get(reads[0].maker) if reads else None
-    kernel = None if maker is None else _kernel(subject, maker)
+    kernel = None if maker is None else kernel_of(subject, maker)
     context = None if kernel is None else kernel.fills[0][0].context
     return context is not None and context.branch is not None
 
 
-def _signal(subject: Subject, source: Source) -> Signal | None:
-    """What is predicted of a tensor; of a layer with several outputs, of the first."""
-    node = subject.prediction.by_path.get(source.maker.removeprefix("@"))
-    return None if node is None or source.index not in ((), (0,)) else node.signal
-
-
-def _last_weighted(subject: Subject, source: Source) -> Leaf | None:
-    """The last layer with a kernel on the way to a result, along what each layer reads first."""
-    leaf = subject.leaves.get(source.maker)
-    while leaf is not None and _kernel(subject, leaf) is None:
-        leaf = subject.leaves.get(leaf.reads[0].maker) if leaf.reads else None
-    return leaf
-
-
-def _stretch(subject: Subject, last: Leaf) -> list[Leaf]:
-    """The layers with kernels before one, backwards, to where a norm last set the energy, or to the input."""
-    found: list[Leaf] = []
-    leaf = subject.leaves.get(last.reads[0].maker)
-    while leaf is not None:
-        if subject.is_norm(leaf.layer):
-            break
-        if _kernel(subject, leaf) is not None:
-            found.append(leaf)
-        leaf = subject.leaves.get(leaf.reads[0].maker) if leaf.reads else None
-    return found
-
-
 def _share_left(subject: Subject, leaf: Leaf, kernel: ParameterPlan) -> float | None:
     """The share of a convolution's energy that zero padding leaves."""
-    before, after = _signal(subject, leaf.reads[0]), _signal(subject, Source(leaf.layer.path))
+    before, after = signal_of(subject, leaf.reads[0]), signal_of(subject, Source(leaf.layer.path))
     bias = subject.of_layer(leaf.layer).get("bias")
     if before is None or after is None or kernel.std is None or kernel.mean is None or before.second == 0:
         return None

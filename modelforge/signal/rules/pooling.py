@@ -21,7 +21,7 @@ from modelforge.signal.taps import Taps, spread, taps_of, widest
 from modelforge.signal.value import FLAT, Gradient, Profile, Signal, inherited
 
 
-@register_signal("AvgPool1d", "AvgPool2d", "AvgPool3d")
+@register_signal("AvgPool1d", "AvgPool2d", "AvgPool3d", averages=True)
 def average_pool(node: Node) -> Passed:
     """Means over windows of positions, padding counted or not."""
     signal, arguments = as_units(node.signal, 1), node.layer.arguments
@@ -41,7 +41,7 @@ def _mean_pool(arguments: Mapping[str, Any], kernel: int, stride: int, padding: 
     return avg_pool1d(x, kernel, stride, padding, arguments["ceil_mode"], arguments["count_include_pad"])
 
 
-@register_signal("AdaptiveAvgPool1d", "AdaptiveAvgPool2d", "AdaptiveAvgPool3d")
+@register_signal("AdaptiveAvgPool1d", "AdaptiveAvgPool2d", "AdaptiveAvgPool3d", averages=True)
 def adaptive_average_pool(node: Node) -> Passed:
     """Means over as many windows as the output has positions."""
     signal, shape = as_units(node.signal, 1), node.shape(1)

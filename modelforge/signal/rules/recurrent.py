@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 
 from modelforge.core.frozen import FrozenDict
-from modelforge.signal.cells import Alike, Cell, Gate, Gated, Long, Plain, Step, likeness, run, run_back
+from modelforge.signal.cells import APART, Alike, Cell, Gate, Gated, Long, Plain, Step, likeness, run, run_back
 from modelforge.signal.rule import Index, Node, Passed, Unpredictable, register_signal
 from modelforge.signal.rules.dense import as_units, normal_noise
 from modelforge.signal.value import FLAT, Gradient, Signal
@@ -35,7 +35,9 @@ def recurrent(node: Node) -> Passed:
     passes: list[tuple[list[list[Step]], np.ndarray]] = []
     energies = signal.second * signal.profile.get(1, np.ones(signal.shape.sizes[1]))
     alike = Alike(max(0.0, signal.along))
-    for cells in layers:
+    dropped = arguments["dropout"] if node.training else 0.0
+    for number, cells in enumerate(layers):
+        energies, alike = _thinned(energies, alike, dropped if number else 0.0)
         steps = [run(cell, energies if place == 0 else energies[::-1], alike) for place, cell in enumerate(cells)]
         made = [[step.made[0] for step in one] for one in steps]
         energies = np.mean([one if place == 0 else one[::-1] for place, one in enumerate(made)], axis=0)
@@ -69,6 +71,7 @@ def recurrent(node: Node) -> Passed:
             arriving = np.sum([one if place == 0 else one[::-1] for place, one in enumerate(sent)], axis=0)
             of_one = cells[0].sent(steps[0][-1])
             alike = Alike(of_one.covariance * float(arriving.mean()), of_one.decay)
+            arriving, alike = _thinned(arriving, alike, dropped if cells is not layers[0] else 0.0)
         energy = float(arriving.mean())
         profile = FrozenDict({1: arriving / energy}) if energy else FLAT
         drift = gradient.drift + gradient.noise + output.drift
@@ -110,6 +113,11 @@ def one_step(node: Node) -> Passed:
         )
 
     return Passed(outputs, back, note="states taken as normal with mean 0")
+
+
+def _thinned(energies: np.ndarray, alike: Alike, dropped: float) -> tuple[np.ndarray, Alike]:
+    """What dropout between layers makes of energies; as masks of two steps are independent, likeness stays."""
+    return (energies / (1 - dropped), alike) if dropped < 1 else (0 * energies, APART)
 
 
 def _layer(node: Node, number: int) -> list[Cell]:

@@ -83,7 +83,7 @@ def select(node: Node) -> Passed:
     return passed(picked, back)
 
 
-@register_signal("Mean")
+@register_signal("Mean", averages=True)
 def mean(node: Node) -> Passed:
     """The mean over positions: of what they have in common, all stays.
 

@@ -36,6 +36,15 @@ def test_xavier_before_relu_is_usable_to_ten_layers(depth: int):
         assert re.search(r"usable to a depth of about (9|10)$", said[0])
 
 
+def test_a_signal_beyond_what_is_predicted_has_vanished():
+    """0.5⁶⁰⁰ is 2e-181, and from 1e-140 on nothing is predicted."""
+    [said] = found(stack(600), "xavier", "MW123")
+    assert "vanishes at `stack.10.dense`" in said
+    assert re.search(
+        r"E x² is [\d.]+e-1[34]\d where `stack\.\d+\.act` reads, after 4\d\d layers with weights; .* about 9$", said
+    )
+
+
 def test_a_signal_that_explodes_is_named_where_it_does():
     init = {"scheme": "kaiming", "gain": 2.0}
     [said] = found(stack(30), init, "MW123")

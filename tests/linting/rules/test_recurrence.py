@@ -59,4 +59,4 @@ def test_steps_beyond_what_a_float_holds():
         )
     )
     [problem] = mf.lint(plan, rules=["MW131"])
-    assert "2000 steps multiply by 1.15e+602" in problem.message
+    assert "2000 steps multiply by 1.1e+602" in problem.message

@@ -30,6 +30,23 @@ def test_a_second_layer_reads_states_that_stay(kind):
     check(chain({"type": kind, "hidden_size": 64, "num_layers": 2}, LAST, shape=[12, 32], init={"scheme": "torch"}))
 
 
+@pytest.mark.parametrize("kind", ["RNN", "LSTM", "GRU"])
+def test_dropout_between_layers(kind):
+    """Of energies, 1/(1 - p) times as much arrives at the second layer, and of gradients at the first."""
+    layer = {"type": kind, "hidden_size": 96, "num_layers": 2, "dropout": 0.6}
+    check(chain(layer, LAST, shape=[10, 48], init={"scheme": "torch"}))
+    plan = mf.plan(chain(layer, LAST, shape=[10, 48], init={"scheme": "torch"}))
+    without = mf.plan(chain(layer | {"dropout": 0.0}, LAST, shape=[10, 48], init={"scheme": "torch"}))
+    evaluated = mf.predict(plan, training=False)
+    assert evaluated.node("select1").signal == mf.predict(without, training=False).node("select1").signal
+
+
+def test_where_all_is_dropped_nothing_arrives():
+    layer = {"type": "GRU", "hidden_size": 8, "num_layers": 2, "dropout": 1.0}
+    found = mf.predict(mf.plan(chain(layer, LAST, shape=[5, 4], init={"scheme": "xavier"})))
+    assert (found.node("gru0").signal.second, found.node("input").gradient.energy) == (0, 0)
+
+
 @pytest.mark.parametrize("kind", ["RNNCell", "GRUCell"])
 def test_one_step(kind):
     layers = {"state": {"type": "Linear", "out_features": 96}, "cell": {"type": kind, "hidden_size": 96}}
