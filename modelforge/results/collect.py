@@ -144,7 +144,8 @@ def _rows(root: Path) -> list[Row] | None:
     if not jobs and not any((root / name).is_file() for name in (SWEEP_FILE, JOBS)):
         return None
     numbered = any((root / mark).exists() for mark in MARKS) or all(NUMBERED.match(job.name) for job in jobs)
-    begun = [_row(job, root, numbered) for job in jobs]
+    by_folder = {job.folder: job for job in planned if job.folder}
+    begun = [_as_listed(_row(job, root, numbered), by_folder) for job in jobs]
     goes_on = any(row.state == "running" for row in begun) or _is_held(root)
     return [*begun, *_not_begun(planned, begun, goes_on=goes_on)]
 
@@ -200,6 +201,14 @@ def _row(job: Path, root: Path, numbered: bool) -> Row:
     except (OSError, ValueError, TypeError, KeyError, AttributeError):
         return Row(state="broken", overrides=nothing, metrics=nothing, reason="status.json cannot be read", **names)
     return replace(found, name=match[1]) if match and found.overrides else found
+
+
+def _as_listed(row: Row, listed: Mapping[str, Planned]) -> Row:
+    """A job whose status says nothing of it, with its number and overrides from the list of jobs."""
+    job = listed.get(row.folder)
+    if job is None or row.overrides:
+        return row
+    return replace(row, overrides=job.overrides, number=job.number, name=str(job.number))
 
 
 def _not_begun(planned: Sequence[Planned], begun: Sequence[Row], *, goes_on: bool) -> Iterator[Row]:

@@ -152,6 +152,17 @@ def test_a_sweep_file_alone_is_a_sweep_of_missing_jobs(tmp_path: Path):
     assert [(row.number, row.state, row.reason) for row in collect(tmp_path).rows] == [(3, "missing", "it never began")]
 
 
+def test_a_listed_job_without_a_readable_status_keeps_its_number_and_values(tmp_path: Path):
+    names = ["0,gain=1", "1,gain=2"]
+    jobs = [{"number": n, "hash": "ab", "seed": 0, "overrides": [f"gain={n + 1}"], "folder": names[n]} for n in (0, 1)]
+    (tmp_path / "sweep.json").write_text(json.dumps({"format_version": "1.0", "jobs": jobs}))
+    job(tmp_path / names[0])
+    (tmp_path / names[0] / "status.json").write_text("{")
+    (tmp_path / names[1] / "checkpoints").mkdir(parents=True)
+    found = [(row.name, row.number, row.state, row.overrides) for row in collect(tmp_path).rows]
+    assert found == [("0", 0, "broken", {"gain": "1"}), ("1", 1, "missing", {"gain": "2"})]
+
+
 @pytest.mark.parametrize("text", ["", "{", "[]", '{"jobs": 3}', '{"jobs": [{"number": "x"}]}', '{"jobs": [3]}'])
 def test_a_broken_sweep_file_hides_no_job(sweep: Path, text: str):
     (sweep / "sweep.json").write_text(text)
