@@ -55,13 +55,13 @@ def run(
     """
     folder, config, arguments = multirun.folder, multirun.config, multirun.arguments
     resumes = OmegaConf.select(config, "sweep.resume") is not None
-    with claimed(folder, busy(folder)), _removing_if_refused(folder):
+    with claimed(folder, busy(folder)), _removing_if_empty(folder):
         jobs, threads = _resumed(folder, arguments) if resumes else _frozen(folder, config, arguments)
         if jobs:
-            most = len(jobs) if resumes else running_sweep(config).num_jobs  # as `start_early` counts them
-            launcher = make_launcher(multirun, threads, most)
-            begun()
             with saying_how_to_go_on(lambda: way_on(folder)):
+                most = len(jobs) if resumes else running_sweep(config).num_jobs  # as `start_early` counts them
+                launcher = make_launcher(multirun, threads, most)
+                begun()
                 _launch(launcher, folder, jobs, max_batch_size or len(jobs))
 
 
@@ -99,14 +99,14 @@ def _launch(launcher: Launcher, folder: Path, jobs: Sequence[JobEntry], most: in
 
 
 @contextmanager
-def _removing_if_refused(folder: Path) -> Generator[None]:
-    """Removes the folder of a sweep that is refused, and empty ones around it, up to the working folder.
+def _removing_if_empty(folder: Path) -> Generator[None]:
+    """Removes the folder of a sweep that froze no job, and empty ones around it, up to the working folder.
 
     Only who has claimed the folder may: until its first job is frozen, that of a running sweep looks as empty.
     """
     try:
         yield
-    except ForgeError:
+    except (ForgeError, KeyboardInterrupt):
         with suppress(OSError):
             if [path.name for path in folder.iterdir()] == [LOCK]:
                 (folder / LOCK).unlink()

@@ -89,9 +89,9 @@ def make_launcher(multirun: Multirun, num_threads: int | None, num_jobs: int) ->
     launcher: Any = Plugins.instance().instantiate_launcher(multirun.context, multirun.task, multirun.config)
     kind = _kind(multirun.config.hydra.launcher)
     if kind == "joblib":
-        from modelforge.sweeps.launchers_joblib import make_pool
+        from modelforge.sweeps.launchers_joblib import Pool
 
-        return make_pool(launcher)
+        return Pool(launcher)
     if kind.startswith("submitit"):
         from modelforge.sweeps.launchers_submitit import waiting
 
