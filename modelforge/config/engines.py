@@ -23,6 +23,8 @@ PLUGINS = "hydra_plugins.modelforge."
 """What the names of our plugins begin with: Hydra takes classes of this package only."""
 NONE = f"{PLUGINS}launchers.NoLauncher"
 """What `hydra/launcher=none` stands for."""
+SEARCH = f"{PLUGINS}optuna_sweeper.OptunaSweeper"
+"""What `hydra/sweeper=optuna` stands for."""
 RAY: Mapping[str, Any] = MappingProxyType(
     {
         "address": None,  # of a cluster; null: one on this machine, which ends with the multirun
@@ -66,10 +68,10 @@ def extra_hint(group: str, option: str) -> str:
 def store_engines() -> None:
     """Makes our own options known to Hydra, as far as what they need is installed; `none` needs nothing."""
     ours = {
-        "ray": ("hydra/launcher", "launchers.RayLauncher", RAY),
-        "optuna": ("hydra/sweeper", "optuna_sweeper.OptunaSweeper", OPTUNA),
+        "ray": ("hydra/launcher", f"{PLUGINS}launchers.RayLauncher", RAY),
+        "optuna": ("hydra/sweeper", SEARCH, OPTUNA),
     }
     ConfigStore.instance().store("none", {"_target_": NONE}, "hydra/launcher")
     for name, (group, target, settings) in ours.items():
         if find_spec(name) is not None:
-            ConfigStore.instance().store(name, {"_target_": f"{PLUGINS}{target}", **settings}, group)
+            ConfigStore.instance().store(name, {"_target_": target, **settings}, group)

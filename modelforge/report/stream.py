@@ -79,10 +79,19 @@ def exiting() -> Generator[None]:
     try:
         yield
     except ForgeError as error:
+        if _interrupted(error):
+            sys.exit(130)
         complain(error)
         sys.exit(1)
     except KeyboardInterrupt:
         sys.exit(130)
+
+
+def _interrupted(error: BaseException | None) -> bool:
+    """Whether Ctrl-C is behind an error: it can leave a value of OmegaConf half made, whose use then fails."""
+    while error is not None and not isinstance(error, KeyboardInterrupt):
+        error = error.__context__
+    return error is not None
 
 
 def _nowhere() -> TextIO:

@@ -9,6 +9,8 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from datetime import datetime
+from math import isfinite
 from pathlib import Path
 from typing import Any
 
@@ -79,7 +81,7 @@ def _damaged(root: Path) -> str:
 
 def _listed(root: Path) -> list[Planned] | None:
     """The jobs of sweep.json; None where there is none, or it is damaged."""
-    with suppress(OSError, ValueError, LookupError, TypeError, AttributeError):
+    with suppress(OSError, ValueError, LookupError, TypeError, AttributeError, OverflowError):
         listed = json.loads(read_text(root / SWEEP_FILE, MAX_SWEEP_FILE_BYTES))["jobs"]
         return [
             Planned(int(job["number"]), as_overrides(job["overrides"]), str(job.get("folder") or "")) for job in listed
@@ -144,7 +146,8 @@ def _rows(root: Path) -> list[Row] | None:
     if not jobs and not any((root / name).is_file() for name in (SWEEP_FILE, JOBS)):
         return None
     numbered = any((root / mark).exists() for mark in MARKS) or all(NUMBERED.match(job.name) for job in jobs)
-    begun = [_row(job, root, numbered) for job in jobs]
+    by_folder = {job.folder: job for job in planned if job.folder}
+    begun = [_as_listed(_row(job, root, numbered), by_folder) for job in jobs]
     goes_on = any(row.state == "running" for row in begun) or _is_held(root)
     return [*begun, *_not_begun(planned, begun, goes_on=goes_on)]
 
@@ -197,9 +200,17 @@ def _row(job: Path, root: Path, numbered: bool) -> Row:
         return Row(state="missing", overrides=nothing, metrics=nothing, reason=NOT_OURS, **names)
     try:
         found = _row_of(read(job), names)
-    except (OSError, ValueError, TypeError, KeyError, AttributeError):
+    except (OSError, ValueError, TypeError, KeyError, AttributeError, OverflowError):
         return Row(state="broken", overrides=nothing, metrics=nothing, reason="status.json cannot be read", **names)
     return replace(found, name=match[1]) if match and found.overrides else found
+
+
+def _as_listed(row: Row, listed: Mapping[str, Planned]) -> Row:
+    """A job whose status says nothing of it, with its number and overrides from the list of jobs."""
+    job = listed.get(row.folder)
+    if job is None or row.overrides:
+        return row
+    return replace(row, overrides=job.overrides, number=job.number, name=str(job.number))
 
 
 def _not_begun(planned: Sequence[Planned], begun: Sequence[Row], *, goes_on: bool) -> Iterator[Row]:
@@ -235,17 +246,29 @@ def _row_of(status: Mapping[str, Any], names: Mapping[str, Any]) -> Row:
         reason = f"its process ({status['pid']}) is gone"
         if status.get("machine", machine()) != machine():
             reason = f"its process ({status['pid']} on {status['host']}) gives no sign of life"
+    seconds, ended = status.get("fit_seconds", status["seconds"]), status.get("ended")
+    metric = status["optimized_metric"]
+    if not isinstance(metric, str):
+        raise TypeError(metric)
     return Row(
         state=state,
         overrides=as_overrides(status["overrides"]),
-        metrics=FrozenDict({str(key): float(value) for key, value in status["metrics"].items()}),
-        seconds=status.get("fit_seconds", status["seconds"]),
+        metrics=FrozenDict({str(key): _finite(value) for key, value in status["metrics"].items()}),
+        seconds=None if seconds is None else _finite(seconds),
         reason=reason,
-        optimized_metric=status["optimized_metric"],
+        optimized_metric=metric,
         lower_is_better=tuple(map(str, status.get("lower_is_better", LOWER_IS_BETTER))),
-        ended=str(status.get("ended") or ""),
+        ended="" if ended is None else datetime.fromisoformat(ended).isoformat(),
         **names,
     )
+
+
+def _finite(value: Any) -> float:
+    """A number of a status; JSON as we write it has no other."""
+    found = float(value)
+    if not isfinite(found):
+        raise ValueError(value)
+    return found
 
 
 def _parse_override(override: str) -> tuple[str, str]:

@@ -33,7 +33,7 @@ def read_curve(folder: Path, metric: str, most: int = 60) -> Curve:
             if row.get(metric) and row.get("epoch"):
                 value = float(row[metric])
                 found.append((float(row["epoch"]) + 1, value))
-    found = [point for point in found if isfinite(point[1])]
+    found = [point for point in found if all(map(isfinite, point))]
     step = -(-len(found) // most) if found else 1
     return found[::-1][::step][::-1]
 

@@ -48,7 +48,7 @@ def write_start(start: RunStart, folder: Path) -> None:
 
 def read_start(folder: Path) -> RunStart | None:
     """What the run in a folder wrote; None where it wrote nothing that can be read."""
-    with suppress(OSError, ValueError, TypeError, AttributeError):
+    with suppress(OSError, ValueError, TypeError, AttributeError, OverflowError):
         found = json.loads(read_text(folder / FILE, MAX_STATUS_BYTES))
         values = [found.get(name) for name in RunStart.__slots__]
         return RunStart(*(None if value is None else float(value) for value in values))

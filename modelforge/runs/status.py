@@ -88,7 +88,7 @@ class Status:
             error=error,
             warnings=warnings,
             ended=now.isoformat(),
-            seconds=round(seconds, 3),
+            seconds=round(seconds, 3) if seconds >= 0 else None,  # the clock was set back
             fit_seconds=None if fit_seconds is None else round(fit_seconds, 3),
         )
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from hydra.experimental.callback import Callback
 
-from modelforge.config.engines import NONE, PLUGINS
+from modelforge.config.engines import NONE, PLUGINS, SEARCH
 from modelforge.config.sweeps import running_sweep
 from modelforge.core.errors import ForgeError, Problem
 from modelforge.core.files import SWEEP, write_atomically
@@ -55,5 +55,6 @@ class SweepReport(Callback):
         if num_open := sum(sweep.counts.get(state, 0) for state in OPEN):
             folder = shlex.quote(str(config.hydra.sweep.dir))
             say(f"other processes have {plural(num_open, 'job')} to run: modelforge sweep --watch {folder} shows them")
-        if not sweep.rows or sweep.counts.keys() - OVER:
+        good = OVER | OPEN if config.hydra.sweeper._target_ == SEARCH else OVER  # others may work on the same study
+        if not sweep.rows or sweep.counts.keys() - good:
             sys.exit(1)

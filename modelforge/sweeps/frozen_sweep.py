@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Generator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -55,18 +55,14 @@ def run(
     """
     folder, config, arguments = multirun.folder, multirun.config, multirun.arguments
     resumes = OmegaConf.select(config, "sweep.resume") is not None
-    try:
-        with claimed(folder, busy(folder)):
-            jobs, threads = _resumed(folder, arguments) if resumes else _frozen(folder, config, arguments)
-            if jobs:
+    with claimed(folder, busy(folder)), _removing_if_empty(folder):
+        jobs, threads = _resumed(folder, arguments) if resumes else _frozen(folder, config, arguments)
+        if jobs:
+            with saying_how_to_go_on(lambda: way_on(folder)):
                 most = len(jobs) if resumes else running_sweep(config).num_jobs  # as `start_early` counts them
                 launcher = make_launcher(multirun, threads, most)
                 begun()
-                with saying_how_to_go_on(lambda: way_on(folder)):
-                    _launch(launcher, folder, jobs, max_batch_size or len(jobs))
-    except ForgeError:
-        _remove_if_empty(folder)
-        raise
+                _launch(launcher, folder, jobs, max_batch_size or len(jobs))
 
 
 def _frozen(folder: Path, config: DictConfig, arguments: Sequence[str]) -> tuple[Sequence[JobEntry], int | None]:
@@ -102,15 +98,23 @@ def _launch(launcher: Launcher, folder: Path, jobs: Sequence[JobEntry], most: in
         run_all(launcher, launched[begin : begin + most], status_of)
 
 
-def _remove_if_empty(folder: Path) -> None:
-    """Removes the folder of a sweep that is refused, and empty ones around it, up to the working folder."""
-    with suppress(OSError):
-        if [path.name for path in folder.iterdir()] == [LOCK]:
-            (folder / LOCK).unlink()
-        for place in (folder, *folder.parents):
-            if not place.is_relative_to(Path.cwd()) or place == Path.cwd():
-                break
-            place.rmdir()
+@contextmanager
+def _removing_if_empty(folder: Path) -> Generator[None]:
+    """Removes the folder of a sweep that froze no job, and empty ones around it, up to the working folder.
+
+    Only who has claimed the folder may: until its first job is frozen, that of a running sweep looks as empty.
+    """
+    try:
+        yield
+    except (ForgeError, KeyboardInterrupt):
+        with suppress(OSError):
+            if [path.name for path in folder.iterdir()] == [LOCK]:
+                (folder / LOCK).unlink()
+            for place in (folder, *folder.parents):
+                if not place.is_relative_to(Path.cwd()) or place == Path.cwd():
+                    break
+                place.rmdir()
+        raise
 
 
 def main_config(config: DictConfig) -> tuple[Path, str]:

@@ -26,6 +26,7 @@ from modelforge.core.torch_state import num_cores
 from modelforge.core.words import plural
 from modelforge.report.stream import complain
 from modelforge.sweeps.multirun import Multirun
+from modelforge.sweeps.threads import most_written
 
 Job = tuple[int, Sequence[str]]
 """The number and the overrides of a job."""
@@ -88,9 +89,9 @@ def make_launcher(multirun: Multirun, num_threads: int | None, num_jobs: int) ->
     launcher: Any = Plugins.instance().instantiate_launcher(multirun.context, multirun.task, multirun.config)
     kind = _kind(multirun.config.hydra.launcher)
     if kind == "joblib":
-        from modelforge.sweeps.launchers_joblib import make_pool
+        from modelforge.sweeps.launchers_joblib import Pool
 
-        return make_pool(launcher)
+        return Pool(launcher)
     if kind.startswith("submitit"):
         from modelforge.sweeps.launchers_submitit import waiting
 
@@ -124,8 +125,7 @@ def start_early(config: DictConfig) -> AbstractContextManager[Callable[[], objec
 def _threads(config: DictConfig, sweep: Sweep) -> int | None:
     """The threads of the job that has the most, as the command line has it; None for one a core."""
     words = [word for axis in sweep.axes if axis.name == "num_threads" for word in axis.words]
-    values = [word.partition("=")[2] for word in words] or [str(OmegaConf.select(config, "num_threads"))]
-    return max(map(int, values)) if all(value.isdecimal() for value in values) else None
+    return most_written([word.partition("=")[2] for word in words] or [OmegaConf.select(config, "num_threads")])
 
 
 def _options_set_threads(config: DictConfig, sweep: Sweep) -> bool:

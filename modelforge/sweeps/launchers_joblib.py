@@ -8,19 +8,23 @@ import threading
 import time
 import warnings
 from collections import deque
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from importlib import import_module
+from multiprocessing.resource_tracker import ensure_running
 from types import FrameType
 from typing import Any
 
+from hydra.core.utils import JobReturn
 from hydra.plugins.launcher import Launcher
+from hydra.types import HydraContext, TaskFunction
 from hydra_plugins.hydra_joblib_launcher._core import process_joblib_cfg
 from joblib import Parallel, delayed
 from omegaconf import DictConfig
 
 from modelforge.core.later import put_off_extras
+from modelforge.sweeps.interrupts import held_back, let_through
 
 PERIOD = 0.5
 """Seconds between two looks at the parent."""
@@ -44,12 +48,21 @@ def early_workers(launcher: DictConfig, number: int) -> Generator[Callable[[], o
         number: How many: with another one, the launcher would start a pool of its own.
     """
     settings: dict[str, Any] = {str(key): value for key, value in launcher.items() if key != "_target_"}
-    process_joblib_cfg(settings)
-    settings |= {"n_jobs": number, "backend": "loky", "return_as": "generator"}
-    pool: Any = Parallel(**own_settings(settings))
-    begun = pool(delayed(os.getpid)() for _ in range(number))
-    try:
+    with _workers({**own_settings(settings), "n_jobs": number}) as begun:
         yield lambda: _exhaust(begun)
+
+
+@contextmanager
+def _workers(settings: Mapping[str, Any]) -> Generator[Generator[int]]:
+    """The workers of a pool, new ones unless those of the same settings live; from their first instruction on, they
+    leave Ctrl-C to this process. They end with the body, unless what it is given is exhausted.
+    """
+    pool: Any = Parallel(**{**settings, "backend": "loky", "return_as": "generator"})
+    ensure_running()  # of Python's own process for semaphores, whose start would let signals through
+    with held_back():
+        begun = pool(delayed(os.getpid)() for _ in range(settings["n_jobs"]))
+    try:
+        yield begun
     finally:
         with warnings.catch_warnings(action="ignore", category=UserWarning):  # of results that were not used
             begun.close()
@@ -60,22 +73,36 @@ def _exhaust(begun: Generator[int]) -> None:
         deque(begun, maxlen=0)
 
 
-def own_settings(settings: Mapping[str, Any]) -> Any:
+def own_settings(settings: Mapping[str, Any]) -> dict[str, Any]:
     """The settings of a pool, with what its workers do first."""
-    return {**settings, "initializer": begin, "initargs": (os.getpid(),)}
+    own = {**settings, "initializer": begin, "initargs": (os.getpid(),)}
+    process_joblib_cfg(own)
+    return own
 
 
-def make_pool(launcher: Any) -> Launcher:
-    """Hydra's launcher, whose workers begin as `early_workers` do."""
-    launcher.joblib = own_settings(launcher.joblib)
-    launcher.task_function = WhileParentLives(launcher.task_function, os.getpid())
-    return launcher
+class Pool(Launcher):
+    """Hydra's launcher, whose workers begin as `early_workers` do; it takes over those that have begun."""
+
+    def __init__(self, inner: Any) -> None:
+        self.inner = inner
+        inner.joblib = own_settings(inner.joblib)
+        inner.task_function = WhileParentLives(inner.task_function, os.getpid())
+
+    def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
+        """Keeps nothing: Hydra's has all."""
+
+    def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> Sequence[JobReturn]:
+        """Runs all of these jobs."""
+        with _workers(self.inner.joblib) as begun:
+            _exhaust(begun)
+        return self.inner.launch(job_overrides, initial_job_idx)
 
 
 def begin(parent: int) -> None:
     """Prepares a worker. Ctrl-C is the parent's until the first job begins."""
     if signal.getsignal(signal.SIGINT) is signal.default_int_handler:  # else it is ignored, and stays so
         signal.signal(signal.SIGINT, leave_to_parent)
+    let_through()
     threading.Thread(target=end_with, args=(parent,), daemon=True).start()
     put_off_extras()
     import_module(NEEDED)

@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import atexit
 import os
+import signal
 import sys
 import time
 from collections import deque
 from collections.abc import Generator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +28,7 @@ from modelforge.core.errors import ForgeError, Problem
 from modelforge.core.quoting import sentence
 from modelforge.core.torch_state import num_cores
 from modelforge.runs.status import DONE, read_state
+from modelforge.sweeps.interrupts import held_back
 from modelforge.sweeps.resume import way_on
 
 POLL = 0.2
@@ -113,18 +115,38 @@ class Waiting(BaseSubmititLauncher):
 class Local(Waiting, LocalLauncher):
     """Runs as many jobs at once as the cores of this machine allow; the plugin would begin all of them."""
 
+    def __call__(self, *arguments: Any, **named: Any) -> JobReturn:
+        """Runs one job; SIGTERM, which submitit leaves without effect, ends it before its training listens."""
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        return super().__call__(*arguments, **named)
+
     def submit(self, executor: submitit.AutoExecutor, calls: list[Any]) -> list[submitit.Job[JobReturn]]:
         most = max(1, num_cores() // (self.params.get("cpus_per_task") or 1))
         waiting, jobs = deque(calls), list[Any]()
-        while waiting:
-            if sum(not job.done() for job in jobs) < most:
-                with self.submitting():
-                    jobs.append(executor.submit(self, *waiting.popleft()))
-            else:
+        try:
+            while waiting:
+                if sum(not job.done() for job in jobs) < most:
+                    with self.submitting(), held_back():  # for good: Ctrl-C is handed on below
+                        jobs.append(executor.submit(self, *waiting.popleft()))
+                else:
+                    time.sleep(POLL)
+            while not all(job.done() for job in jobs):
                 time.sleep(POLL)
-        while not all(job.done() for job in jobs):
-            time.sleep(POLL)
+        except KeyboardInterrupt:
+            _stop(jobs)
+            raise
         return jobs
+
+
+def _stop(jobs: Sequence[submitit.Job[JobReturn]]) -> None:
+    """Asks the jobs of this machine to stop where they can be resumed.
+
+    At Ctrl-C itself, submitit's process between us and a job would print a traceback, and kill the job a second later.
+    """
+    for job in jobs:
+        if not job.done():
+            with suppress(ProcessLookupError):
+                os.kill(int(job.job_id), signal.SIGTERM)
 
 
 class Slurm(Waiting, SlurmLauncher):

@@ -43,6 +43,7 @@ from modelforge.sweeps.optuna_space import Space, read_space
 from modelforge.sweeps.optuna_study import Asked, Search
 from modelforge.sweeps.resume import saying_how_to_go_on, way_on
 from modelforge.sweeps.selection import Candidate, of_engine
+from modelforge.sweeps.threads import most_written
 from modelforge.train.callbacks.pruning import PruningSettings
 from modelforge.train.prepare import located, prepare
 from modelforge.train.studies import make_pruner
@@ -79,7 +80,7 @@ def search(multirun: Multirun) -> None:
     _check_keys(space, conf, name)
     trials = _Trials(folder, conf, name, space)
     _make_folder(folder, every, space)
-    launcher = make_launcher(multirun, base.values.get("num_threads"), settings.n_jobs)
+    launcher = make_launcher(multirun, _threads(space, base), settings.n_jobs)
     deadline = time.monotonic() + (settings.timeout or float("inf"))
     go_on = saying_how_to_go_on(lambda: way_on(folder))
     with _study(folder, space, settings, base) as study, go_on:
@@ -107,6 +108,11 @@ def _check_keys(space: Space, conf: Path, name: str) -> None:
     problems = [one for one in wrong[0].problems if not space.has_more_corners or (one.code, one.path) in shared]
     if problems:
         raise ForgeError([space.blame(problem) for problem in problems])
+
+
+def _threads(space: Space, base: Config) -> int | None:
+    """The threads of the trial that has the most; None for one a core."""
+    return most_written(space.values("num_threads") or [base.values.get("num_threads")])
 
 
 def _say_best(study: Search) -> None:

@@ -49,6 +49,13 @@ class Space:
         """
         return (*self.fixed, *(f"{key}={_word(point[key])}" for key in self.open))
 
+    def values(self, key: str) -> tuple[Any, ...]:
+        """The options of an open key, or the ends of its interval; none of a key that is not open."""
+        found = self.open.get(key)
+        if isinstance(found, FloatDistribution | IntDistribution):
+            return (found.low, found.high)
+        return () if found is None else _options(found)
+
     def corners(self) -> Iterator[Mapping[str, Any]]:
         """Points of options and of the lower ends of intervals, `MAX_CORNERS` at most.
 

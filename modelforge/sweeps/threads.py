@@ -22,6 +22,16 @@ def most_threads(configs: Iterable[Mapping[str, Any]]) -> int | None:
     return max(known, default=1) if len(known) == len(numbers) else None
 
 
+def most_written(values: Iterable[object]) -> int | None:
+    """The same of values of `num_threads` as an override writes them.
+
+    >>> most_written(["1", "4"]), most_written(["4", "null"])
+    (4, None)
+    """
+    words = [*map(str, values)]
+    return max(map(int, words)) if all(word.isdecimal() for word in words) else None
+
+
 def configs_of(folder: Path, jobs: Iterable[JobEntry]) -> Iterator[Mapping[str, Any]]:
     """The configs of frozen jobs, without those that are damaged: each fails when its turn comes."""
     for job in jobs:

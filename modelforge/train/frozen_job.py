@@ -72,7 +72,7 @@ def _execute(job: FrozenJob, run: Path, before: Mapping[str, Any] | None) -> Res
         job.overrides,
         show_plan=False,
         job={"number": job.number, "hash": job.hash},
-        attempt=1 if before is None else int(before.get("attempt") or 1) + 1,
+        attempt=1 if before is None else before["attempt"] + 1,
     )
 
 
@@ -95,6 +95,7 @@ def _before(run: Path, job: FrozenJob) -> Mapping[str, Any] | None:
         found = read(run)
         of = found.get("job") or {}
         matches = of.get("hash") == job.hash
+        found["attempt"] = int(found.get("attempt") or 1)
     except (OSError, ValueError, LookupError, TypeError, AttributeError):
         return None
     if not matches:

@@ -152,6 +152,30 @@ def test_a_sweep_file_alone_is_a_sweep_of_missing_jobs(tmp_path: Path):
     assert [(row.number, row.state, row.reason) for row in collect(tmp_path).rows] == [(3, "missing", "it never began")]
 
 
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [("ended", "today"), ("ended", 3), ("fit_seconds", "x"), ("fit_seconds", []), ("optimized_metric", 3),
+     ("optimized_metric", []), ("metrics", {"val/accuracy": float("nan")}), ("metrics", {"val/accuracy": 10**400}),
+     ("error", {"a": 1}), ("state", [])],
+)  # fmt: skip
+def test_a_status_with_a_wrong_value_is_broken(tmp_path: Path, key: str, value: object):
+    job(tmp_path / "0", overrides=["gain=1"], metrics={"val/accuracy": 0.5})
+    job(tmp_path / "1", **{"overrides": ["gain=2"], key: value})
+    found = collect(tmp_path)
+    assert [(row.folder, row.state) for row in found.rows] == [("0", "finished"), ("1", "broken")]
+
+
+def test_a_listed_job_without_a_readable_status_keeps_its_number_and_values(tmp_path: Path):
+    names = ["0,gain=1", "1,gain=2"]
+    jobs = [{"number": n, "hash": "ab", "seed": 0, "overrides": [f"gain={n + 1}"], "folder": names[n]} for n in (0, 1)]
+    (tmp_path / "sweep.json").write_text(json.dumps({"format_version": "1.0", "jobs": jobs}))
+    job(tmp_path / names[0])
+    (tmp_path / names[0] / "status.json").write_text("{")
+    (tmp_path / names[1] / "checkpoints").mkdir(parents=True)
+    found = [(row.name, row.number, row.state, row.overrides) for row in collect(tmp_path).rows]
+    assert found == [("0", 0, "broken", {"gain": "1"}), ("1", 1, "missing", {"gain": "2"})]
+
+
 @pytest.mark.parametrize("text", ["", "{", "[]", '{"jobs": 3}', '{"jobs": [{"number": "x"}]}', '{"jobs": [3]}'])
 def test_a_broken_sweep_file_hides_no_job(sweep: Path, text: str):
     (sweep / "sweep.json").write_text(text)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,12 @@ from omegaconf import OmegaConf
 from modelforge.config.overrides import parse
 from modelforge.core.files import write_atomically
 from modelforge.runs.status import as_hydra_reads, begin, read_state, write
+
+
+def test_a_run_whose_clock_was_set_back_has_no_duration():
+    later = replace(begin(), started="2999-01-01T00:00:00+00:00")
+    assert later.end("finished").seconds is None
+    assert begin().end("finished").seconds is not None
 
 
 def test_a_run_from_start_to_end(tmp_path: Path):

@@ -75,13 +75,15 @@ def project(folder: Path) -> Path:
     return folder
 
 
-def start(folder: Path, *arguments: str, **environment: str) -> subprocess.Popen[str]:
-    """Starts the project's train.py as a multirun."""
+def start(folder: Path, *arguments: str, own_group: bool = False, **environment: str) -> subprocess.Popen[str]:
+    """Starts the project's train.py as a multirun, in a group of processes of its own if asked for."""
     path = os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")]).rstrip(os.pathsep)
     variables = os.environ | {"PYTHONPATH": path} | environment
     command = [sys.executable, "train.py", "-m", *arguments]
     pipe = subprocess.PIPE
-    return subprocess.Popen(command, cwd=folder, env=variables, stdout=pipe, stderr=pipe, text=True)
+    return subprocess.Popen(
+        command, cwd=folder, env=variables, stdout=pipe, stderr=pipe, text=True, start_new_session=own_group
+    )
 
 
 def multirun(folder: Path, *arguments: str, **environment: str) -> tuple[int, str, str]:

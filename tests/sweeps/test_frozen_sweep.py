@@ -12,7 +12,7 @@ import pytest
 
 import modelforge.train.fit
 from modelforge.runs.jobs import hash_of, read_job, read_sweep_file
-from modelforge.runs.liveness import claimed
+from modelforge.runs.liveness import LOCK, claimed
 from modelforge.runs.status import read_state
 from modelforge.sweeps.workers import work_all
 from modelforge.train.frozen_job import work
@@ -95,6 +95,7 @@ def test_a_folder_is_for_one_sweep(swept: Path, command: Command, tmp_path: Path
     assert command(*words, f"hydra.sweep.dir={foreign / 'notes.txt'}") == 1
     with claimed(tmp_path / "busy"):
         assert command(*words, f"hydra.sweep.dir={tmp_path / 'busy'}") == 1
+        assert (tmp_path / "busy" / LOCK).exists()
     assert "error[MF078]: another process runs the sweep" in capfd.readouterr().err
 
 

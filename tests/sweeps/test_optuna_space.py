@@ -52,6 +52,11 @@ def test_a_point_as_overrides():
     assert space.overrides(point) == ("seed=1", "init.gain=1e-05", "+model.n=3", "init='x y'")
 
 
+def test_the_values_of_a_key():
+    space = read_space(["a=int(interval(1, 4))", "b=1,null", "c=1"])
+    assert [space.values(key) for key in "abc"] == [(1, 4), ("1", "null"), ()]
+
+
 def test_corners_hold_each_option_first_and_then_all_pairs():
     space = read_space(["a=x,y,z", "b=1,2", "c=interval(0.5, 2)", "d=range(4, 9, 2)", "model=mlp"])
     corners = ["".join(map(str, point.values())) for point in space.corners()]
