@@ -10,7 +10,8 @@ import numpy as np
 from modelforge.signal.inverse import inverse
 from modelforge.signal.rule import Node, Passed, Values, passed, register_signal
 from modelforge.signal.scatter import lognormal, shared_part
-from modelforge.signal.value import FLAT, Gradient, Shape, Signal, mixed_profile
+from modelforge.signal.sums import mixed_profile
+from modelforge.signal.value import FLAT, Gradient, Shape, Signal
 
 LEAST = 1e-9
 """A relative variance that counts as none."""

@@ -12,6 +12,7 @@ import torch
 
 from modelforge.core.frozen import FrozenDict
 from modelforge.core.matrix import Activation
+from modelforge.inits.gains.statistics import evaluate
 from modelforge.language import registry
 from modelforge.signal.moments import Pair, Single, held_variance, homogeneous, over_energies, pair, single
 from modelforge.signal.rule import Node, Passed, Unpredictable, passed, register_signal
@@ -153,11 +154,12 @@ def _over_examples(function: Activation, signal: Signal, one: Single, power: flo
     count = shape.num_examples
     before = signal.scatter or Scatter.normal(total, shared_part(total, signal.drift, count), signal.lift)
     found = over_energies(function, signal.mean, signal.variance, np.append(before.logs, 0.0))
-    if not (found[:4] > 0).all():
+    if not (found[:4] > 0).all() or (before.present < 1 and evaluate(function.function, torch.zeros(1)) != 0):
         return None
     second, fourth, slope_second, slope_fourth, moved, aligned = found[:, :-1]
     own = float(MASSES @ (fourth / second**2 - 1)) / shape.num_units
-    made = Scatter(np.log(second / found[0, -1]), before.correlation, own, shared_part(own, noise, count))
+    shared = shared_part(own, noise, count)
+    made = Scatter(np.log(second / found[0, -1]), before.correlation, own, shared, present=before.present)
     drift, lift = lognormal(made.log_of_mean(count))
     power_of_each, size = aligned / second, second / slope_second / (signal.second * np.exp(before.logs))
     slopes = Slopes(
@@ -277,6 +279,8 @@ def _back(
         scatter = gradient.by_example(signal.shape).through(drawn.slopes, signal.shape.num_units)
         scatter = replace(scatter, shared_noise=shared_part(scatter.noise, noise, count))
         drift, lift = lognormal(scatter.log_of_mean(drawn.made, count))
+        if signal.scatter is None:
+            scatter = scatter.flat()
     factor, profile = _by_place(gradient.profile, signal.profile, sway)
     return replace(
         gradient,
