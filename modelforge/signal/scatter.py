@@ -43,7 +43,19 @@ LARGEST_EXPONENT = 700.0
 
 def covariance(values: np.ndarray, correlation: float) -> float:
     """Cov(f(u), f(v)) of two normal numbers u and v, by Hermite coefficients: Σ a_k²·ρᵏ (Mehler's formula)."""
-    return float((_HERMITE @ (MASSES * values)) ** 2 @ correlation**ORDERS)
+    return _series(_squares(values), correlation)
+
+
+def _squares(values: np.ndarray) -> list[float]:
+    """The squares of the Hermite coefficients, from the last to the first."""
+    return ((_HERMITE @ (MASSES * values)) ** 2).tolist()[::-1]
+
+
+def _series(squares: list[float], correlation: float) -> float:
+    total = 0.0
+    for square in squares:
+        total = (total + square) * correlation
+    return total
 
 
 def variance(values: np.ndarray) -> float:
@@ -53,10 +65,10 @@ def variance(values: np.ndarray) -> float:
 
 def correlation_of(values: np.ndarray, wanted: float) -> float:
     """The correlation of u and v at which f(u) and f(v) have a covariance."""
-    low, high = 0.0, 1.0
+    low, high, squares = 0.0, 1.0, _squares(values)
     for _ in range(NUM_BISECTIONS):
         middle = (low + high) / 2
-        low, high = (middle, high) if covariance(values, middle) < wanted else (low, middle)
+        low, high = (middle, high) if _series(squares, middle) < wanted else (low, middle)
     return low
 
 
