@@ -45,6 +45,17 @@ class Shape:
     def num_examples(self) -> int:
         return 1 if self.batch is None else self.sizes[self.batch]
 
+    def fewer(self, swing: float) -> float:
+        """How many times fewer examples and positions there seem to be, as those of large energies count more.
+
+        Formula: 1/Σ p² of their shares p is n·(1 + s)/(n + s) times less than n: one has all where s is large
+
+        Args:
+            swing: s, the relative variance of their energies.
+        """
+        count = self.num_examples * self.num_positions
+        return (1 + swing) * count / (count + swing)
+
     @property
     def num_positions(self) -> int:
         return prod(size for axis, size in enumerate(self.sizes) if axis not in (self.batch, self.units))
@@ -95,7 +106,8 @@ class Signal:
     third: float = 0.0
     """E (x - E x)³; 0 for normal numbers."""
     tail: float = 2.0
-    """Relative variance of the squares of elements: κ = E x⁴/(E x²)² - 1; 2 for normal numbers."""
+    """Relative variance of the squares of elements of one example and position: κ = E x⁴/(E x²)² - 1; 2 for normal
+    numbers. Over all elements, E x⁴/(E x²)² is (1 + κ)·(1 + swing)."""
     weight_gain: float | None = None
     """σ_w² = n·E w² of the weights right before it; None where there are none."""
     profile: Profile = field(default=FLAT, repr=False)
@@ -132,6 +144,11 @@ class Signal:
     def correlation(self, covariance: float) -> float:
         """A covariance (`along`, `across`) about the mean, in units of the variance."""
         return 0.0 if self.variance == 0 else float(np.clip((covariance - self.mean**2) / self.variance, -1, 1))
+
+    @property
+    def fewer(self) -> float:
+        """How many times fewer examples there seem to be; where they are followed, their law has it."""
+        return 1.0 if self.scatter is not None else self.shape.fewer(self.swing)
 
     @property
     def by_place(self) -> tuple[float, float]:
@@ -267,6 +284,8 @@ class Gradient:
     """How gradients of examples differ, given the `scatter` of the signal at the same place."""
     tail: float = 2.0
     """Relative variance of the squares of elements, as that of a signal."""
+    swing: float = 0.0
+    """Relative variance of E g² over positions and examples, as that of a signal."""
 
     @property
     def spread(self) -> float:
@@ -286,7 +305,7 @@ class Gradient:
         alike, noise = min(1.0, square + self.chance), self.tail / shape.num_units
         total = self.drift * count / (1 + (count - 1) * alike)
         start = GradientScatter.normal((1 - alike) * total, alike * total, self.lift)
-        return replace(start, noise=noise, shared_noise=shared_part(noise, self.noise, count))
+        return replace(start, noise=noise, shared_noise=shared_part(noise, self.noise / shape.fewer(self.swing), count))
 
     def scaled(self, factor: float) -> Gradient:
         """The gradient of which each number is √factor as large."""

@@ -41,10 +41,10 @@ def dropout(node: Node) -> Passed:
     rate = p / (1 - p) / (signal.shape.num_units * signal.shape.num_positions * signal.shape.num_examples)
 
     def back(gradient: Gradient) -> Gradient:
-        noise = gradient.noise + rate * (gradient.tail + 1)
+        noise = gradient.noise + rate * (gradient.tail + 1) * signal.shape.fewer(gradient.swing)
         return replace(_sent(gradient, signal, p), energy=gradient.energy / (1 - p), noise=noise)
 
-    noise = signal.noise + rate * (signal.tail + 1)
+    noise = signal.noise + rate * (signal.tail + 1) * signal.fewer
     return passed(replace(_thinned(signal, p), second=signal.second / (1 - p), noise=noise), back)
 
 
@@ -91,7 +91,8 @@ def channel_dropout(node: Node) -> Passed:
 def _unevenness(item: Signal | Gradient, energy: float, shape: Shape) -> float:
     """E e²/(E e)² of the energies e of channels of an example, means over positions."""
     near = _near(item, energy)
-    return 1 + item.tail * (1 + (shape.num_positions - 1) * near) / shape.num_positions
+    own = 1 + item.tail * (1 + (shape.num_positions - 1) * near) / shape.num_positions
+    return own * (item.fewer if isinstance(item, Signal) else shape.fewer(item.swing))
 
 
 def _near(item: Signal | Gradient, energy: float) -> float:
@@ -144,7 +145,8 @@ def alpha_dropout(node: Node) -> Passed:
     )
     if signal.scatter is not None:
         examples, own = signal.shape.num_examples, tail / signal.shape.num_units
-        made = replace(drop.scatter(signal.scatter, signal), noise=own, shared=shared_part(own, noise, examples))
+        shared = shared_part(own, noise, examples)
+        made = replace(drop.scatter(signal.scatter, signal), noise=own, shared=shared)
         drift, lift = lognormal(made.log_of_mean(examples))
         output = replace(output, drift=drift, lift=lift, scatter=made)
 
@@ -152,7 +154,9 @@ def alpha_dropout(node: Node) -> Passed:
         sent = _sent(gradient, signal, p)
         if sent.scatter is not None and signal.scatter is not None:
             sent = replace(sent, scatter=drop.sent(sent.scatter, signal.scatter, signal))
-        uneven = places * _unevenness(gradient, gradient.energy, signal.shape) if channels else gradient.tail + 1
+        uneven = (gradient.tail + 1) * signal.shape.fewer(gradient.swing)
+        if channels:
+            uneven = places * _unevenness(gradient, gradient.energy, signal.shape)
         factor = drop.scale**2 * drop.kept
         return replace(
             sent,

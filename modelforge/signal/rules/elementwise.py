@@ -72,7 +72,9 @@ def activation(node: Node) -> Passed:
     power = _power(function, signal, one)
     noise = _noise(signal, one, along, across)
     drawn = _over_examples(function, signal, one, power, noise) if node.spreads else None
-    drawn = drawn or _over_draws(function, signal, one, power)
+    if drawn is None:
+        drawn = _over_draws(function, signal, one, power)
+        noise *= signal.shape.fewer(power**2 * signal.swing)
     factor, profile = _energy_profile(signal.profile, power) if signal.profile else (1.0, signal.profile)
     kept = _of_chance(signal, one, across)
     output = replace(
@@ -237,7 +239,9 @@ def _noise(signal: Signal, one: Single, along: Pair, across: Pair) -> float:
     if one.second == 0:
         return 0.0
     own = one.fourth - one.second**2
-    pairs = signal.overlap(own, along.squares + signal.chance * own, across.squares + signal.chance * own)
+    # Correlations of either sign: of the series of E φ²φ′² in them, the square is the first that counts.
+    by_chance = 2 * signal.chance * (one.growth * signal.variance) ** 2
+    pairs = signal.overlap(own, along.squares + by_chance, across.squares + by_chance)
     return max(0.0, pairs) / one.second**2 / signal.shape.num_units
 
 
@@ -270,14 +274,15 @@ def _back(
     )
     pairs = signal.overlap(own, max(0.0, near), max(0.0, far))
     sway = one.slope_growth * signal.variance / second
-    noise = pairs / second**2 / signal.shape.num_units
+    fewer = signal.shape.fewer(gradient.swing)
+    noise = fewer * pairs / second**2 / signal.shape.num_units
     drift = (sqrt(gradient.drift) + abs(drawn.sway)) ** 2
     lift = gradient.lift + drawn.slope_mean + (drift - gradient.drift) / 2
     scatter = None
     if drawn.made is not None and drawn.slopes is not None:
         count = signal.shape.num_examples
         scatter = gradient.by_example(signal.shape).through(drawn.slopes, signal.shape.num_units)
-        scatter = replace(scatter, shared_noise=shared_part(scatter.noise, noise, count))
+        scatter = replace(scatter, shared_noise=shared_part(scatter.noise, noise / fewer, count))
         drift, lift = lognormal(scatter.log_of_mean(drawn.made, count))
         if signal.scatter is None:
             scatter = scatter.flat()

@@ -54,7 +54,7 @@ class _Centre:
             return 1 / max(signal.overlap(1.0, near, far) * uneven, 1e-9)
         positions = self.size // self.channels
         alike = (1 + (positions - 1) * near) / positions
-        return 2 / max(signal.swing / positions + signal.tail * alike / self.channels, 1e-9)
+        return 2 / max(signal.swing / positions + (1 + signal.swing) * signal.tail * alike / self.channels, 1e-9)
 
 
 def _normalized(node: Node, signal: Signal, centre: _Centre, eps: float, *, centred: bool = True) -> Passed:
