@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import re
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from math import exp, log
 from typing import Any
 
+from modelforge.core.paths import is_below, relative
 from modelforge.planning.assign import ParameterPlan
 from modelforge.planning.plan import Plan
 from modelforge.planning.precedence import Rule
@@ -44,11 +45,16 @@ class Written:
     """By path, parameters of copies that share an init block and so get one value: the mean of those asked for."""
 
 
-def written(plan: Plan, changes: Sequence[Retuned]) -> Written:
+def written(plan: Plan, changes: Sequence[Retuned], indifferent: Collection[str] = ()) -> Written:
     """The settings that lead from a plan to changed parameters.
 
     One value for all is a field of the `init` group. Others are written by name into `model.init.params`, or, where
     a block that is nearer would win, into the block of the layer, which all copies of the layer share.
+
+    Args:
+        plan: The plan.
+        changes: The parameters that change; others need the values that they have.
+        indifferent: Paths of parameters that need none.
     """
     asked = {change.before.path: change for change in changes}
     settings = [*_of_group(plan, asked)]
@@ -58,7 +64,7 @@ def written(plan: Plan, changes: Sequence[Retuned]) -> Written:
     own = [change for change in rest if _is_blocked(change)]
     named = [change for change in rest if not _is_blocked(change)]
     settings += _by_name(plan, named, replaced=any(setting.key == GROUP for setting in settings))
-    settings += _by_layer(plan, own, shared)
+    settings += _by_layer(plan, own, set(indifferent), shared)
     return Written(tuple(settings), shared)
 
 
@@ -101,8 +107,13 @@ def _is_outer(rule: Rule) -> bool:
 
 def _is_blocked(change: Retuned) -> bool:
     """Whether a block nearer than the model's has a scheme or one of the fields."""
-    nearer = [rule for rule in change.before.chain if not _is_outer(rule)]
-    return any(rule.scheme is not None or change.fields.keys() & rule.fields.keys() for rule in nearer)
+    return bool(_nearer(change.before, change.fields))
+
+
+def _nearer(parameter: ParameterPlan, fields: Mapping[str, Any]) -> list[Rule]:
+    """The blocks nearer than the model's that have a scheme or one of some fields, nearest first."""
+    nearer = [rule for rule in parameter.chain if not _is_outer(rule)]
+    return [rule for rule in nearer if rule.scheme is not None or fields.keys() & rule.fields.keys()]
 
 
 def _by_name(plan: Plan, changes: Sequence[Retuned], *, replaced: bool) -> Iterator[Setting]:
@@ -128,22 +139,27 @@ def _by_name(plan: Plan, changes: Sequence[Retuned], *, replaced: bool) -> Itera
     yield Setting(f"{MODEL}.params", params) if scheme is None else Setting(MODEL, {"scheme": scheme, "params": params})
 
 
-def _by_layer(plan: Plan, changes: Sequence[Retuned], shared: dict[str, Retuned]) -> Iterator[Setting]:
-    """Rules by name in the blocks of layers: one for all copies of a layer."""
-    owners = {f"{layer.path}.{name}": (layer.key, name) for layer in plan.layers for name in layer.parameters}
-    copies: dict[tuple[str, str], list[ParameterPlan]] = defaultdict(list)
-    for parameter in plan.parameters:
-        copies[owners[parameter.path]].append(parameter)
-    asked: dict[tuple[str, str], list[Retuned]] = defaultdict(list)
-    for change in changes:
-        asked[owners[change.before.path]].append(change)
+def _by_layer(
+    plan: Plan, changes: Sequence[Retuned], indifferent: Collection[str], shared: dict[str, Retuned]
+) -> Iterator[Setting]:
+    """Rules by name in the blocks of layers: one for all copies of a layer.
+
+    Where copies need different values, and the block that decides is that of a combinator around them, which has them
+    all, each gets a rule of its own there.
+    """
+    asked = {change.before.path: change for change in changes}
+    places = {f"{layer.path}.{name}": (layer.key, name) for layer in plan.layers for name in layer.parameters}
+    for copies in _grouped(plan, places).values():
+        if _differ(_needed(copies, asked, indifferent)):
+            places |= _around(plan, copies, asked)
     blocks: dict[str, dict[str, Any]] = defaultdict(dict)
-    for (key, name), wanted in asked.items():
-        sizes = [log(root_mean_square(change.after) or 1.0) for change in wanted]
-        first = wanted[0]
-        if max(sizes) - min(sizes) > SAME or len(copies[key, name]) > len(wanted):
-            size = exp(sum(sizes) / len(sizes))
-            found = {one.path: retuned(one, size, DIGITS) for one in copies[key, name]}
+    for (key, name), copies in _grouped(plan, places).items():
+        first = next((asked[one.path] for one in copies if one.path in asked), None)
+        if first is None:
+            continue
+        sizes = _needed(copies, asked, indifferent)
+        if _differ(sizes) or any(one.path not in asked for one in copies):
+            found = {one.path: retuned(one, exp(sum(sizes) / len(sizes)), DIGITS) for one in copies}
             shared |= {path: one for path, one in found.items() if one is not None}
             first = shared[first.before.path]
         blocks[key][name] = dict(first.fields)
@@ -154,6 +170,40 @@ def _by_layer(plan: Plan, changes: Sequence[Retuned], shared: dict[str, Retuned]
             yield Setting(f"{key}.init.params", params)
         else:
             yield Setting(f"{key}.init", {"scheme": scheme, "params": params})
+
+
+def _grouped(plan: Plan, places: Mapping[str, tuple[str, str]]) -> Mapping[tuple[str, str], list[ParameterPlan]]:
+    """The parameters by the key of a block and the name that they have there."""
+    found: dict[tuple[str, str], list[ParameterPlan]] = defaultdict(list)
+    for parameter in plan.parameters:
+        found[places[parameter.path]].append(parameter)
+    return found
+
+
+def _needed(copies: Sequence[ParameterPlan], asked: Mapping[str, Retuned], indifferent: Collection[str]) -> list[float]:
+    """ln of the sizes that copies need, if any of them changes."""
+    if not any(one.path in asked for one in copies):
+        return []
+    needed = [asked[one.path].after if one.path in asked else one for one in copies if one.path not in indifferent]
+    return [log(root_mean_square(one) or 1.0) for one in needed]
+
+
+def _differ(sizes: Sequence[float]) -> bool:
+    return bool(sizes) and max(sizes) - min(sizes) > SAME
+
+
+def _around(plan: Plan, copies: Sequence[ParameterPlan], asked: Mapping[str, Retuned]) -> Mapping[str, tuple[str, str]]:
+    """For each parameter the key of the combinator whose block decides, and its name below that."""
+    fields = next(asked[one.path].fields for one in copies if one.path in asked)
+    found: dict[str, tuple[str, str]] = {}
+    for one in copies:
+        # A repetition is the first layer of its key; each of its copies has the same.
+        around = [layer for layer in plan.layers if layer.children and is_below(one.path, layer.path)]
+        for rule in _nearer(one, fields)[:1]:
+            layer = next((layer for layer in around if is_below(rule.key, f"{layer.key}.init")), None)
+            if layer is not None:
+                found[one.path] = layer.key, relative(one.path, layer.path)
+    return found if len(found) == len(copies) else {}
 
 
 def pattern(path: str) -> str:

@@ -23,7 +23,8 @@ from modelforge.signal.flow import Leaf, Source, flow
 from modelforge.signal.moments import correlation_depth, single
 from modelforge.signal.rule import RULES, Node, Passed, SignalRule, Unpredictable
 from modelforge.signal.rules.elementwise import activation
-from modelforge.signal.value import Gradient, Shape, Signal, summed
+from modelforge.signal.sums import summed
+from modelforge.signal.value import Gradient, Shape, Signal
 
 ONCE = "from here on"
 """What a note begins with that holds for all layers behind."""
@@ -276,7 +277,7 @@ def _sent_back(
                 found[index] = gradient
         if not found and not lost:
             continue
-        backs = (None,) * len(leaf.reads) if lost or result is None else result.back(found)
+        backs = (None,) * len(leaf.reads) if lost or result is None else _back(leaf, result, found, signals)
         for read, back in zip(leaf.reads, backs, strict=True):
             if lost or back is not None:
                 arriving.setdefault(read, []).append(back)
@@ -286,11 +287,25 @@ def _sent_back(
     return gradients
 
 
+def _back(
+    leaf: Leaf, result: Passed, found: Mapping[tuple[int, ...], Gradient], signals: Mapping[Source, Signal | None]
+) -> tuple[Gradient | None, ...]:
+    """The gradients of what a layer reads. Where it does the same to all examples, they differ as much as before."""
+    backs = result.back(found)
+    arriving = [gradient.scatter for gradient in found.values()]
+    reads = [signals.get(read) for read in leaf.reads]
+    if len(arriving) != 1 or arriving[0] is None:
+        return backs
+    if any(signal is not None and signal.scatter is not None for signal in (*result.outputs.values(), *reads)):
+        return backs
+    return tuple(back and replace(back, scatter=back.scatter or arriving[0]) for back in backs)
+
+
 def _gathered(parts: list[Gradient | None], signal: Signal | None) -> Gradient | None:
     known = [part for part in parts if part is not None]
     if not known or len(known) < len(parts):
         return None
-    return summed(known, () if signal is None else signal.shape.sizes)
+    return summed(known, signal)
 
 
 def _nodes(

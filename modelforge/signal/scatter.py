@@ -8,7 +8,7 @@ examples are correlated, as both have met the same weights (a Gaussian copula).
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from math import expm1, factorial, log, log1p, pi, sqrt
 
@@ -24,6 +24,8 @@ _HERMITE = np.array([hermeval(POINTS, np.eye(len(ORDERS) + 1)[order]) / sqrt(fac
 _DRAWS, _HOW_LIKELY = hermegauss(7)
 _LIKELY = _HOW_LIKELY / _HOW_LIKELY.sum()
 _COMMON, _COMMON_MASSES = np.linspace(-3, 3, 7), np.exp(-(np.linspace(-3, 3, 7) ** 2) / 2)
+_CELLS = (POINTS[:, None] + (POINTS[1] - POINTS[0]) * np.array([-0.4, -0.2, 0.0, 0.2, 0.4])).ravel()
+"""Numbers around each of `POINTS`: a law that jumps has its mean there."""
 LARGEST_NUMBER = 8.0
 """The largest normal number to which laws go on as lines beyond `POINTS`."""
 NUM_CDF_POINTS = 128
@@ -41,7 +43,19 @@ LARGEST_EXPONENT = 700.0
 
 def covariance(values: np.ndarray, correlation: float) -> float:
     """Cov(f(u), f(v)) of two normal numbers u and v, by Hermite coefficients: Σ a_k²·ρᵏ (Mehler's formula)."""
-    return float((_HERMITE @ (MASSES * values)) ** 2 @ correlation**ORDERS)
+    return _series(_squares(values), correlation)
+
+
+def _squares(values: np.ndarray) -> list[float]:
+    """The squares of the Hermite coefficients, from the last to the first."""
+    return ((_HERMITE @ (MASSES * values)) ** 2).tolist()[::-1]
+
+
+def _series(squares: list[float], correlation: float) -> float:
+    total = 0.0
+    for square in squares:
+        total = (total + square) * correlation
+    return total
 
 
 def variance(values: np.ndarray) -> float:
@@ -51,10 +65,10 @@ def variance(values: np.ndarray) -> float:
 
 def correlation_of(values: np.ndarray, wanted: float) -> float:
     """The correlation of u and v at which f(u) and f(v) have a covariance."""
-    low, high = 0.0, 1.0
+    low, high, squares = 0.0, 1.0, _squares(values)
     for _ in range(NUM_BISECTIONS):
         middle = (low + high) / 2
-        low, high = (middle, high) if covariance(values, middle) < wanted else (low, middle)
+        low, high = (middle, high) if _series(squares, middle) < wanted else (low, middle)
     return low
 
 
@@ -75,7 +89,8 @@ def mixture(laws: np.ndarray, shares: np.ndarray) -> np.ndarray:
     tails = torch.from_numpy(np.minimum(below, above).clip(1e-300, 0.5))
     numbers = torch.special.ndtri(tails).numpy() * np.where(below < above, 1, -1)
     rows = zip(numbers.reshape(-1, NUM_CDF_POINTS), grid.reshape(-1, NUM_CDF_POINTS), strict=True)
-    return np.array([np.interp(POINTS, *row) for row in rows]).reshape(*grid.shape[:-1], len(POINTS))
+    found = np.array([np.interp(_CELLS, *row) for row in rows])
+    return found.reshape(*grid.shape[:-1], len(POINTS), -1).mean(axis=-1)
 
 
 def _crossings(laws: np.ndarray, grid: np.ndarray) -> np.ndarray:
@@ -88,8 +103,10 @@ def _crossings(laws: np.ndarray, grid: np.ndarray) -> np.ndarray:
 
 
 @lru_cache(maxsize=4096)
-def _moments_of_log_mean(law: bytes, correlation: float, count: int) -> tuple[float, float]:
+def _moments_of_log_mean(law: bytes, correlation: float, count: int, present: float) -> tuple[float, float]:
     """Mean and variance of ln S, S = Σ e^f(uᵢ)/n over n normal numbers, each two of one correlation.
+
+    Of these, some are left out by chance, but never all.
 
     By the method of Fenton and Wilkinson up to `FENTON_VARIANCE`; above it, by the Laplace transform of S: given what
     all share, the e^f are independent, and E e^(-tS) is a power of one integral. As of an exponential number
@@ -99,7 +116,7 @@ def _moments_of_log_mean(law: bytes, correlation: float, count: int) -> tuple[fl
     common = covariance(values, correlation)
     own = max(0.0, variance(values) - common)
     mean = float(MASSES @ values)
-    if own < FENTON_VARIANCE:
+    if own < FENTON_VARIANCE and present == 1:
         rest = log1p(expm1(own) / count)
         return mean + (own - rest) / 2, common + rest
     at = sqrt(correlation) * _COMMON[:, None] + sqrt(1 - correlation) * POINTS
@@ -107,8 +124,8 @@ def _moments_of_log_mean(law: bytes, correlation: float, count: int) -> tuple[fl
     most = float(values.max())
     grid = np.linspace(-most - 16, -float(values.min()) + 5, 2 * NUM_CDF_POINTS)
     times = np.exp(np.minimum(grid + most, LARGEST_EXPONENT))
-    each = np.exp(-times[:, None] * np.exp(logs - most)[:, None, :]) @ MASSES
-    chance = -np.diff(each**count, axis=1)
+    each = 1 - present * (1 - np.exp(-times[:, None] * np.exp(logs - most)[:, None, :]) @ MASSES)
+    chance = -np.diff(each**count, axis=1) / (1 - (1 - present) ** count)
     middle = (grid[1:] + grid[:-1]) / 2
     first, second = chance @ middle, chance @ middle**2
     means, rests = -EULER_GAMMA - first - log(count), np.maximum(0.0, second - first**2 - pi**2 / 6)
@@ -117,7 +134,7 @@ def _moments_of_log_mean(law: bytes, correlation: float, count: int) -> tuple[fl
     return mean, float(shares @ (means - mean) ** 2 + shares @ rests)
 
 
-def _biased(logs: np.ndarray, share: float) -> np.ndarray:
+def biased(logs: np.ndarray, share: float) -> np.ndarray:
     """ln of energies, of whose mean a share is theirs and the rest a bias's. However small they are, it is finite."""
     return logs if share == 1 else np.log(share * np.exp(logs) + (1 - share))
 
@@ -137,6 +154,10 @@ class Scatter:
     transitions: np.ndarray | None = None
     """The normal numbers here of an example that had each of `POINTS` before the weights: a column for each draw of
     noise."""
+    present: float = 1.0
+    """The share of examples that are not 0 by chance; `logs` and all else are of those."""
+    lacking: bool = False
+    """Whether examples differ because some lack a part of what others have."""
 
     @classmethod
     def normal(cls, total: float, shared: float, shift: float = 0.0) -> Scatter:
@@ -145,7 +166,21 @@ class Scatter:
 
     def log_of_mean(self, count: int) -> tuple[float, float]:
         """Mean and variance of ln of the mean energy of some examples, less ln E x²."""
-        return _moments_of_log_mean(self.logs.tobytes(), self.correlation, count)
+        return _moments_of_log_mean(self.logs.tobytes(), self.correlation, count, self.present)
+
+    def drift_of_mean(self, count: int, noise: float) -> tuple[float, float]:
+        """Variance of ln of the mean energy of some examples, and how much its mean is above that of a lognormal law.
+
+        Args:
+            count: How many examples.
+            noise: The part of the variance that comes from the number of elements, and is counted apart.
+        """
+        drift, lift = lognormal(self.log_of_mean(count))
+        return drift + max(0.0, self.noise_of_mean(count) - noise), lift
+
+    def noise_of_mean(self, count: int) -> float:
+        """What noise adds to the variance of ln of the mean energy of some examples."""
+        return self.shared + (self.noise - self.shared) / count
 
     def weighted(self, share: float) -> Scatter:
         """What weights make of it: noise becomes part of the energy.
@@ -154,15 +189,24 @@ class Scatter:
             share: The part of the energy that is not of a bias.
         """
         noise = share**2 * self.noise
-        arriving = _biased(self.logs, share) - noise / 2
+        arriving = biased(self.logs, share) - noise / 2
         draws = arriving[:, None] + sqrt(noise) * _DRAWS
         before = variance(arriving)
-        if before <= noise:
+        present = self.present
+        if present < 1 and share < 1:  # a bias is all that the others have
+            lacking = np.full((1, len(POINTS)), log(1 - share))
+            logs = mixture(np.concatenate([draws.T, lacking]), np.append(present * _LIKELY, 1 - present))
+            arriving, present = present * arriving, 1.0
+        elif before <= noise:
             logs = float(MASSES @ arriving) + sqrt(before + noise) * POINTS
         else:
             logs = mixture(draws.T, _LIKELY)
         correlation = correlation_of(logs, covariance(arriving, self.correlation) + share**2 * self.shared)
-        return Scatter(logs, correlation, transitions=np.interp(draws, logs, POINTS))
+        return Scatter(logs, correlation, transitions=np.interp(draws, logs, POINTS), present=present)
+
+    def thinned(self, share: float) -> Scatter:
+        """What is left where each example is kept with a probability, and divided by that."""
+        return replace(self, logs=self.logs - log(share), present=share * self.present, transitions=None, lacking=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,6 +238,8 @@ class GradientScatter:
     """Variance of ln of the energy of an example on top, from the number of units here."""
     shared_noise: float = 0.0
     """The part of that which two examples share."""
+    present: float = 1.0
+    """The share of examples whose gradient is not 0 by chance; all else is of those."""
 
     @classmethod
     def normal(cls, own: float, shared: float, shift: float = 0.0) -> GradientScatter:
@@ -206,13 +252,30 @@ class GradientScatter:
         """Mean and variance of ln of the mean energy of some examples, less ln E g²."""
         values = mixture(self.logs, MASSES)
         wanted = covariance(self.logs @ MASSES, signal.correlation) + self.shared
-        return _moments_of_log_mean(values.tobytes(), correlation_of(values, wanted), count)
+        return _moments_of_log_mean(values.tobytes(), correlation_of(values, wanted), count, self.present)
 
     def through(self, slopes: Slopes, units: int) -> GradientScatter:
         """Behind slopes; what two examples share of the noise is left to say."""
         radial = slopes.factor * self.radial + slopes.turned
         noise = thinned(self.noise, slopes.uneven, units)
-        return GradientScatter(self.logs + slopes.logs[:, None], self.shared, radial, noise)
+        return GradientScatter(self.logs + slopes.logs[:, None], self.shared, radial, noise, present=self.present)
+
+    @property
+    def mean(self) -> float:
+        """The mean energy, in units of E g²."""
+        return self.present * float(MASSES @ np.exp(self.logs) @ MASSES)
+
+    def flat(self) -> GradientScatter:
+        """The same whatever the signal is."""
+        return replace(self, logs=np.tile(mixture(self.logs, MASSES), (len(POINTS), 1)), radial=np.ones(len(POINTS)))
+
+    def scaled(self, logs: np.ndarray | float) -> GradientScatter:
+        """What factors make of it, ln of each, one for each of the `POINTS` of the signal or one for all."""
+        return replace(self, logs=self.logs + np.reshape(logs, (-1, 1)))
+
+    def thinned(self, share: float) -> GradientScatter:
+        """What is left where each example is kept with a probability, and divided by that; in units of its mean."""
+        return replace(self.scaled(-log(share * self.mean)), present=share * self.present)
 
     def unweighted(self, before: Scatter, after: Scatter, share: float, units: int) -> GradientScatter:
         """Before weights, which made several signals behind of each one.
@@ -235,12 +298,12 @@ class GradientScatter:
         logs = mixture(columns, _LIKELY)
         explained = covariance(logs @ MASSES, before.correlation)
         rest = max(0.0, covariance(wider @ MASSES, after.correlation) - explained)
-        kept = share * np.exp(before.logs - _biased(before.logs, share))
+        kept = share * np.exp(before.logs - biased(before.logs, share))
         radial = np.interp(after.transitions, POINTS, self.radial) @ _LIKELY * kept
         more = np.maximum(ABOVE_ZERO, 1 + (radial[:, None] * _DRAWS**2 - 1) / units)
         logs = logs + (np.log(more) @ _LIKELY)[:, None]
         radial = radial / (1 + (radial - 1) / units)
-        return GradientScatter(logs, self.shared + self.shared_noise + rest, radial)
+        return GradientScatter(logs, self.shared + self.shared_noise + rest, radial, present=self.present)
 
 
 def thinned(noise: float, uneven: float, units: int) -> float:

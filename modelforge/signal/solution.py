@@ -131,7 +131,7 @@ def solution(
     """What changed parameters mean for a config, and what is predicted with them."""
     sizes = _alike({one.path: root_mean_square(parameters[one.path]) or 0.0 for one in plan.parameters})
     changes = [change for one in plan.parameters if (change := _change(one, sizes[one.path])) is not None]
-    found = written(plan, changes)
+    found = written(plan, changes, [one.path for one in left])
     kept = {change.before.path: change for change in changes} | dict(found.shared)
     unknown = {one.path: parameters[one.path] for one in plan.parameters if root_mean_square(one) is None}
     made = {**unknown, **{path: one.after for path, one in kept.items()}}

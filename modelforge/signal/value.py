@@ -8,7 +8,7 @@ entries in place of one for each pair. Where zero padding makes positions unequa
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from math import log, prod, sqrt
 from typing import Any
@@ -18,7 +18,7 @@ import numpy as np
 from modelforge.core.frozen import FrozenDict
 from modelforge.core.matrix import Activation
 from modelforge.signal.inverse import Inverse, Level
-from modelforge.signal.scatter import GradientScatter, Scatter, shared_part
+from modelforge.signal.scatter import POINTS, GradientScatter, Scatter, shared_part
 
 Profile = Mapping[int, np.ndarray]
 """Energy along dimensions where it is not the same everywhere, each with mean 1."""
@@ -44,6 +44,17 @@ class Shape:
     @property
     def num_examples(self) -> int:
         return 1 if self.batch is None else self.sizes[self.batch]
+
+    def fewer(self, swing: float) -> float:
+        """How many times fewer examples and positions there seem to be, as those of large energies count more.
+
+        Formula: 1/Σ p² of their shares p is n·(1 + s)/(n + s) times less than n: one has all where s is large
+
+        Args:
+            swing: s, the relative variance of their energies.
+        """
+        count = self.num_examples * self.num_positions
+        return (1 + swing) * count / (count + swing)
 
     @property
     def num_positions(self) -> int:
@@ -95,7 +106,8 @@ class Signal:
     third: float = 0.0
     """E (x - E x)³; 0 for normal numbers."""
     tail: float = 2.0
-    """Relative variance of the squares of elements: κ = E x⁴/(E x²)² - 1; 2 for normal numbers."""
+    """Relative variance of the squares of elements of one example and position: κ = E x⁴/(E x²)² - 1; 2 for normal
+    numbers. Over all elements, E x⁴/(E x²)² is (1 + κ)·(1 + swing)."""
     weight_gain: float | None = None
     """σ_w² = n·E w² of the weights right before it; None where there are none."""
     profile: Profile = field(default=FLAT, repr=False)
@@ -134,6 +146,11 @@ class Signal:
         return 0.0 if self.variance == 0 else float(np.clip((covariance - self.mean**2) / self.variance, -1, 1))
 
     @property
+    def fewer(self) -> float:
+        """How many times fewer examples there seem to be; where they are followed, their law has it."""
+        return 1.0 if self.scatter is not None else self.shape.fewer(self.swing)
+
+    @property
     def by_place(self) -> tuple[float, float]:
         """E x x′ of one unit in two examples at one position, and at two."""
         share = 1 / self.shape.num_positions
@@ -161,6 +178,14 @@ class Signal:
         """
         own = {"placed": 0.0, **dict.fromkeys(("level", "table", "held", "weight_gain", "behind", "scatter"))}
         return replace(self, shape=shape, **(own | moments))
+
+    def by_example(self) -> Scatter:
+        """How examples differ: where nothing is followed yet, by noise."""
+        if self.scatter is not None:
+            return self.scatter
+        noise = max(self.swing, self.drift) + self.tail / self.shape.num_units
+        shared = shared_part(noise, self.drift + self.noise, self.shape.num_examples)
+        return Scatter(self.lift + 0 * POINTS, 0.0, noise, shared)
 
     def regrouped(self, shape: Shape) -> Signal:
         """The signal with fewer positions, of which each pair is one of equal or of unequal positions as before."""
@@ -259,6 +284,8 @@ class Gradient:
     """How gradients of examples differ, given the `scatter` of the signal at the same place."""
     tail: float = 2.0
     """Relative variance of the squares of elements, as that of a signal."""
+    swing: float = 0.0
+    """Relative variance of E g² over positions and examples, as that of a signal."""
 
     @property
     def spread(self) -> float:
@@ -278,7 +305,7 @@ class Gradient:
         alike, noise = min(1.0, square + self.chance), self.tail / shape.num_units
         total = self.drift * count / (1 + (count - 1) * alike)
         start = GradientScatter.normal((1 - alike) * total, alike * total, self.lift)
-        return replace(start, noise=noise, shared_noise=shared_part(noise, self.noise, count))
+        return replace(start, noise=noise, shared_noise=shared_part(noise, self.noise / shape.fewer(self.swing), count))
 
     def scaled(self, factor: float) -> Gradient:
         """The gradient of which each number is √factor as large."""
@@ -288,53 +315,3 @@ class Gradient:
 def inherited(gradient: Gradient) -> Gradient:
     """The gradient with more elements than those that it is made of, whose chance stays."""
     return replace(gradient, drift=gradient.drift + gradient.noise, noise=0.0)
-
-
-def summed_drift(parts: Sequence[tuple[float, Signal | Gradient]]) -> tuple[float, float]:
-    """Drift and noise of a sum of energies: drifts may have one cause and add up, noises have many.
-
-    Args:
-        parts: Each energy with what is known of it.
-    """
-    total = sum(energy for energy, _ in parts)
-    if total <= 0:
-        return 0.0, 0.0
-    drift = sum(energy / total * sqrt(part.drift) for energy, part in parts) ** 2
-    noise = sum((energy / total) ** 2 * part.noise for energy, part in parts)
-    return drift, noise
-
-
-def mixed_profile(parts: Sequence[tuple[float, Profile]], sizes: tuple[int, ...]) -> Profile:
-    """The profile of a sum of energies."""
-    axes = {axis for _, profile in parts for axis in profile}
-    total = sum(energy for energy, _ in parts)
-    if total <= 0 or not axes:
-        return FLAT
-    flat = {axis: np.ones(sizes[axis]) for axis in axes}
-    return FrozenDict(
-        {
-            axis: sum((energy / total * profile.get(axis, flat[axis]) for energy, profile in parts), 0 * flat[axis])
-            for axis in sorted(axes)
-        }
-    )
-
-
-def summed(gradients: list[Gradient], sizes: tuple[int, ...]) -> Gradient:
-    """The gradient of a tensor that several layers read: energies add up."""
-    if len(gradients) == 1:
-        return gradients[0]
-    drift, noise = summed_drift([(one.energy, one) for one in gradients])
-    total = sum(one.energy for one in gradients)
-    return Gradient(
-        total,
-        sum(one.along for one in gradients),
-        sum(one.across for one in gradients),
-        drift,
-        noise,
-        max(one.chance for one in gradients),
-        sum(one.tilt * one.energy for one in gradients) / total if total else 1.0,
-        mixed_profile([(one.energy, one.profile) for one in gradients], sizes),
-        mixed_profile([(abs(one.along), one.later) for one in gradients], sizes),
-        level=max(gradients, key=lambda one: one.energy).level,
-        lift=sum(one.lift * one.energy for one in gradients) / total if total else 0.0,
-    )

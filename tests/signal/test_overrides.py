@@ -64,6 +64,45 @@ def test_copies_that_share_a_block_get_their_mean(tmp_path):
     assert setting.value["weight"]["gain"] == pytest.approx(1.5925 ** (2 / 3), rel=1e-4)
 
 
+def test_a_copy_that_needs_no_change_counts_in_the_mean(tmp_path):
+    """The first copy has the 1 that it needs."""
+    hidden = {**LINEAR, "init": {"gain": 1.0}}
+    layers = {"deep": {"type": "Repeat", "times": 3, "layers": {"hidden": hidden, "act": ACT}}}
+    (setting,) = solved(tmp_path, layers, GROUP).settings
+    assert setting.value["weight"]["gain"] == pytest.approx(1.5925 ** (2 / 3), rel=1e-4)
+
+
+@pytest.mark.parametrize(
+    "init",
+    [
+        {"gain": 2.0},
+        {"gain": 1.0},
+        "orthogonal",
+        {"scheme": "lecun", "distribution": "uniform"},
+        {"types": {"Linear": {"gain": 2.0}}},
+        {"params": {"*.hidden.weight": {"gain": 2.0}}},
+    ],
+)
+def test_copies_get_their_own_in_the_block_of_their_repeat(tmp_path, init):
+    """It has all of them, so that a path below it names one copy."""
+    solution = solved(tmp_path, {"deep": {**DEEP, "init": init}}, GROUP)
+    (setting,) = solution.settings
+    assert setting.key.startswith("model.layers.deep.init")
+    assert [node.signal.second for node in solution.after.nodes if node.type == "Linear"] == pytest.approx(
+        [1.0] * 3, rel=0.01
+    )
+
+
+def test_copies_of_a_repeat_within_a_repeat_share_its_block(tmp_path):
+    """Each inner copy has a value of its own, the mean over outer copies."""
+    inner = {**DEEP, "init": {"gain": 2.0}}
+    layers = {"outer": {"type": "Repeat", "times": 2, "layers": {"deep": inner}}}
+    (setting,) = solved(tmp_path, layers, GROUP).settings
+    assert setting.key == "model.layers.outer.layers.deep.init.params"
+    gains = [setting.value[f"{number}.hidden.weight"]["gain"] for number in range(3)]
+    assert gains == pytest.approx([1.5925**0.5, 1.5925, 1.5925], rel=1e-4)
+
+
 def test_a_model_with_a_scheme_in_one_word(tmp_path):
     solution = solved(tmp_path, {"one": LINEAR, "act": ACT, "two": LINEAR}, GROUP, init="orthogonal")
     assert [setting.key for setting in solution.settings] == ["model.init"]

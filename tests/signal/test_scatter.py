@@ -112,7 +112,13 @@ def test_a_hundred_layers_of_gelu_have_finite_predictions():
 
 @pytest.mark.parametrize(
     ("activation", "depth", "p", "bias"),
-    [("GELU", 10, 0.7, 0.0), ("GELU", 16, 0.3, 0.0), ("ReLU", 3, 0.5, 0.0), ("GELU", 16, 0.0, 0.5)],
+    [
+        ("GELU", 10, 0.7, 0.0),
+        ("GELU", 16, 0.3, 0.0),
+        ("ReLU", 3, 0.5, 0.0),
+        ("ReLU", 3, 0.8, 0.0),
+        ("GELU", 16, 0.0, 0.5),
+    ],
 )
 def test_dropout_and_biases_spread_examples_as_drawn(activation, depth, p, bias):
     """Spreads behind each dropout, forward and backward, as in 1,000 draws of weights, examples and masks."""

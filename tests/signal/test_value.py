@@ -1,11 +1,10 @@
-"""What a signal knows of itself, and sums of gradients."""
+"""What a signal knows of itself."""
 
 from __future__ import annotations
 
-import numpy as np
 import pytest
 
-from modelforge.signal.value import Gradient, Shape, Signal, mixed_profile, summed
+from modelforge.signal.value import Shape, Signal
 
 SHAPE = Shape((8, 16, 5, 5), batch=0, units=1)
 
@@ -29,15 +28,3 @@ def test_overlap_is_the_mean_over_pairs():
 def test_a_number_times_a_signal():
     signal = Signal(SHAPE, mean=1.0, second=3.0, along=2.0, across=1.0).scaled(-2.0)
     assert (signal.mean, signal.second, signal.along, signal.across) == (-2.0, 12.0, 8.0, 4.0)
-
-
-def test_gradients_add_up():
-    profile = {2: np.array([5.0, 0, 0, 0, 0])}
-    total = summed([Gradient(1.0, 0.5, drift=0.04), Gradient(3.0, drift=0.04, profile=profile)], SHAPE.sizes)
-    assert (total.energy, total.along) == (4.0, 0.5)
-    assert total.drift == pytest.approx(0.04), "drifts of one cause do not average out"
-    assert total.profile[2].tolist() == [4.0, 0.25, 0.25, 0.25, 0.25]
-
-
-def test_no_profile_where_all_is_alike():
-    assert not mixed_profile([(1.0, {}), (2.0, {})], SHAPE.sizes)

@@ -12,7 +12,8 @@ from modelforge.signal.causal import as_later, of_means, of_prefixes, to_sources
 from modelforge.signal.rule import Index, Node, Passed, Unpredictable, Values, register_signal
 from modelforge.signal.rules.dense import as_units, normal_noise, unweighted, weighted
 from modelforge.signal.softmax import powers, shares
-from modelforge.signal.value import FLAT, Gradient, Profile, Shape, Signal, summed
+from modelforge.signal.sums import summed
+from modelforge.signal.value import FLAT, Gradient, Profile, Shape, Signal
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,9 +191,9 @@ def _attend(node: Node, made: _Attention, num_read: int) -> Passed:
             replace(unweighted(to_value, made.value.weight, sources[1], _fan(made.value)), profile=profile),
         ]
         if num_read == 1:
-            given = [summed(parts, x.shape.sizes)]
+            given = [summed(parts, x)]
         elif num_read == 2:
-            given = [parts[0], summed(parts[1:], sources[0].shape.sizes)]
+            given = [parts[0], summed(parts[1:], sources[0])]
         else:
             given = parts
         return (*given, *(None for _ in node.signals[num_read:]))

@@ -8,8 +8,9 @@ from math import prod
 
 from modelforge.signal.rule import Node, Passed, Values, passed, register_signal
 from modelforge.signal.rules.dense import as_units, normal_noise, unweighted, weighted
+from modelforge.signal.sums import mixed_profile
 from modelforge.signal.taps import Taps, along_each, spread, taps_of
-from modelforge.signal.value import FLAT, Gradient, Profile, Shape, Signal, mixed_profile
+from modelforge.signal.value import FLAT, Gradient, Profile, Shape, Signal
 
 
 @register_signal("Conv1d", "Conv2d", "Conv3d")

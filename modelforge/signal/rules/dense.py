@@ -10,7 +10,8 @@ import numpy as np
 from modelforge.signal.inverse import inverse
 from modelforge.signal.rule import Node, Passed, Values, passed, register_signal
 from modelforge.signal.scatter import lognormal, shared_part
-from modelforge.signal.value import FLAT, Gradient, Shape, Signal, mixed_profile
+from modelforge.signal.sums import mixed_profile
+from modelforge.signal.value import FLAT, Gradient, Shape, Signal
 
 LEAST = 1e-9
 """A relative variance that counts as none."""
@@ -49,7 +50,7 @@ def weighted(
         drift=(signal.drift + signal.noise) * share**2,
         chance=_more_alike(signal.chance, signal.shape.num_units) / taps,
         lift=signal.lift * share,
-        swing=(signal.swing + signal.tail / signal.shape.num_units) / taps * share**2,
+        swing=(signal.swing + (1 + signal.swing) * signal.tail / signal.shape.num_units) / taps * share**2,
         weight_gain=fan_in * weight.second,
         later=signal.later,
         near=signal.near * share,
@@ -77,7 +78,7 @@ def normal_noise(signal: Signal) -> float:
     uneven = prod(float((energy**2).mean()) for energy in signal.profile.values())
     for later in signal.later.values():
         along += alike[0] * (float(later**2 @ np.arange(len(later))) / max(1, len(later) * (len(later) - 1) / 2) - 1)
-    return 2 * signal.overlap(uneven, along, across) / signal.shape.num_units
+    return 2 * signal.fewer * signal.overlap(uneven, along, across) / signal.shape.num_units
 
 
 def unweighted(
@@ -97,12 +98,13 @@ def unweighted(
         later=gradient.later,
         square=square,
         lift=gradient.lift,
+        swing=gradient.swing + (1 + gradient.swing) * gradient.tail / max(1.0, fan_out),
     )
     if back.energy == 0:
         return back
     alike = [(item / back.energy) ** 2 for item in (back.along, back.across)]
     pairs = signal.overlap(1.0, *(square + (1 - square) * back.chance for square in alike))
-    return replace(back, noise=2 * pairs / signal.shape.num_units)
+    return replace(back, noise=2 * signal.shape.fewer(back.swing) * pairs / signal.shape.num_units)
 
 
 def _across_rays(gradient: Gradient, fan_in: float) -> Gradient:
@@ -184,7 +186,9 @@ def linear(node: Node) -> Passed:
         count, noise = shape.num_examples, sent.tail / signal.shape.num_units
         scatter = gradient.scatter.unweighted(signal.scatter, output.scatter, share, signal.shape.num_units)
         drift, lift = lognormal(scatter.log_of_mean(signal.scatter, count))
-        scatter = replace(scatter, noise=noise, shared_noise=shared_part(noise, sent.noise, count))
+        scatter = replace(
+            scatter, noise=noise, shared_noise=shared_part(noise, sent.noise / signal.shape.fewer(sent.swing), count)
+        )
         return replace(sent, drift=drift, lift=lift, scatter=scatter)
 
     return passed(output, back)
@@ -197,5 +201,5 @@ def _of_examples(output: Signal, signal: Signal, share: float) -> Signal:
     count, noise = output.shape.num_examples, output.tail / output.shape.num_units
     made = signal.scatter.weighted(share)
     drift, lift = lognormal(made.log_of_mean(count))
-    made = replace(made, noise=noise, shared=shared_part(noise, output.noise, count))
-    return replace(output, drift=drift, lift=lift, scatter=made)
+    made = replace(made, noise=noise, shared=shared_part(noise, output.noise / output.fewer, count))
+    return replace(output, drift=drift, lift=lift, noise=output.noise / output.fewer, scatter=made)

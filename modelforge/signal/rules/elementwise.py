@@ -12,6 +12,7 @@ import torch
 
 from modelforge.core.frozen import FrozenDict
 from modelforge.core.matrix import Activation
+from modelforge.inits.gains.statistics import evaluate
 from modelforge.language import registry
 from modelforge.signal.moments import Pair, Single, held_variance, homogeneous, over_energies, pair, single
 from modelforge.signal.rule import Node, Passed, Unpredictable, passed, register_signal
@@ -71,7 +72,9 @@ def activation(node: Node) -> Passed:
     power = _power(function, signal, one)
     noise = _noise(signal, one, along, across)
     drawn = _over_examples(function, signal, one, power, noise) if node.spreads else None
-    drawn = drawn or _over_draws(function, signal, one, power)
+    if drawn is None:
+        drawn = _over_draws(function, signal, one, power)
+        noise *= signal.shape.fewer(power**2 * signal.swing)
     factor, profile = _energy_profile(signal.profile, power) if signal.profile else (1.0, signal.profile)
     kept = _of_chance(signal, one, across)
     output = replace(
@@ -153,11 +156,12 @@ def _over_examples(function: Activation, signal: Signal, one: Single, power: flo
     count = shape.num_examples
     before = signal.scatter or Scatter.normal(total, shared_part(total, signal.drift, count), signal.lift)
     found = over_energies(function, signal.mean, signal.variance, np.append(before.logs, 0.0))
-    if not (found[:4] > 0).all():
+    if not (found[:4] > 0).all() or (before.present < 1 and evaluate(function.function, torch.zeros(1)) != 0):
         return None
     second, fourth, slope_second, slope_fourth, moved, aligned = found[:, :-1]
     own = float(MASSES @ (fourth / second**2 - 1)) / shape.num_units
-    made = Scatter(np.log(second / found[0, -1]), before.correlation, own, shared_part(own, noise, count))
+    shared = shared_part(own, noise, count)
+    made = Scatter(np.log(second / found[0, -1]), before.correlation, own, shared, present=before.present)
     drift, lift = lognormal(made.log_of_mean(count))
     power_of_each, size = aligned / second, second / slope_second / (signal.second * np.exp(before.logs))
     slopes = Slopes(
@@ -235,7 +239,9 @@ def _noise(signal: Signal, one: Single, along: Pair, across: Pair) -> float:
     if one.second == 0:
         return 0.0
     own = one.fourth - one.second**2
-    pairs = signal.overlap(own, along.squares + signal.chance * own, across.squares + signal.chance * own)
+    # Correlations of either sign: of the series of E φ²φ′² in them, the square is the first that counts.
+    by_chance = 2 * signal.chance * (one.growth * signal.variance) ** 2
+    pairs = signal.overlap(own, along.squares + by_chance, across.squares + by_chance)
     return max(0.0, pairs) / one.second**2 / signal.shape.num_units
 
 
@@ -268,15 +274,18 @@ def _back(
     )
     pairs = signal.overlap(own, max(0.0, near), max(0.0, far))
     sway = one.slope_growth * signal.variance / second
-    noise = pairs / second**2 / signal.shape.num_units
+    fewer = signal.shape.fewer(gradient.swing)
+    noise = fewer * pairs / second**2 / signal.shape.num_units
     drift = (sqrt(gradient.drift) + abs(drawn.sway)) ** 2
     lift = gradient.lift + drawn.slope_mean + (drift - gradient.drift) / 2
     scatter = None
     if drawn.made is not None and drawn.slopes is not None:
         count = signal.shape.num_examples
         scatter = gradient.by_example(signal.shape).through(drawn.slopes, signal.shape.num_units)
-        scatter = replace(scatter, shared_noise=shared_part(scatter.noise, noise, count))
+        scatter = replace(scatter, shared_noise=shared_part(scatter.noise, noise / fewer, count))
         drift, lift = lognormal(scatter.log_of_mean(drawn.made, count))
+        if signal.scatter is None:
+            scatter = scatter.flat()
     factor, profile = _by_place(gradient.profile, signal.profile, sway)
     return replace(
         gradient,

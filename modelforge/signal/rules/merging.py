@@ -7,9 +7,11 @@ from dataclasses import replace
 from math import prod, sqrt
 
 from modelforge.signal.inverse import Level
+from modelforge.signal.joined import Joined, joined
 from modelforge.signal.moments import steeper
 from modelforge.signal.rule import Index, Node, Passed, Unpredictable, register_signal
-from modelforge.signal.value import Gradient, Profile, Signal, mixed_profile, summed_drift
+from modelforge.signal.sums import mixed_profile, summed_drift
+from modelforge.signal.value import Gradient, Profile, Signal
 
 
 def _known(node: Node) -> list[Signal]:
@@ -33,6 +35,10 @@ def add(node: Node) -> Passed:
     crossed = mean**2 - sum(signal.mean**2 for signal in signals)
     total = sum(signal.second for signal in signals) + crossed
     drift, noise = summed_drift([(signal.second, signal) for signal in signals])
+    made = _joined(signals, total)
+    lift = sum(signal.second / total * signal.lift for signal in signals) if total else 0.0
+    if made is not None:
+        drift, lift = made.made.drift_of_mean(signals[0].shape.num_examples, noise)
     output = replace(
         signals[0],
         mean=mean,
@@ -42,7 +48,7 @@ def add(node: Node) -> Passed:
         placed=sum(signal.placed for signal in signals),
         drift=drift,
         noise=noise,
-        lift=sum(signal.second / total * signal.lift for signal in signals) if total else 0.0,
+        lift=lift,
         chance=sum(signal.second / total * sqrt(signal.chance) for signal in signals) ** 2 if total else 0.0,
         swing=sum((signal.second / total) ** 2 * signal.swing for signal in signals) if total else 0.0,
         third=sum(signal.third for signal in signals),
@@ -51,7 +57,7 @@ def add(node: Node) -> Passed:
         weight_gain=None,
         held=None,
         behind=None,
-        scatter=None,
+        scatter=made and made.made,
         profile=mixed_profile([(signal.second, signal.profile) for signal in signals], signals[0].shape.sizes),
         later=mixed_profile([(abs(signal.along), signal.later) for signal in signals], signals[0].shape.sizes),
         table=next((signal.table for signal in signals if signal.table), None),
@@ -59,12 +65,19 @@ def add(node: Node) -> Passed:
 
     def back(gradients: Mapping[Index, Gradient]) -> tuple[Gradient | None, ...]:
         gradient = gradients[()]
-        return tuple(_of_part(gradient, signal, output) for signal in signals)
+        return tuple(_of_part(gradient, index, signal, output, made) for index, signal in enumerate(signals))
 
     return Passed({(): output}, back)
 
 
-def _of_part(gradient: Gradient, part: Signal, total: Signal) -> Gradient:
+def _joined(signals: list[Signal], total: float) -> Joined | None:
+    """How examples of a sum differ, where some lack a part of it, or lacked one before."""
+    if not total or not any(signal.scatter is not None and signal.scatter.lacking for signal in signals):
+        return None
+    return joined([(signal.second / total, signal.by_example()) for signal in signals])
+
+
+def _of_part(gradient: Gradient, index: int, part: Signal, total: Signal, made: Joined | None) -> Gradient:
     """The gradient of one part of a sum: what a norm of the sum does to it, it does to its share of the sum."""
     share = min(1.0, part.variance / total.variance) if total.variance > 0 else 0.0
     pull = gradient.pull
@@ -73,7 +86,7 @@ def _of_part(gradient: Gradient, part: Signal, total: Signal) -> Gradient:
         tilt=_tilt(gradient, part, total),
         through=None,
         radial=None,
-        scatter=None,
+        scatter=made and gradient.scatter and made.back(gradient.scatter, index),
         square=share * gradient.square,
         pull=pull and replace(pull, share=share * pull.share),
         level=gradient.level if part.level else None,

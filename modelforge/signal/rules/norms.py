@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from math import inf, prod
+from math import inf, log, prod
 from typing import TypeVar
 
 import numpy as np
@@ -14,6 +14,7 @@ from modelforge.signal.causal import as_later
 from modelforge.signal.inverse import FEWEST, MANY, Inverse, Level, inverse, mean_share
 from modelforge.signal.rule import Index, Node, Passed, passed, register_signal
 from modelforge.signal.rules.dense import as_units
+from modelforge.signal.scatter import biased, lognormal
 from modelforge.signal.value import FLAT, Gradient, Profile, Pull, Signal
 
 AnyMoments = TypeVar("AnyMoments", Signal, Gradient)
@@ -53,7 +54,7 @@ class _Centre:
             return 1 / max(signal.overlap(1.0, near, far) * uneven, 1e-9)
         positions = self.size // self.channels
         alike = (1 + (positions - 1) * near) / positions
-        return 2 / max(signal.swing / positions + signal.tail * alike / self.channels, 1e-9)
+        return 2 / max(signal.swing / positions + (1 + signal.swing) * signal.tail * alike / self.channels, 1e-9)
 
 
 def _normalized(node: Node, signal: Signal, centre: _Centre, eps: float, *, centred: bool = True) -> Passed:
@@ -108,17 +109,29 @@ def _normalized(node: Node, signal: Signal, centre: _Centre, eps: float, *, cent
             left = gradient.energy * (1 - taken / centre.size)
         more, sent = _sent(gradient, read, level, eps / variance) if level else (pull, None)
         whole = factor * (uneven if more is pull else more.factor)
+        drift, lift = gradient.drift + (1 - kept) ** 2 * (signal.drift + signal.noise), gradient.lift
+        scatter = None
+        if signal.scatter is not None and signal.scatter.present == 1 and not centre.across_examples and variance > 0:
+            arriving = gradient.by_example(signal.shape)
+            scatter = arriving.scaled(-biased(signal.scatter.logs, 1 - kept))
+            more_of_small = scatter.mean / arriving.mean
+            whole *= more_of_small
+            scatter = replace(scatter.scaled(-log(more_of_small)), radial=np.zeros_like(scatter.radial))
+            examples = signal.shape.num_examples
+            drift, lift = lognormal(scatter.log_of_mean(signal.scatter, examples))
+            drift += (1 - kept) ** 2 * signal.scatter.noise_of_mean(examples)
         return replace(
             gradient,
             energy=whole * max(0.0, left),
-            scatter=None,
+            scatter=scatter,
+            lift=lift,
             along=whole * (gradient.along - shared),
             across=whole * (gradient.across - shared),
             level=sent,
             radial=None if centre.across_examples else _radial(gradient, level, kept),
             through=None,
             square=0.0,
-            drift=gradient.drift + (1 - kept) ** 2 * (signal.drift + signal.noise),
+            drift=drift,
             noise=max(0.0, gradient.noise + more.noise),
             pull=Pull(uneven, pull.noise, freedom, alone, count) if by_unit and variance > 0 else None,
         )

@@ -11,7 +11,8 @@ from modelforge.core.tensors import TensorValue
 from modelforge.signal.maxima import Windows, maxima
 from modelforge.signal.rule import Node, Passed, Unpredictable, passed, register_signal
 from modelforge.signal.rules.dense import as_units, normal_noise
-from modelforge.signal.value import Gradient, Signal, mixed_profile, summed_drift
+from modelforge.signal.sums import mixed_profile, summed_drift
+from modelforge.signal.value import Gradient, Signal
 
 LARGE = 512
 """Positions and features of a table of waves that stand for more of them."""

@@ -1,0 +1,76 @@
+"""Sums of signals, and of the gradients of a tensor that several layers read."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from math import sqrt
+
+import numpy as np
+
+from modelforge.core.frozen import FrozenDict
+from modelforge.signal.joined import MOST_DOUBTFUL, summed_back
+from modelforge.signal.scatter import lognormal
+from modelforge.signal.value import FLAT, Gradient, Profile, Signal
+
+
+def summed_drift(parts: Sequence[tuple[float, Signal | Gradient]]) -> tuple[float, float]:
+    """Drift and noise of a sum of energies: drifts may have one cause and add up, noises have many.
+
+    Args:
+        parts: Each energy with what is known of it.
+    """
+    total = sum(energy for energy, _ in parts)
+    if total <= 0:
+        return 0.0, 0.0
+    drift = sum(energy / total * sqrt(part.drift) for energy, part in parts) ** 2
+    noise = sum((energy / total) ** 2 * part.noise for energy, part in parts)
+    return drift, noise
+
+
+def mixed_profile(parts: Sequence[tuple[float, Profile]], sizes: tuple[int, ...]) -> Profile:
+    """The profile of a sum of energies."""
+    axes = {axis for _, profile in parts for axis in profile}
+    total = sum(energy for energy, _ in parts)
+    if total <= 0 or not axes:
+        return FLAT
+    flat = {axis: np.ones(sizes[axis]) for axis in axes}
+    return FrozenDict(
+        {
+            axis: sum((energy / total * profile.get(axis, flat[axis]) for energy, profile in parts), 0 * flat[axis])
+            for axis in sorted(axes)
+        }
+    )
+
+
+def summed(gradients: list[Gradient], signal: Signal | None) -> Gradient:
+    """The gradient of a tensor that several layers read: energies add up.
+
+    Args:
+        gradients: From each layer.
+        signal: The tensor; None where it is not known.
+    """
+    if len(gradients) == 1:
+        return gradients[0]
+    sizes = () if signal is None else signal.shape.sizes
+    drift, noise = summed_drift([(one.energy, one) for one in gradients])
+    total = sum(one.energy for one in gradients)
+    found = Gradient(
+        total,
+        sum(one.along for one in gradients),
+        sum(one.across for one in gradients),
+        drift,
+        noise,
+        max(one.chance for one in gradients),
+        sum(one.tilt * one.energy for one in gradients) / total if total else 1.0,
+        mixed_profile([(one.energy, one.profile) for one in gradients], sizes),
+        mixed_profile([(abs(one.along), one.later) for one in gradients], sizes),
+        level=max(gradients, key=lambda one: one.energy).level,
+        lift=sum(one.lift * one.energy for one in gradients) / total if total else 0.0,
+    )
+    known = sum(one.scatter is not None for one in gradients)
+    if signal is None or total == 0 or not 0 < known <= MOST_DOUBTFUL:
+        return found
+    scatter = summed_back([(one.energy / total, one.by_example(signal.shape)) for one in gradients])
+    drift, lift = lognormal(scatter.log_of_mean(signal.by_example(), signal.shape.num_examples))
+    return replace(found, drift=drift, lift=lift, scatter=scatter)
