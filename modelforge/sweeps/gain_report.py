@@ -13,11 +13,9 @@ from rich.text import Text
 
 from modelforge.core.words import digits, plural
 from modelforge.report.table import new_table, to_text
+from modelforge.results.significance import LEVEL, t_test
 from modelforge.signal.critical import Critical
 from modelforge.sweeps.gain_search import RUNGS, Search
-
-ERRORS = 2.0
-"""Standard errors of the mean difference beyond which one gain counts as better than another."""
 
 
 @dataclass(frozen=True)
@@ -56,10 +54,18 @@ class Comparison:
         return stdev(self.differences) / sqrt(count) if count > 1 else None
 
     @property
+    def p(self) -> float | None:
+        """How often gains that are equally good differ as much or more, in this direction, by a paired t-test; None for
+        fewer than two seeds, and where no difference differs from another.
+        """
+        gaps = {str(number): gap for number, gap in enumerate(self.differences)}
+        _, p = t_test(gaps, dict.fromkeys(gaps, 0.0))
+        return None if p is None else p / 2 if self.mean > 0 else 1 - p / 2
+
+    @property
     def is_better(self) -> bool:
-        """Whether it is better with each seed, and by more than `ERRORS` standard errors."""
-        error = self.error
-        return error is not None and min(self.differences) > 0 and self.mean > ERRORS * error
+        """Whether chance explains so much in one of 20 comparisons at most."""
+        return self.p is not None and self.p < LEVEL
 
 
 @dataclass(frozen=True)
@@ -87,7 +93,7 @@ class GainReport:
 
     @property
     def best(self) -> float | None:
-        """The gain with the best mean; None where nothing trained."""
+        """The gain that is best with the first seed; None where nothing trained."""
         return None if self.search.best is None else self.gain(self.search.best)
 
     @property
@@ -106,10 +112,12 @@ class GainReport:
     @property
     def recommended(self) -> float | None:
         """The gain to use: the best one where it is better than that of the config beyond the spread of seeds, or where
-        that one does not train; else that of the config; None where nothing trains.
+        that one diverges; else that of the config; None where nothing trains.
         """
         if self.best is None:
             return None
+        if 0 not in self.search.results:
+            return self.base
         if self.search.mean(0) is None:
             return self.best
         return self.best if self.comparison is not None and self.comparison.is_better else self.base
@@ -121,24 +129,32 @@ class GainReport:
 
     def verdict(self) -> str:
         """The recommendation and its evidence, in one sentence or two."""
+        if not self.search.results:
+            return "nothing was tried: raise --minutes"
         if self.recommended is None:
-            return f"no gain trains: all {plural(self.search.num_tried, 'training')} diverged or failed"
+            broken = f"{sum(row.num_broken for row in self.rows)} of {plural(self.search.num_tried, 'training')}"
+            return f"no gain trains: {broken} diverged or failed"
         best, here = self._mean(self.search.best), self._mean(0)
+        if 0 not in self.search.results:
+            return f"keep {self.override}: that gain was not tried yet, raise --budget or --minutes"
         if [*self.search.results] == [0]:
             return f"keep {self.override} ({self.metric} {here}): no other gain was tried, raise --budget"
         if self.search.best == 0:
             return f"keep {self.override}: of the gains that were tried none is better ({self.metric} {here})"
         if self.search.mean(0) is None:
-            return f"use {self.override}: {self.metric} {best}; with {self.key}={self.base:.4g} a training diverged"
+            own = next(row for row in self.rows if row.gain == self.base)
+            return f"use {self.override}: {self.metric} {best}; with {self.key}={self.base:.4g} {_broken(own)}"
         found = self.comparison
+        looks = f"keep {self.override}: {self.best:.4g} looks better ({self.metric} {best} against {here}), but"
         if found is None or found.error is None:
-            reason = "too few seeds compare the two: raise --budget or --seeds"
-            looks = f"{self.best:.4g} looks better ({self.metric} {best} against {here})"
-            return f"keep {self.override}: {looks}, but {reason}"
+            return f"{looks} too few seeds compare the two: raise --budget or --seeds"
+        if found.p is None:
+            return f"{looks} all seeds differ by {found.mean:.3g}: there is no spread to compare by"
         by = f"by {found.mean:.3g} ± {found.error:.2g} over the {len(found.differences)} seeds that did not choose it"
+        by = f"{by} (p {found.p:.2g})"
         if found.is_better:
             return f"use {self.override}: {self.metric} {best} against {here} with {self.base:.4g}, better {by}"
-        return f"keep {self.override}: {self.best:.4g} is not better beyond the spread of seeds ({by})"
+        return f"keep {self.override}: {self.best:.4g} is not better beyond the spread of seeds: {by}"
 
     def to_dict(self) -> dict[str, Any]:
         """The report as plain data."""
@@ -151,7 +167,13 @@ class GainReport:
             "best": self.best,
             "config": self.base,
             "predicted": self.critical and {"gain": self.critical.gain, "drift": self.critical.drift},
-            "comparison": found and {"mean": found.mean, "error": found.error, "differences": list(found.differences)},
+            "comparison": found
+            and {
+                "mean": found.mean,
+                "error": found.error,
+                "p": found.p,
+                "differences": list(found.differences),
+            },
             "gains": [
                 {"gain": row.gain, "mean": row.mean, "spread": row.spread, "results": list(row.results)}
                 for row in self.rows
@@ -181,7 +203,7 @@ class GainReport:
 
     def _notes(self, row: GainRow) -> Iterator[str]:
         if row.num_broken:
-            yield f"{row.num_broken} of {len(row.results)} diverged or failed"
+            yield _broken(row)
         if row.gain == self.base:
             yield "the config's"
         if row.gain == self.gain(self.search.start) and self.critical is not None:
@@ -190,10 +212,15 @@ class GainReport:
             yield "best"
 
     def _mean(self, rung: int | None) -> str:
-        mean = None if rung is None else self.search.mean(rung)
-        spread = None if rung is None else self.search.spread(rung)
+        if rung is None or rung not in self.search.results:
+            return "unknown"
+        mean, spread = self.search.mean(rung), self.search.spread(rung)
         shown = "unknown" if mean is None else digits(mean)
         return shown if spread is None else f"{shown} ± {spread:.2g}"
+
+
+def _broken(row: GainRow) -> str:
+    return f"{row.num_broken} of {len(row.results)} diverged or failed"
 
 
 def gain_of(base: float, rung: int) -> float:

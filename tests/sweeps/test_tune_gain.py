@@ -73,7 +73,7 @@ def test_a_search_with_a_larger_budget_takes_the_jobs_that_are_there(tmp_path: P
     sweep = read_sweep_file(folder)
     assert sweep.jobs[:3] == first.jobs
     assert sweep.started == first.started
-    assert asked[3:] == [0, 1, 3, 4, 2, 5]
+    assert asked[3:] == [0, 1, 3, 4, 5, 2]
     assert [job.number for job in sweep.jobs] == [*range(6)]
     assert len({job.hash for job in sweep.jobs}) == 6
     assert [*sweep.axes] == ["init.gain", "seed"]
