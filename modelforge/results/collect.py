@@ -145,11 +145,11 @@ def _rows(root: Path) -> list[Row] | None:
         return None
     numbered = any((root / mark).exists() for mark in MARKS) or all(NUMBERED.match(job.name) for job in jobs)
     begun = [_row(job, root, numbered) for job in jobs]
-    goes_on = any(row.state == "running" for row in begun) or _is_held(root)
+    goes_on = any(row.state == "running" for row in begun) or is_held(root)
     return [*begun, *_not_begun(planned, begun, goes_on=goes_on)]
 
 
-def _is_held(root: Path) -> bool:
+def is_held(root: Path) -> bool:
     """Whether the process that started the sweep is alive: it keeps the folder locked."""
     with suppress(OSError):
         return is_alive(root, machine())
