@@ -19,9 +19,19 @@ from modelforge.sweeps.gain_search import RUNGS, Search
 
 
 @dataclass(frozen=True)
+class BaseGain:
+    """The gain of the config."""
+
+    number: float
+    written: str
+    """As an override gives it: all digits, or the name of an activation."""
+
+
+@dataclass(frozen=True)
 class GainRow:
     """One gain, and what came of its trainings."""
 
+    rung: int
     gain: float
     results: tuple[float | None, ...]
     """By seed; None where the training diverged or failed."""
@@ -74,8 +84,7 @@ class GainReport:
 
     key: str
     """The override key of the gain."""
-    base: float
-    """The gain of the config."""
+    base: BaseGain
     metric: str
     search: Search
     critical: Critical | None
@@ -84,7 +93,7 @@ class GainReport:
 
     def gain(self, rung: int) -> float:
         """The gain of a rung."""
-        return gain_of(self.base, rung)
+        return gain_of(self.base.number, rung)
 
     @property
     def rows(self) -> tuple[GainRow, ...]:
@@ -114,18 +123,12 @@ class GainReport:
         """The gain to use: the best one where it is better than that of the config beyond the spread of seeds, or where
         that one diverges; else that of the config; None where nothing trains.
         """
-        if self.best is None:
-            return None
-        if 0 not in self.search.results:
-            return self.base
-        if self.search.mean(0) is None:
-            return self.best
-        return self.best if self.comparison is not None and self.comparison.is_better else self.base
+        return None if self._recommended is None else self.gain(self._recommended)
 
     @property
     def override(self) -> str | None:
         """The recommended gain as an override."""
-        return None if self.recommended is None else f"{self.key}={self.recommended:.4g}"
+        return None if self._recommended is None else f"{self.key}={written(self.base, self._recommended)}"
 
     def verdict(self) -> str:
         """The recommendation and its evidence, in one sentence or two."""
@@ -142,10 +145,11 @@ class GainReport:
         if self.search.best == 0:
             return f"keep {self.override}: of the gains that were tried none is better ({self.metric} {here})"
         if self.search.mean(0) is None:
-            own = next(row for row in self.rows if row.gain == self.base)
-            return f"use {self.override}: {self.metric} {best}; with {self.key}={self.base:.4g} {_broken(own)}"
+            own = next(row for row in self.rows if row.rung == 0)
+            return f"use {self.override}: {self.metric} {best}; with {self.key}={self.base.written} {_broken(own)}"
         found = self.comparison
-        looks = f"keep {self.override}: {self.best:.4g} looks better ({self.metric} {best} against {here}), but"
+        firsts = " against ".join(self._first(rung) for rung in (self.search.best, 0))
+        looks = f"keep {self.override}: {self.best:.4g} looks better with the first seed ({self.metric} {firsts}), but"
         if found is None or found.error is None:
             return f"{looks} too few seeds compare the two: raise --budget or --seeds"
         if found.p is None:
@@ -153,7 +157,7 @@ class GainReport:
         by = f"by {found.mean:.3g} ± {found.error:.2g} over the {len(found.differences)} seeds that did not choose it"
         by = f"{by} (p {found.p:.2g})"
         if found.is_better:
-            return f"use {self.override}: {self.metric} {best} against {here} with {self.base:.4g}, better {by}"
+            return f"use {self.override}: {self.metric} {best} against {here} with {self.base.written}, better {by}"
         return f"keep {self.override}: {self.best:.4g} is not better beyond the spread of seeds: {by}"
 
     def to_dict(self) -> dict[str, Any]:
@@ -165,7 +169,7 @@ class GainReport:
             "override": self.override,
             "recommended": self.recommended,
             "best": self.best,
-            "config": self.base,
+            "config": self.base.number,
             "predicted": self.critical and {"gain": self.critical.gain, "drift": self.critical.drift},
             "comparison": found
             and {
@@ -190,26 +194,39 @@ class GainReport:
         for row in self.rows:
             mean = "" if row.mean is None else digits(row.mean)
             spread = "" if row.spread is None else f"{row.spread:.2g}"
-            table.add_row(f"{row.gain:.4g}", mean, spread, str(len(row.results)), ", ".join(self._notes(row)))
+            notes = ", ".join(self._notes(row))
+            table.add_row(written(self.base, row.rung), mean, spread, str(len(row.results)), notes)
         return Group(table, Text(), Text(self.verdict()))
 
     def __str__(self) -> str:
         return to_text(self.table())
 
+    @property
+    def _recommended(self) -> int | None:
+        """The rung of the gain to use."""
+        if self.search.best is None or 0 not in self.search.results:
+            return None if self.search.best is None else 0
+        found = self.comparison
+        return self.search.best if self.search.mean(0) is None or (found and found.is_better) else 0
+
     def _rows(self) -> Iterator[GainRow]:
         for rung in sorted(self.search.results):
             results = tuple(self.search.results[rung].values())
-            yield GainRow(self.gain(rung), results, self.search.mean(rung), self.search.spread(rung))
+            yield GainRow(rung, self.gain(rung), results, self.search.mean(rung), self.search.spread(rung))
 
     def _notes(self, row: GainRow) -> Iterator[str]:
         if row.num_broken:
             yield _broken(row)
-        if row.gain == self.base:
-            yield "the config's"
-        if row.gain == self.gain(self.search.start) and self.critical is not None:
+        if row.rung == 0:
+            yield "the config's" if self.base.written[0].isdigit() else f"the config's, {self.base.number:.4g}"
+        if row.rung == self.search.start and self.critical is not None:
             yield f"next to the predicted {self.critical.gain:.3g}"
-        if row.gain == self.best:
+        if row.rung == self.search.best:
             yield "best"
+
+    def _first(self, rung: int | None) -> str:
+        first = None if rung is None else self.search.results[rung][0]
+        return "unknown" if first is None else digits(first)
 
     def _mean(self, rung: int | None) -> str:
         if rung is None or rung not in self.search.results:
@@ -224,10 +241,15 @@ def _broken(row: GainRow) -> str:
 
 
 def gain_of(base: float, rung: int) -> float:
-    """The gain of a rung, to four digits.
+    """The gain of a rung, to four digits; of rung 0, that of the config.
 
     Example:
         >>> [gain_of(1.0, rung) for rung in (-4, 0, 1, 4)]
         [0.5, 1.0, 1.189, 2.0]
     """
     return base if rung == 0 else float(f"{base * 2 ** (rung / RUNGS):.4g}")
+
+
+def written(base: BaseGain, rung: int) -> str:
+    """The gain of a rung as an override gives it: of rung 0, what the config says."""
+    return base.written if rung == 0 else f"{gain_of(base.number, rung):.4g}"
