@@ -58,9 +58,10 @@ def tune_gain(
 
     Each gain is a whole training of `train.py` with the same overrides, so
     shorten it: trainer.max_epochs=5. Gains are a factor of 2 apart first,
-    and closer around the best; the best two and the config's own are then
-    trained with all seeds, and only seeds that did not choose a gain count
-    as evidence for it.
+    and closer around the best. The first seed chooses one of them; it and
+    the config's own are then trained with the other seeds, which are the
+    evidence: a t-test, in which chance recommends a gain that is no better
+    in one search of 20 at most.
     """
     options: dict[str, Any] = {"key": key, "budget": budget, "seeds": seeds, "minutes": minutes, "folder": folder}
     answer("tune_gain:tune_gain", conf, overrides or [], as_json=as_json, **options)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from math import log10
+from math import isfinite, log10
 from pathlib import Path
 from statistics import fmean, stdev
 from typing import TypeVar
@@ -235,7 +235,8 @@ def _places(values: Sequence[str]) -> Mapping[str, float]:
 
 def by_start(sweep: Sweep, starts: Mapping[str, RunStart], what: str) -> Chart | None:
     """The metric against a number of the start, `predicted_gradient` or `first_gradient`; diverged jobs as crosses."""
-    known = [(row, value) for row in sweep.rows if (value := getattr(starts.get(row.folder), what, None))]
+    found = [(row, getattr(starts.get(row.folder), what, None)) for row in sweep.rows]
+    known = [(row, value) for row, value in found if value and isfinite(value)]
     results = [sweep.result(row) for row, _ in known if row.state == "finished"]
     values = [value for value in results if value is not None]
     if sweep.is_mixed or len({value for _, value in known}) < 2 or not values:

@@ -30,7 +30,7 @@ WRITTEN = frozenset({".hydra", "plan.json", "ledger.json", "metrics.csv", "check
 MARKS = (SWEEP_FILE, JOBS, "multirun.yaml")
 """Files of which one lies in the folder of a multirun."""
 INSIDE = frozenset({"checkpoints", "jobs", "set-aside", "wandb", "mlruns", "evaluation", "__pycache__"})
-"""Folders of runs and of sweeps that hold no runs."""
+"""Folders in those of runs and of sweeps that hold no runs; elsewhere these are names like others."""
 NUMBERED = re.compile(r"(\d{1,7})(?:,|$)")
 LOWER_IS_BETTER = ("loss", "bits", "mse")
 """The metrics that improve downwards where a status, of an earlier version, does not list them."""
@@ -148,11 +148,11 @@ def _rows(root: Path) -> list[Row] | None:
     numbered = any((root / mark).exists() for mark in MARKS) or all(NUMBERED.match(job.name) for job in jobs)
     by_folder = {job.folder: job for job in planned if job.folder}
     begun = [_as_listed(_row(job, root, numbered), by_folder) for job in jobs]
-    goes_on = any(row.state == "running" for row in begun) or _is_held(root)
+    goes_on = any(row.state == "running" for row in begun) or is_held(root)
     return [*begun, *_not_begun(planned, begun, goes_on=goes_on)]
 
 
-def _is_held(root: Path) -> bool:
+def is_held(root: Path) -> bool:
     """Whether the process that started the sweep is alive: it keeps the folder locked."""
     with suppress(OSError):
         return is_alive(root, machine())
@@ -173,9 +173,10 @@ def _jobs(root: Path) -> Iterator[Path]:
 
 
 def _below(root: Path) -> Iterator[Path]:
-    """The folders below `root` with a status, without looking into what a run keeps."""
+    """The folders below `root` with a status, without looking into what a run or a sweep keeps."""
     for at, folders, files in os.walk(root):
-        folders[:] = [name for name in folders if name not in INSIDE]
+        if not {STATUS, *MARKS}.isdisjoint(files):
+            folders[:] = [name for name in folders if name not in INSIDE]
         if STATUS in files and Path(at) != root:
             yield Path(at)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sized
 from contextlib import suppress
 from dataclasses import dataclass
 from itertools import islice
@@ -57,6 +57,8 @@ def changes(path: str, before: Any, now: Any) -> Iterator[Change]:
 def compare(before: Path, now: Path) -> Comparison:
     """Compares the reports, the curves and the initial values of two finished runs, to the last digit written.
 
+    What only one of them has is a difference.
+
     Args:
         before: The folder of one run.
         now: That of the other.
@@ -66,9 +68,10 @@ def compare(before: Path, now: Path) -> Comparison:
     starts = _initial_values(before), _initial_values(now)
     known = {name: (reports[0][name], reports[1][name]) for name in reports[0] if name in reports[1]}
     differences = [
-        *(Change(f"initial value of {change.name}", change.before, change.now) for change in _unequal(*starts)),
+        *_unequal("the number of initial values", *starts, named="initial value of {}"),
         *islice(_curve_changes(*curves), 1),
-        *_unequal(*reports),
+        *_count("the number of lines of metrics.csv", *curves),
+        *_unequal("the number of metrics reported", *reports),
     ]
     return Comparison(known, min(map(len, curves)), len(starts[0].keys() & starts[1].keys()), tuple(differences))
 
@@ -101,19 +104,30 @@ def reported(folder: Path) -> dict[str, float]:
 
 def _curve(folder: Path) -> list[dict[str, str]]:
     with suppress(OSError, ValueError, csv.Error):
-        return list(csv.DictReader(read_text(folder / "metrics.csv", MAX_LEDGER_BYTES).splitlines()))
+        lines = read_text(folder / "metrics.csv", MAX_LEDGER_BYTES).splitlines()
+        return list(csv.DictReader(lines, restkey="", restval=""))
     return []
 
 
 def _curve_changes(before: Iterable[Mapping[str, str]], now: Iterable[Mapping[str, str]]) -> Iterator[Change]:
     """The values of two curves that differ, as far as both go, from the first line on."""
     for line, (first, second) in enumerate(zip(before, now, strict=False), start=2):
-        for name in first:
-            if name.startswith(CURVES) and first[name] != second.get(name, first[name]):
-                yield Change(f"{name} in line {line} of metrics.csv", first[name], second[name])
+        for name in dict.fromkeys([*first, *second]):
+            if name.startswith(CURVES) and first.get(name, "") != second.get(name, ""):
+                yield Change(f"{name} in line {line} of metrics.csv", first.get(name, ""), second.get(name, ""))
 
 
-def _unequal(before: Mapping[str, Any], now: Mapping[str, Any]) -> Iterator[Change]:
-    for name in dict.fromkeys([*before, *now]) if before and now else ():
-        if before.get(name) != now.get(name):
-            yield Change(name, str(before.get(name, "")), str(now.get(name, "")))
+def _count(name: str, before: Sized, now: Sized) -> Iterator[Change]:
+    if len(before) != len(now):
+        yield Change(name, str(len(before)), str(len(now)))
+
+
+def _unequal(count: str, before: Mapping[str, Any], now: Mapping[str, Any], named: str = "{}") -> Iterator[Change]:
+    """The values that differ; where one side has none at all, their number."""
+    if not before or not now:
+        yield from _count(count, before, now)
+        return
+    for name in dict.fromkeys([*before, *now]):
+        first, second = str(before.get(name, "")), str(now.get(name, ""))
+        if first != second:
+            yield Change(named.format(name), first, second)

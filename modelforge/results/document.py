@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, WithJsonSchema
 
 from modelforge._version import __version__
 from modelforge.results.effects import effects
@@ -22,7 +22,11 @@ FORMAT_VERSION = "1.1"
 class Data(BaseModel):
     """Frozen; unknown keys are refused. Reads the attributes of what it is made of."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", from_attributes=True)
+    model_config = ConfigDict(frozen=True, extra="forbid", from_attributes=True, ser_json_inf_nan="strings")
+
+
+Energy = Annotated[float, WithJsonSchema({"anyOf": [{"type": "number"}, {"const": "Infinity"}]})]
+"""A number, or the text `Infinity`, which JSON has no number for."""
 
 
 class JobData(Data):
@@ -40,11 +44,11 @@ class JobData(Data):
     """Of training and testing."""
     reason: str
     """Why it did not finish."""
-    predicted_signal: float | None = None
+    predicted_signal: Energy | None = None
     """E x² of the last layer as predicted, for inputs of 1."""
-    predicted_gradient: float | None = None
+    predicted_gradient: Energy | None = None
     """E g² at the input as predicted, of a sequence at its first step, for outputs of 1."""
-    first_gradient: float | None = None
+    first_gradient: Energy | None = None
     """Norm of the gradient of the first layer in the first step."""
 
 

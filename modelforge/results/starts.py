@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 from contextlib import suppress
 from dataclasses import asdict, dataclass
-from math import isfinite
+from math import isnan
 from pathlib import Path
+
+from pydantic_core import to_json
 
 from modelforge.core.files import write_atomically
 from modelforge.core.limits import MAX_STATUS_BYTES
@@ -37,13 +39,14 @@ class RunStart:
 
 
 def write_start(start: RunStart, folder: Path) -> None:
-    """Writes it, without what is not finite.
+    """Writes it; infinity is a text, which JSON has no number for, and what is no number is left out.
 
     Raises:
         ForgeError: it cannot be written.
     """
-    numbers = {name: value if value is not None and isfinite(value) else None for name, value in asdict(start).items()}
-    write_atomically(folder / FILE, json.dumps({"format_version": FORMAT_VERSION, **numbers}, indent=1) + "\n")
+    numbers = {name: None if value is None or isnan(value) else value for name, value in asdict(start).items()}
+    data = to_json({"format_version": FORMAT_VERSION, **numbers}, indent=1, inf_nan_mode="strings")
+    write_atomically(folder / FILE, f"{data.decode()}\n")
 
 
 def read_start(folder: Path) -> RunStart | None:

@@ -16,7 +16,7 @@ from modelforge.core.quoting import printable
 from modelforge.core.words import digits, plural
 from modelforge.report.aligned import Aligned
 from modelforge.report.ascii import writable
-from modelforge.results.collect import collect
+from modelforge.results.collect import collect, is_held
 from modelforge.results.curves import last_epoch
 from modelforge.results.sweep import OPEN, STATES, Row, Sweep
 from modelforge.results.words import counts_line, values_text
@@ -26,7 +26,7 @@ PERIOD = 2.0
 QUIET_PERIOD = 30.0
 """Seconds between two lines where there is none; a change of states is worth one at once."""
 GRACE = 20.0
-"""Seconds without a running job after which a sweep counts as over: between two jobs none runs."""
+"""Seconds without a running job after which a sweep that no process keeps locked counts as over, though jobs wait."""
 MAX_RUNNING = 16
 BAR = 20
 
@@ -98,17 +98,19 @@ def watch(folders: Sequence[Path], screen: Console, *, sleep: Callable[[float], 
 
 
 def _looks(folders: Sequence[Path], sleep: Callable[[float], None]) -> Iterator[Progress]:
-    """The progress, again and again until no job runs, and none has for a while."""
+    """The progress, again and again until no process keeps the sweep locked, no job runs, and none has for a while."""
     idle = 0.0
     while True:
         begin = time.monotonic()
+        held = any(map(is_held, folders))  # first: who lets go of it has written all results
         found = progress(collect(*folders))
         # To read ten thousand jobs takes seconds.
         pause = max(PERIOD, 4 * (time.monotonic() - begin))
         yield found
         waits = any(row.state in ("queued", "missing") for row in found.sweep.rows)
-        idle = 0.0 if found.is_running else idle + pause
-        if not found.is_running and (not waits or idle > GRACE):
+        goes_on = held or found.is_running
+        idle = 0.0 if goes_on else idle + pause
+        if not goes_on and (not waits or idle > GRACE):
             return
         sleep(pause)
 

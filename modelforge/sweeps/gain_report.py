@@ -13,17 +13,25 @@ from rich.text import Text
 
 from modelforge.core.words import digits, plural
 from modelforge.report.table import new_table, to_text
+from modelforge.results.significance import LEVEL, t_test
 from modelforge.signal.critical import Critical
 from modelforge.sweeps.gain_search import RUNGS, Search
 
-ERRORS = 2.0
-"""Standard errors of the mean difference beyond which one gain counts as better than another."""
+
+@dataclass(frozen=True)
+class BaseGain:
+    """The gain of the config."""
+
+    number: float
+    written: str
+    """As an override gives it: all digits, or the name of an activation."""
 
 
 @dataclass(frozen=True)
 class GainRow:
     """One gain, and what came of its trainings."""
 
+    rung: int
     gain: float
     results: tuple[float | None, ...]
     """By seed; None where the training diverged or failed."""
@@ -56,10 +64,18 @@ class Comparison:
         return stdev(self.differences) / sqrt(count) if count > 1 else None
 
     @property
+    def p(self) -> float | None:
+        """How often gains that are equally good differ as much or more, in this direction, by a paired t-test; None for
+        fewer than two seeds, and where no difference differs from another.
+        """
+        gaps = {str(number): gap for number, gap in enumerate(self.differences)}
+        _, p = t_test(gaps, dict.fromkeys(gaps, 0.0))
+        return None if p is None else p / 2 if self.mean > 0 else 1 - p / 2
+
+    @property
     def is_better(self) -> bool:
-        """Whether it is better with each seed, and by more than `ERRORS` standard errors."""
-        error = self.error
-        return error is not None and min(self.differences) > 0 and self.mean > ERRORS * error
+        """Whether chance explains so much in one of 20 comparisons at most."""
+        return self.p is not None and self.p < LEVEL
 
 
 @dataclass(frozen=True)
@@ -68,8 +84,7 @@ class GainReport:
 
     key: str
     """The override key of the gain."""
-    base: float
-    """The gain of the config."""
+    base: BaseGain
     metric: str
     search: Search
     critical: Critical | None
@@ -78,7 +93,7 @@ class GainReport:
 
     def gain(self, rung: int) -> float:
         """The gain of a rung."""
-        return gain_of(self.base, rung)
+        return gain_of(self.base.number, rung)
 
     @property
     def rows(self) -> tuple[GainRow, ...]:
@@ -87,7 +102,7 @@ class GainReport:
 
     @property
     def best(self) -> float | None:
-        """The gain with the best mean; None where nothing trained."""
+        """The gain that is best with the first seed; None where nothing trained."""
         return None if self.search.best is None else self.gain(self.search.best)
 
     @property
@@ -106,39 +121,44 @@ class GainReport:
     @property
     def recommended(self) -> float | None:
         """The gain to use: the best one where it is better than that of the config beyond the spread of seeds, or where
-        that one does not train; else that of the config; None where nothing trains.
+        that one diverges; else that of the config; None where nothing trains.
         """
-        if self.best is None:
-            return None
-        if self.search.mean(0) is None:
-            return self.best
-        return self.best if self.comparison is not None and self.comparison.is_better else self.base
+        return None if self._recommended is None else self.gain(self._recommended)
 
     @property
     def override(self) -> str | None:
         """The recommended gain as an override."""
-        return None if self.recommended is None else f"{self.key}={self.recommended:.4g}"
+        return None if self._recommended is None else f"{self.key}={written(self.base, self._recommended)}"
 
     def verdict(self) -> str:
         """The recommendation and its evidence, in one sentence or two."""
+        if not self.search.results:
+            return "nothing was tried: raise --minutes"
         if self.recommended is None:
-            return f"no gain trains: all {plural(self.search.num_tried, 'training')} diverged or failed"
+            broken = f"{sum(row.num_broken for row in self.rows)} of {plural(self.search.num_tried, 'training')}"
+            return f"no gain trains: {broken} diverged or failed"
         best, here = self._mean(self.search.best), self._mean(0)
+        if 0 not in self.search.results:
+            return f"keep {self.override}: that gain was not tried yet, raise --budget or --minutes"
         if [*self.search.results] == [0]:
             return f"keep {self.override} ({self.metric} {here}): no other gain was tried, raise --budget"
         if self.search.best == 0:
             return f"keep {self.override}: of the gains that were tried none is better ({self.metric} {here})"
         if self.search.mean(0) is None:
-            return f"use {self.override}: {self.metric} {best}; with {self.key}={self.base:.4g} a training diverged"
+            own = next(row for row in self.rows if row.rung == 0)
+            return f"use {self.override}: {self.metric} {best}; with {self.key}={self.base.written} {_broken(own)}"
         found = self.comparison
+        firsts = " against ".join(self._first(rung) for rung in (self.search.best, 0))
+        looks = f"keep {self.override}: {self.best:.4g} looks better with the first seed ({self.metric} {firsts}), but"
         if found is None or found.error is None:
-            reason = "too few seeds compare the two: raise --budget or --seeds"
-            looks = f"{self.best:.4g} looks better ({self.metric} {best} against {here})"
-            return f"keep {self.override}: {looks}, but {reason}"
+            return f"{looks} too few seeds compare the two: raise --budget or --seeds"
+        if found.p is None:
+            return f"{looks} all seeds differ by {found.mean:.3g}: there is no spread to compare by"
         by = f"by {found.mean:.3g} ± {found.error:.2g} over the {len(found.differences)} seeds that did not choose it"
+        by = f"{by} (p {found.p:.2g})"
         if found.is_better:
-            return f"use {self.override}: {self.metric} {best} against {here} with {self.base:.4g}, better {by}"
-        return f"keep {self.override}: {self.best:.4g} is not better beyond the spread of seeds ({by})"
+            return f"use {self.override}: {self.metric} {best} against {here} with {self.base.written}, better {by}"
+        return f"keep {self.override}: {self.best:.4g} is not better beyond the spread of seeds: {by}"
 
     def to_dict(self) -> dict[str, Any]:
         """The report as plain data."""
@@ -149,9 +169,15 @@ class GainReport:
             "override": self.override,
             "recommended": self.recommended,
             "best": self.best,
-            "config": self.base,
+            "config": self.base.number,
             "predicted": self.critical and {"gain": self.critical.gain, "drift": self.critical.drift},
-            "comparison": found and {"mean": found.mean, "error": found.error, "differences": list(found.differences)},
+            "comparison": found
+            and {
+                "mean": found.mean,
+                "error": found.error,
+                "p": found.p,
+                "differences": list(found.differences),
+            },
             "gains": [
                 {"gain": row.gain, "mean": row.mean, "spread": row.spread, "results": list(row.results)}
                 for row in self.rows
@@ -168,39 +194,62 @@ class GainReport:
         for row in self.rows:
             mean = "" if row.mean is None else digits(row.mean)
             spread = "" if row.spread is None else f"{row.spread:.2g}"
-            table.add_row(f"{row.gain:.4g}", mean, spread, str(len(row.results)), ", ".join(self._notes(row)))
+            notes = ", ".join(self._notes(row))
+            table.add_row(written(self.base, row.rung), mean, spread, str(len(row.results)), notes)
         return Group(table, Text(), Text(self.verdict()))
 
     def __str__(self) -> str:
         return to_text(self.table())
 
+    @property
+    def _recommended(self) -> int | None:
+        """The rung of the gain to use."""
+        if self.search.best is None or 0 not in self.search.results:
+            return None if self.search.best is None else 0
+        found = self.comparison
+        return self.search.best if self.search.mean(0) is None or (found and found.is_better) else 0
+
     def _rows(self) -> Iterator[GainRow]:
         for rung in sorted(self.search.results):
             results = tuple(self.search.results[rung].values())
-            yield GainRow(self.gain(rung), results, self.search.mean(rung), self.search.spread(rung))
+            yield GainRow(rung, self.gain(rung), results, self.search.mean(rung), self.search.spread(rung))
 
     def _notes(self, row: GainRow) -> Iterator[str]:
         if row.num_broken:
-            yield f"{row.num_broken} of {len(row.results)} diverged or failed"
-        if row.gain == self.base:
-            yield "the config's"
-        if row.gain == self.gain(self.search.start) and self.critical is not None:
+            yield _broken(row)
+        if row.rung == 0:
+            yield "the config's" if self.base.written[0].isdigit() else f"the config's, {self.base.number:.4g}"
+        if row.rung == self.search.start and self.critical is not None:
             yield f"next to the predicted {self.critical.gain:.3g}"
-        if row.gain == self.best:
+        if row.rung == self.search.best:
             yield "best"
 
+    def _first(self, rung: int | None) -> str:
+        first = None if rung is None else self.search.results[rung][0]
+        return "unknown" if first is None else digits(first)
+
     def _mean(self, rung: int | None) -> str:
-        mean = None if rung is None else self.search.mean(rung)
-        spread = None if rung is None else self.search.spread(rung)
+        if rung is None or rung not in self.search.results:
+            return "unknown"
+        mean, spread = self.search.mean(rung), self.search.spread(rung)
         shown = "unknown" if mean is None else digits(mean)
         return shown if spread is None else f"{shown} ± {spread:.2g}"
 
 
+def _broken(row: GainRow) -> str:
+    return f"{row.num_broken} of {len(row.results)} diverged or failed"
+
+
 def gain_of(base: float, rung: int) -> float:
-    """The gain of a rung, to four digits.
+    """The gain of a rung, to four digits; of rung 0, that of the config.
 
     Example:
         >>> [gain_of(1.0, rung) for rung in (-4, 0, 1, 4)]
         [0.5, 1.0, 1.189, 2.0]
     """
     return base if rung == 0 else float(f"{base * 2 ** (rung / RUNGS):.4g}")
+
+
+def written(base: BaseGain, rung: int) -> str:
+    """The gain of a rung as an override gives it: of rung 0, what the config says."""
+    return base.written if rung == 0 else f"{gain_of(base.number, rung):.4g}"

@@ -1,7 +1,8 @@
 """Search: results so far → the gain to try next: coarse, then fine, then with more seeds, within a budget of trainings.
 
 Gains lie on a ladder about the one that the config has, a rung is a factor of ⁴√2. The search begins at `start`, takes
-steps of 4 rungs until the best gain lies between two others, and then smaller ones.
+steps of 4 rungs until the best gain lies between two others, and then smaller ones. The first seed alone says which
+gain is the best one, so that what the other seeds say of it is evidence.
 """
 
 from __future__ import annotations
@@ -17,8 +18,6 @@ RUNGS = 4
 """Rungs in a factor of 2."""
 MOST = 8 * RUNGS
 """Rungs from the start at most: a factor of 256."""
-NUM_CONFIRMED = 2
-"""The best gains that are tried with all seeds, beside that of the config."""
 
 
 @dataclass(frozen=True)
@@ -36,7 +35,7 @@ class Search:
     """What was tried, and what came of it.
 
     Args:
-        num_seeds: How many seeds a gain that counts is tried with.
+        num_seeds: How many seeds the best gain and that of the config are tried with.
         budget: The trainings, at most.
         start: The rung that the search begins at. The gain of the config, rung 0, is tried in any case.
         higher_is_better: Whether a larger result is a better one.
@@ -63,10 +62,8 @@ class Search:
 
     @property
     def best(self) -> int | None:
-        """The rung with the best result: of those tried with all seeds, if there are any; None where all diverged."""
-        whole = [rung for rung in self.results if len(self.results[rung]) == self.num_seeds]
-        ranked = self._ranked(whole) or self._ranked(self.results)
-        return ranked[0] if ranked else None
+        """The rung with the best result of the first seed, of those that diverged with none; None where all did."""
+        return next(iter(self._ranked(self.results)), None)
 
     def with_result(self, trial: Trial, result: float | None) -> Search:
         """The search with one more result."""
@@ -78,8 +75,11 @@ class Search:
         """The next training; None where the budget is spent or nothing is left to try."""
         if self.num_tried >= self.budget:
             return None
+        for first in (self.start, 0):
+            if first not in self.results:
+                return Trial(first, 0)
         rung = self._next_rung()
-        confirmed = [0, *self._ranked(self.results)[:NUM_CONFIRMED]]
+        confirmed = [0, *self._ranked(self.results)[:1]]
         missing = [
             Trial(one, seed)
             for seed in range(1, self.num_seeds)
@@ -103,9 +103,6 @@ class Search:
 
     def _next_rung(self) -> int | None:
         """The next gain to try with the first seed."""
-        for rung in (self.start, 0):
-            if rung not in self.results:
-                return rung
         for step in STEPS:
             ranked = self._ranked([rung for rung in self.results if (rung - self.start) % step == 0])
             # Where all diverged, smaller gains are the way out.
@@ -116,7 +113,8 @@ class Search:
         return None
 
     def _ranked(self, rungs: Iterable[int]) -> list[int]:
-        """Rungs without a diverged training, best first."""
-        means = {rung: mean for rung in rungs if (mean := self.mean(rung)) is not None}
+        """Rungs without a diverged training, those that are best with the first seed first."""
+        whole = [rung for rung in rungs if self.mean(rung) is not None]
+        firsts = {rung: first for rung in whole if (first := self.results[rung][0]) is not None}
         sign = -1 if self.higher_is_better else 1
-        return sorted(means, key=lambda rung: (sign * means[rung], abs(rung)))
+        return sorted(firsts, key=lambda rung: (sign * firsts[rung], abs(rung)))

@@ -7,6 +7,7 @@ there after it was stopped: what a job has found is not computed again.
 from __future__ import annotations
 
 import math
+import re
 import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
@@ -39,7 +40,7 @@ from modelforge.runs.liveness import claimed
 from modelforge.signal.critical import Critical, critical_gain
 from modelforge.sweeps.check import Checker
 from modelforge.sweeps.freezing import busy, check_empty, frozen_job, remove_unfinished_freeze, value_of
-from modelforge.sweeps.gain_report import GainReport, gain_of
+from modelforge.sweeps.gain_report import BaseGain, GainReport, written
 from modelforge.sweeps.gain_search import RUNGS, Search, Trial
 from modelforge.sweeps.selection import Candidate
 from modelforge.train.arguments import misuse
@@ -47,6 +48,8 @@ from modelforge.train.frozen_job import work
 from modelforge.train.prepare import settled
 from modelforge.train.settings import judged_by
 
+_BARE = re.compile(r"[A-Za-z_][\w.]*")
+"""The name of an activation that needs no quotes in an override."""
 FARTHEST = 3 * RUNGS
 """Rungs from the config's gain to the predicted one at most: a prediction that is farther off is no place to begin."""
 
@@ -93,9 +96,9 @@ def tune_gain(settings: TuningSettings, folder: Path, say: Callable[[str], None]
     higher = metric.rpartition("/")[2] not in judged["lower_is_better"]
     with claimed(folder, busy(folder)):
         trainings = _Trainings(settings, folder, base, int(config.values.get("seed", 0)))
-        critical = _predicted(settings, base)
+        critical = _predicted(settings, base.number)
         say(_beginning(settings, base, critical))
-        search = Search(settings.num_seeds, settings.budget, _rung_near(base, critical), higher)
+        search = Search(settings.num_seeds, settings.budget, _rung_near(base.number, critical), higher)
         end = math.inf if settings.minutes is None else time.monotonic() + 60 * settings.minutes
         while time.monotonic() < end and (trial := search.next()) is not None:
             job = trainings.job(trial)
@@ -104,7 +107,7 @@ def tune_gain(settings: TuningSettings, folder: Path, say: Callable[[str], None]
     return GainReport(settings.key, base, metric, search, critical, str(folder))
 
 
-def number_at(config: Config, key: str) -> float:
+def number_at(config: Config, key: str) -> BaseGain:
     """The positive number that a config has at a key; the name of an activation stands for its gain.
 
     Raises:
@@ -113,11 +116,12 @@ def number_at(config: Config, key: str) -> float:
     value: Any = config.values
     for name in key.split("."):
         value = value.get(name) if isinstance(value, Mapping) else None
+    written = repr(value)
     if isinstance(value, str) and value != "auto":
         with suppress(UnknownActivation, Refusal):
-            value = named_gain(value)
+            value, written = named_gain(value), value if _BARE.fullmatch(value) else written
     if isinstance(value, int | float) and not isinstance(value, bool) and 0 < value < math.inf:
-        return float(value)
+        return BaseGain(float(value), written)
     shown = "the config has none" if value is None else f"it is `{value}`"
     hint = f"set one: `{key}=1`" if value is not None else "name another key with `--key`, such as `init.std`"
     raise ForgeError([misuse(key, f"`{key}` must be a positive number to be tuned, but {shown}", hint)])
@@ -126,7 +130,7 @@ def number_at(config: Config, key: str) -> float:
 class _Trainings:
     """Runs trials as jobs of a sweep, one after another."""
 
-    def __init__(self, settings: TuningSettings, folder: Path, base: float, first_seed: int) -> None:
+    def __init__(self, settings: TuningSettings, folder: Path, base: BaseGain, first_seed: int) -> None:
         self.settings = settings
         self.folder = folder
         self.base = base
@@ -135,7 +139,7 @@ class _Trainings:
 
     def job(self, trial: Trial) -> JobEntry:
         """The job of a trial: of a search that goes on an equal one, else a new one."""
-        own = (f"{self.settings.key}={gain_of(self.base, trial.rung):.4g}", f"seed={self.first_seed + trial.seed}")
+        own = (f"{self.settings.key}={written(self.base, trial.rung)}", f"seed={self.first_seed + trial.seed}")
         overrides = (*self.settings.overrides, *own)
         number = len(self.sweep.jobs)
         job = frozen_job(Candidate(overrides, settled(compose(self.settings.conf, overrides))), number)
@@ -197,12 +201,13 @@ def _rung_near(base: float, critical: Critical | None) -> int:
     return max(-FARTHEST, min(FARTHEST, rung))
 
 
-def _beginning(settings: TuningSettings, base: float, critical: Critical | None) -> str:
+def _beginning(settings: TuningSettings, base: BaseGain, critical: Critical | None) -> str:
     most = f"at most {plural(settings.budget, 'training')}" + (
         f" and {settings.minutes:g} min" if settings.minutes else ""
     )
     if critical is None:
         return (
-            f"{settings.key}: prediction says nothing about it, so the search begins at the config's {base:.4g}; {most}"
+            f"{settings.key}: prediction says nothing about it, so the search begins at the config's {base.written};"
+            f" {most}"
         )
     return f"{settings.key}: gradients are predicted to keep their energy at {critical.gain:.3g}; {most}"

@@ -38,6 +38,18 @@ def test_why_a_job_did_not_finish(sweep: Path):
     }
 
 
+@pytest.mark.parametrize("name", ["evaluation", "jobs", "wandb", "set-aside", "mlruns"])
+def test_a_folder_of_runs_may_have_any_name(tmp_path: Path, name: str):
+    """Only in the folder of a run or of a sweep it is what that one keeps."""
+    job(tmp_path / "zero")
+    job(tmp_path / name / "0")
+    job(tmp_path / "zero" / name / "1")
+    (tmp_path / "sweep").mkdir()
+    (tmp_path / "sweep" / SWEEP_FILE).write_text('{"jobs": []}')
+    job(tmp_path / "sweep" / name / "2")
+    assert {row.folder for row in collect(tmp_path).rows} == {"zero", f"{name}/0"}
+
+
 def test_a_loss_is_sorted_upwards(tmp_path: Path):
     for index, loss in enumerate((0.5, 0.25, 0.75)):
         job(tmp_path / str(index), optimized_metric="val/loss", metrics={"val/loss": loss})

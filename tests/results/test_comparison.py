@@ -45,16 +45,42 @@ def test_a_metric_that_only_one_has(tmp_path: Path):
     assert found.differences == (Change("accuracy", "", "1.0"),)
 
 
-@pytest.mark.parametrize("text", ["", "{", "[]", "3", "\0"])
-def test_files_that_are_damaged_or_absent_are_not_compared(tmp_path: Path, text: str):
-    whole, other = run(tmp_path / "a"), run(tmp_path / "b", loss="1")
+@pytest.mark.parametrize("text", ["", "{", "[]", "3", "\0", None])
+def test_files_that_are_damaged_or_absent_confirm_nothing(tmp_path: Path, text: str | None):
+    whole, other = run(tmp_path / "a"), run(tmp_path / "b")
     for name in ("metrics.csv", "ledger.json", "status.json"):
-        (other / name).write_text(text)
+        if text is None:
+            (other / name).unlink()
+        else:
+            (other / name).write_text(text)
     found = compare(whole, other)
-    assert (found.metrics, found.num_parameters, found.differences) == ({}, 0, ())
-    for name in ("metrics.csv", "ledger.json", "status.json"):
-        (other / name).unlink()
+    assert (found.metrics, found.num_lines, found.num_parameters) == ({}, 0, 0)
+    counts = {
+        "the number of initial values": ("1", "0"),
+        "the number of lines of metrics.csv": ("2", "0"),
+        "the number of metrics reported": ("1", "0"),
+    }
+    assert found.differences == tuple(Change(name, *numbers) for name, numbers in counts.items())
+    assert compare(other, whole).differences == tuple(Change(name, *numbers[::-1]) for name, numbers in counts.items())
+
+
+def test_a_curve_that_ends_earlier_or_has_a_column_less(tmp_path: Path):
+    whole, other = run(tmp_path / "a"), run(tmp_path / "b")
+    lines = (other / "metrics.csv").read_text().splitlines()
+    (other / "metrics.csv").write_text("\n".join(lines[:2]))
+    assert compare(whole, other).differences == (Change("the number of lines of metrics.csv", "2", "1"),)
+    (other / "metrics.csv").write_text("epoch,step,train/loss,seconds\n0,9,1.5,0.1\n1,19,0.5,0.1\n")
+    assert compare(whole, other).differences == (Change("val/loss in line 2 of metrics.csv", "2.5", ""),)
+    assert compare(other, whole).differences == (Change("val/loss in line 2 of metrics.csv", "", "2.5"),)
+    (other / "metrics.csv").write_text("\n".join([*lines[:2], f"{lines[2]},7"]))
     assert compare(whole, other).differences == ()
+
+
+def test_a_parameter_that_only_one_has(tmp_path: Path):
+    whole, other = run(tmp_path / "a"), run(tmp_path / "b")
+    rows = [{"path": path, "digest": "ab"} for path in ("head.weight", "head.bias")]
+    (other / "ledger.json").write_text(json.dumps({"parameters": rows}))
+    assert compare(whole, other).differences == (Change("initial value of head.bias", "", "ab"),)
 
 
 def test_values_of_configs():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import inf
 from pathlib import Path
 
 import pytest
@@ -39,13 +40,10 @@ def test_runs_without_a_prediction_are_counted(tmp_path: Path):
 
 
 @pytest.mark.parametrize(
-    ("gradient", "explodes"), [(1e7, True), (1e5, False), (1e-7, False), (0.0, False), (None, None)]
+    ("gradient", "explodes"), [(inf, True), (1e7, True), (1e5, False), (1e-7, False), (0.0, False), (None, None)]
 )
-def test_what_explodes(gradient, explodes):
-    assert RunStart(predicted_gradient=gradient).explodes is explodes
-
-
-def test_what_is_not_finite_is_not_written(tmp_path: Path):
-    write_start(RunStart(1.0, 2.0, float("inf")), tmp_path)
-    assert read_start(tmp_path) == RunStart(1.0, 2.0, None)
-    assert read_start(tmp_path / "nowhere") is None
+def test_what_explodes(tmp_path: Path, gradient: float | None, explodes: bool | None):
+    start = RunStart(predicted_gradient=gradient)
+    assert start.explodes is explodes
+    write_start(start, tmp_path)
+    assert read_start(tmp_path) == start

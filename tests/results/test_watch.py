@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+from contextlib import ExitStack
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from rich.console import Console
 from modelforge.results import collect
 from modelforge.results import watch as watching
 from modelforge.results.watch import line, progress, shown, watch
+from modelforge.runs.liveness import claimed
 from tests.runs.jobs import job
 
 
@@ -84,6 +86,25 @@ def test_a_sweep_that_nobody_works_on_ends_after_a_while(folder: Path, monkeypat
     sweep = watch([folder], Console(file=io.StringIO(), width=200), sleep=waits.append)
     assert sum(waits) == pytest.approx(4.0)
     assert sweep.counts["missing"] == 2
+
+
+@pytest.mark.parametrize("listed", [(4, 5), (4, 5, 6, 7)])
+def test_while_a_process_keeps_the_sweep_it_goes_on(folder: Path, listed: tuple[int, ...]):
+    """Jobs may wait in a queue for hours, and a search lists its next trial when the last one is over."""
+    end(folder, *listed)
+    waits: list[float] = []
+    with ExitStack() as claim:
+        claim.enter_context(claimed(folder))
+
+        def sleep(seconds: float) -> None:
+            waits.append(seconds)
+            if len(waits) == 100:
+                claim.close()
+                end(folder, *({6, 7} - {*listed}))
+
+        sweep = watch([folder], Console(file=io.StringIO(), width=200), sleep=sleep)
+    assert len(waits) == 100
+    assert sweep.counts == {"finished": 7, "diverged": 1}
 
 
 def test_on_a_terminal_it_is_shown_in_place(folder: Path):

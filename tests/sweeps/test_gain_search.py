@@ -43,6 +43,22 @@ def test_the_first_gain_is_the_predicted_one_and_the_next_that_of_the_config() -
     assert asked[:2] == [Trial(3, 0), Trial(0, 0)]
 
 
+def test_the_first_seed_alone_says_which_gain_is_best() -> None:
+    """What chooses a gain is no evidence for it."""
+    search = Search(num_seeds=3)
+    for rung, values in {0: (0.5, 0.5, 0.5), 4: (0.7, 0.1, 0.1), 8: (0.6, 0.9, 0.9)}.items():
+        for seed, value in enumerate(values):
+            search = search.with_result(Trial(rung, seed), value)
+    assert search.best == 4
+
+
+@pytest.mark.parametrize("budget", range(1, 7))
+def test_each_gain_begins_with_the_first_seed(budget: int) -> None:
+    _, asked = searched(Search(num_seeds=4, budget=budget, start=2), lambda trial: 0.0)
+    assert asked[:2] == [Trial(2, 0), Trial(0, 0)][:budget]
+    assert len(asked) == budget
+
+
 def test_a_gain_that_diverges_with_any_seed_is_not_the_best() -> None:
     def result(trial: Trial) -> float | None:
         return None if trial == Trial(4, 1) else -abs(trial.rung - 4)

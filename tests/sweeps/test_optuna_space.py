@@ -18,6 +18,10 @@ from modelforge.sweeps.optuna_space import MAX_CORNERS, read_space
      ("range(1, 10, 3)", IntDistribution(1, 7, step=3)),  # without its end, as in Python
      ("range(5, 1, -2)", IntDistribution(3, 5, step=2)),
      ("range(0, 1, 0.25)", FloatDistribution(0, 0.75, step=0.25)),
+     ("range(0, 1, 0.3)", FloatDistribution(0, 0.9, step=0.3)),
+     ("range(1, 0, -0.1)", FloatDistribution(0.1, 1, step=0.1)),
+     ("range(-1, 1, 0.1)", FloatDistribution(-1, 0.9, step=0.1)),
+     ("range(0, 1e-3, 1e-4)", FloatDistribution(0, 9e-4, step=1e-4)),
      ("choice(1, 2.5, a)", CategoricalDistribution(["1", "2.5", "a"])),
      ("'x y',null,[1,2]", CategoricalDistribution(["'x y'", "null", "[1,2]"])),
      ("shuffle(b, a)", CategoricalDistribution(["a", "b"]))],

@@ -11,6 +11,7 @@ from modelforge.results.collect import collect
 from modelforge.runs.jobs import read_job, read_sweep_file
 from modelforge.runs.liveness import claimed
 from modelforge.runs.status import Status
+from modelforge.sweeps.gain_report import BaseGain
 from modelforge.sweeps.tune_gain import TuningSettings, number_at, tune_gain
 from modelforge.train.job import Result
 
@@ -18,15 +19,20 @@ TINY = ("model=mlp", "trainer.max_epochs=1", "+trainer.limit_train_batches=2", "
 
 
 @pytest.mark.parametrize(
-    ("overrides", "key", "expected"),
+    ("overrides", "key", "expected", "written"),
     [
-        (["init.gain=1.4"], "init.gain", 1.4),
-        (["init=kaiming_normal"], "init.gain", 2**0.5),  # its file says `relu`
-        (["init=normal"], "init.std", 0.02),
+        (["init.gain=1.23456"], "init.gain", 1.23456, "1.23456"),
+        (["init.gain=2"], "init.gain", 2, "2"),
+        (["init=kaiming_normal"], "init.gain", 2**0.5, "relu"),
+        (["init.gain=torch.tanh"], "init.gain", 5 / 3, "torch.tanh"),
+        (["init.gain='LeakyReLU(1)'"], "init.gain", 1.0, "'LeakyReLU(1)'"),
+        (["init=normal"], "init.std", 0.02, "0.02"),
     ],
 )
-def test_the_number_of_the_config_is_the_base(overrides: list[str], key: str, expected: float) -> None:
-    assert number_at(compose(None, overrides), key) == pytest.approx(expected)
+def test_the_number_of_the_config_is_the_base(overrides: list[str], key: str, expected: float, written: str) -> None:
+    found = number_at(compose(None, overrides), key)
+    assert found == BaseGain(pytest.approx(expected), written)
+    assert compose(None, [*overrides, f"{key}={written}"]).values == compose(None, overrides).values
 
 
 @pytest.mark.parametrize(
@@ -73,11 +79,21 @@ def test_a_search_with_a_larger_budget_takes_the_jobs_that_are_there(tmp_path: P
     sweep = read_sweep_file(folder)
     assert sweep.jobs[:3] == first.jobs
     assert sweep.started == first.started
-    assert asked[3:] == [0, 1, 3, 4, 2, 5]
+    assert asked[3:] == [0, 1, 3, 4, 5, 2]
     assert [job.number for job in sweep.jobs] == [*range(6)]
     assert len({job.hash for job in sweep.jobs}) == 6
     assert [*sweep.axes] == ["init.gain", "seed"]
     assert "betas" not in read_job(folder, 0).config["optimizer"], "of another type than SGD"
+
+
+@pytest.mark.parametrize(("given", "name"), [("init.gain=1.23456", "1.23456"), ("init.gain=relu", "relu")])
+def test_the_gain_of_the_config_is_trained_as_it_is(tmp_path: Path, asked: list[int], given: str, name: str) -> None:
+    found = tune_gain(settings(1, given), tmp_path / "search", say=lambda line: None)
+    assert found.override == f"init.gain={name}"
+    (job,) = read_sweep_file(tmp_path / "search").jobs
+    assert job.overrides[-2:] == (f"init.gain={name}", "seed=0")
+    own = compose(None, [*TINY, given]).values["init"]
+    assert read_job(tmp_path / "search", 0).config["init"] == own
 
 
 def test_a_folder_of_something_else_is_refused_and_kept(tmp_path: Path, asked: list[int]) -> None:

@@ -117,6 +117,20 @@ def test_other_numbers_are_named_with_both_values(train, repeated, tmp_path: Pat
     assert f"test/loss was 0.5 in `run`, and is {found['test/loss']} here" in err
 
 
+def test_what_the_run_does_not_hold_is_not_confirmed(train, repeated, tmp_path: Path, capsys):
+    train(*SMALL, "trainer.max_epochs=1")
+    rewrite(tmp_path / "run" / "status.json", lambda status: status.update(metrics={}))
+    for name in ("ledger.json", "metrics.csv"):
+        (tmp_path / "run" / name).unlink()
+    capsys.readouterr()
+    assert repeated("--from", "run", "hydra.run.dir=again") == 1
+    out, err = capsys.readouterr()
+    assert "the same numbers" not in out
+    assert "the number of initial values was 0 in `run`, and is 6 here" in err
+    assert "the number of lines of metrics.csv was 0 in `run`, and is 2 here" in err
+    assert "the number of metrics reported was 0 in `run`, and is 3 here" in err
+
+
 def test_other_values_are_shown_and_not_judged(train, repeated, tmp_path: Path, capsys):
     train(*SMALL)
     capsys.readouterr()
