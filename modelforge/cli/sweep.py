@@ -55,13 +55,16 @@ def sweep(
         live: Whether to show the sweep until it ends, first.
 
     Raises:
-        ForgeError: there is no such folder, it holds no run, no run has the metric, a key or a baseline, or the file
-            cannot be written.
+        ForgeError: there is no such folder, it holds no run, no run has the metric, a key or a baseline, the form has
+            no groups, or the file cannot be written.
     """
     name = form or form_of(output, SUFFIXES)
     if name in ("html", "parquet") and output is None:
         message = f"`--format {name}` is not for a terminal"
         raise ForgeError([Problem("MF051", OPTION, message, f"name a file: `--output sweep.{name}`")])
+    if name in ("csv", "parquet") and (over or baseline):
+        message = f"`{'--group' if over else '--baseline'}` compares groups, and `{name}` has a row for each job"
+        raise ForgeError([Problem("MF051", "--format", message, "leave it out, or choose `json`, `html` or `text`")])
     check_output(output)
     found = _sorted(watch(folders, console()) if live else collect(*folders), metric)
     grouped = group(found, _checked(found, over) or default_over(found))
