@@ -56,6 +56,12 @@ def test_a_row_a_job_has_no_groups(text, folder, tmp_path, option):
     assert not (tmp_path / "x.parquet").exists()
 
 
+def test_a_page_does_not_list_all_jobs(text, folder, tmp_path):
+    shown = text("sweep", folder, "--all", "--output", str(tmp_path / "x.html"), status=1)
+    assert "a page has 300 at most" in shown
+    assert not (tmp_path / "x.html").exists()
+
+
 def test_csv(run, folder):
     rows = list(csv.DictReader(run("sweep", folder, "--csv").stdout.splitlines()))
     assert [row["init.gain"] for row in rows] == ["1", "0.5", "99"]
