@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from modelforge.cli.front import answer, app
+from modelforge.cli.front import answer, app, named_form
 from modelforge.cli.options import (
     BaseRef,
     ChangedOnly,
@@ -55,9 +55,8 @@ def check(
     With --untrusted, models are planned; training settings, weights and
     data are not read. Exit status 1 if there is a problem.
     """
-    name = Findings.json if as_json else form
-    as_json = name == Findings.json
-    options: dict[str, Any] = {"form": name and name.value, "output": output, "as_json": as_json and output is None}
+    name = named_form(form, json=as_json)
+    options: dict[str, Any] = {"form": name, "output": output, "as_json": name == "json" and output is None}
     if untrusted and changed_only:
         raise typer.BadParameter("choose one of --untrusted and --changed-only")
     if untrusted:
@@ -96,11 +95,10 @@ def lint(
     Each finding has a code; `modelforge list rules CODE` explains it. A
     model declares what is meant in `lint: {ignore: {CODE: reason}}`.
     """
-    name = Findings.json if as_json else form
-    as_json = name == Findings.json
-    options: dict[str, Any] = {"every": every or not overrides, "rules": rules or [], "form": name and name.value}
+    name = named_form(form, json=as_json)
+    options: dict[str, Any] = {"every": every or not overrides, "rules": rules or [], "form": name}
     options |= {"base_ref": base_ref if changed_only else None, "fail_on": fail_on.value, "output": output}
-    answer("lint:lint", conf, overrides or [], as_json=as_json and output is None, **options)
+    answer("lint:lint", conf, overrides or [], as_json=name == "json" and output is None, **options)
 
 
 @app.command()
@@ -196,7 +194,7 @@ def diagnose(
     """
     if schema:
         answer("diagnose:print_schema", as_json=True, plugins=False)
-    name = Form.json if as_json else form
+    name = named_form(form, json=as_json)
     if data and not measure:
         raise typer.BadParameter("choose one of --data and --no-measure")
     settings = {
@@ -206,7 +204,7 @@ def diagnose(
         "output": output,
         "fail_on": fail_on and fail_on.value,
     }
-    answer("diagnose:diagnose", conf, overrides or [], compare or [], name and name.value, **settings)
+    answer("diagnose:diagnose", conf, overrides or [], compare or [], name, **settings)
 
 
 @app.command(name="list")
@@ -263,14 +261,11 @@ def diff(
     """
     if schema:
         answer("diff:print_schema", as_json=True, plugins=False)
-    forms = {form, Format.markdown if markdown else None, Format.json if as_json else None} - {None}
-    if len(forms) > 1:
-        raise typer.BadParameter("choose one of --format, --markdown and --json")
-    name = next(iter(forms), None)
+    name = named_form(form, markdown=markdown, json=as_json)
     settings: dict[str, Any] = {"exit_code": exit_code, "fail_on": fail_on.value, "fetch": fetch, "output": output}
-    is_json = name == Format.json and output is None
+    is_json = name == "json" and output is None
     common: dict[str, Any] = {"as_json": is_json, "failure": 2, "plugins": False}
-    answer("diff:compare", old, new, conf, overrides or [], name and name.value, **common, **settings)
+    answer("diff:compare", old, new, conf, overrides or [], name, **common, **settings)
 
 
 @app.command(name="git-diff-driver")

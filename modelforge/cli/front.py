@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from enum import StrEnum
 from pkgutil import resolve_name
 from typing import Annotated, Any, NoReturn
 
@@ -47,10 +48,18 @@ def _version(wanted: bool) -> None:
         raise typer.Exit
 
 
-def one_of(option: str, given: bool, as_json: bool) -> None:
-    """Refuses two forms of output at the same time."""
-    if given and as_json:
-        raise typer.BadParameter(f"choose one of {option} and --json")
+def named_form(form: StrEnum | None, **flags: bool) -> str | None:
+    """The form of the output that `--format`, or an option called like a form, names; None where none does.
+
+    Args:
+        form: Of `--format`.
+        flags: By form, whether its option is given, such as `json=True`.
+    """
+    named = {form and form.value, *(name for name, is_given in flags.items() if is_given)} - {None}
+    if len(named) > 1:
+        options = ["--format", *(f"--{name}" for name in flags)]
+        raise typer.BadParameter(f"choose one of {', '.join(options[:-1])} and {options[-1]}")
+    return next(iter(named), None)
 
 
 @app.callback()

@@ -23,11 +23,12 @@ FINDINGS: Mapping[str, str] = MappingProxyType({".json": "json", ".sarif": "sari
 """The forms of findings, by the endings of files."""
 
 
-def check_output(output: Path | None) -> None:
+def check_output(output: Path | None, option: str = OPTION) -> None:
     """Checks before the work, which may be long, that its result can be written.
 
     Args:
         output: The file; None for the standard output.
+        option: What names it.
 
     Raises:
         ForgeError: there is no such folder, it is read-only, or the file is a folder.
@@ -36,11 +37,11 @@ def check_output(output: Path | None) -> None:
         return
     folder = output.parent
     if not folder.is_dir():
-        raise ForgeError([unwritable(str(output), f"there is no folder `{folder}`", OPTION, "make the folder first")])
+        raise ForgeError([unwritable(str(output), f"there is no folder `{folder}`", option, "make the folder first")])
     if output.is_dir():
-        raise ForgeError([unwritable(str(output), os.strerror(errno.EISDIR).lower(), OPTION)])
+        raise ForgeError([unwritable(str(output), os.strerror(errno.EISDIR).lower(), option)])
     if not os.access(folder, os.W_OK | os.X_OK):
-        raise ForgeError([unwritable(str(output), os.strerror(errno.EACCES).lower(), OPTION)])
+        raise ForgeError([unwritable(str(output), os.strerror(errno.EACCES).lower(), option)])
 
 
 def form_of(output: Path | None, forms: Mapping[str, str]) -> str:

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from modelforge.cli.front import answer, app, one_of
+from modelforge.cli.front import answer, app, named_form
 from modelforge.cli.options import Cluster, Conf, Json, Overrides, Page, Report, Results, Tunable
 
 
@@ -16,9 +16,11 @@ from modelforge.cli.options import Cluster, Conf, Json, Overrides, Page, Report,
 def tune(
     kind: Annotated[Tunable, typer.Argument(metavar="lr|batch_size", help="What to look for.")],
     overrides: Overrides = None,
-    lowest: Annotated[float, typer.Option("--min", help="The first learning rate.")] = 1e-6,
-    highest: Annotated[float, typer.Option("--max", help="The last learning rate.")] = 1.0,
-    steps: Annotated[int, typer.Option("--steps", min=20, help="Steps from the first to the last.")] = 100,
+    lowest: Annotated[float | None, typer.Option("--min", help="The first learning rate. Default: 1e-6.")] = None,
+    highest: Annotated[float | None, typer.Option("--max", help="The last learning rate. Default: 1.")] = None,
+    steps: Annotated[
+        int | None, typer.Option("--steps", min=20, help="Steps from the first to the last. Default: 100.")
+    ] = None,
     curve: Annotated[
         Path | None, typer.Option("--curve", metavar="FILE", help="Write learning rates and losses as CSV.")
     ] = None,
@@ -29,11 +31,16 @@ def tune(
 
     The model starts with the initial values, and reads the batches in the
     order, of `train.py` with the same overrides. `lr` raises the learning
-    rate from step to step and finds where the loss falls most steeply;
-    `batch_size` doubles the batch until memory is short.
+    rate from step to step and finds where the loss falls most steeply; all
+    options but --conf and --json are for it. `batch_size` doubles the batch until memory is short.
     """
-    options: dict[str, Any] = {"lowest": lowest, "highest": highest, "num_steps": steps, "curve": curve}
-    answer("tune:tune", kind.value, conf, overrides or [], as_json=as_json, **options)
+    if kind == Tunable.batch_size:
+        if (lowest, highest, steps, curve) != (None,) * 4:
+            raise typer.BadParameter("--min, --max, --steps and --curve are for `tune lr`")
+        answer("tune:tune_batch_size", conf, overrides or [], as_json=as_json)
+    options: dict[str, Any] = {"lowest": lowest, "highest": highest, "num_steps": steps}
+    given = {name: value for name, value in options.items() if value is not None}
+    answer("tune:tune_rate", conf, overrides or [], curve, as_json=as_json, **given)
 
 
 @app.command("tune-gain")
@@ -102,15 +109,14 @@ def sweep(
     With --group seed, one line for all seeds of a config: mean, spread, and
     whether the difference to the best one, or to --baseline, is beyond it.
     """
-    one_of("--csv", csv, as_json)
+    name = named_form(form, csv=csv, json=as_json)
     if schema:
         answer("sweep:print_schema", as_json=True, plugins=False)
     if not folders:
         raise typer.BadParameter("name a folder: runs/sweeps/...", param_hint="DIR")
-    as_json = as_json or (form == Results.json and output is None)
-    named = "json" if as_json else "csv" if csv else form and form.value
-    options: dict[str, Any] = {"over": over or [], "baseline": baseline or [], "form": named, "output": output}
-    answer("sweep:sweep", folders, metric, every=every, live=live, as_json=as_json, plugins=False, **options)
+    options: dict[str, Any] = {"over": over or [], "baseline": baseline or [], "form": name, "output": output}
+    is_json = name == "json" and output is None
+    answer("sweep:sweep", folders, metric, every=every, live=live, as_json=is_json, plugins=False, **options)
 
 
 @app.command("sweep work")
@@ -238,10 +244,11 @@ def gallery(
     A claim is a `claim` block in an experiment of conf/experiment/gallery/,
     which `train.py experiment=gallery/NAME` trains too.
     """
-    as_json = as_json or form == Page.json
+    name = named_form(form, json=as_json)
     if listing:
-        if claims or seeds or output or pictures:
-            raise typer.BadParameter("--list lists all claims: leave NAME, --seed, --output and --pictures out")
-        answer("gallery:listing", conf, as_json=as_json)
-    options: dict[str, Any] = {"form": form and form.value, "output": output, "pictures": pictures}
-    answer("gallery:gallery", conf, claims or [], seeds or [], as_json=as_json and output is None, **options)
+        if claims or seeds or output or pictures or name in ("html", "markdown"):
+            message = "--list prints all claims as text or JSON: leave NAME, --seed, --output and --pictures out"
+            raise typer.BadParameter(message)
+        answer("gallery:listing", conf, as_json=name == "json")
+    options: dict[str, Any] = {"form": name, "output": output, "pictures": pictures}
+    answer("gallery:gallery", conf, claims or [], seeds or [], as_json=name == "json" and output is None, **options)

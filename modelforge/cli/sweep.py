@@ -17,7 +17,7 @@ from modelforge.results.collect import collect
 from modelforge.results.document import document, sweep_schema
 from modelforge.results.export import to_csv, to_parquet
 from modelforge.results.grouping import Grouped, group
-from modelforge.results.page import page
+from modelforge.results.page import MAX_JOBS, page
 from modelforge.results.report import as_text, default_over
 from modelforge.results.significance import Contrast, contrasts
 from modelforge.results.sweep import OPEN, OVER, Sweep
@@ -55,13 +55,19 @@ def sweep(
         live: Whether to show the sweep until it ends, first.
 
     Raises:
-        ForgeError: there is no such folder, it holds no run, no run has the metric, a key or a baseline, or the file
-            cannot be written.
+        ForgeError: there is no such folder, it holds no run, no run has the metric, a key or a baseline, an option does
+            not go with the form, or the file cannot be written.
     """
     name = form or form_of(output, SUFFIXES)
     if name in ("html", "parquet") and output is None:
         message = f"`--format {name}` is not for a terminal"
         raise ForgeError([Problem("MF051", OPTION, message, f"name a file: `--output sweep.{name}`")])
+    if name in ("csv", "parquet") and (over or baseline):
+        message = f"`{'--group' if over else '--baseline'}` compares groups, and `{name}` has a row for each job"
+        raise ForgeError([Problem("MF051", "--format", message, "leave it out, or choose `json`, `html` or `text`")])
+    if every and name == "html":
+        message = f"`--all` lists all jobs in a table, and a page has {MAX_JOBS} at most"
+        raise ForgeError([Problem("MF051", "--all", message, "leave it out, or choose another form")])
     check_output(output)
     found = _sorted(watch(folders, console()) if live else collect(*folders), metric)
     grouped = group(found, _checked(found, over) or default_over(found))

@@ -39,15 +39,18 @@ def read_curve(folder: Path, metric: str, most: int = 60) -> Curve:
 
 
 def last_epoch(folder: Path) -> int | None:
-    """The number of epochs that a run has finished; None where it has written none."""
+    """The number of epochs that a run has finished; None where it has written none.
+
+    The line of an epoch has values of the training; that of a validation within one has none, nor has that of the test.
+    """
     with suppress(OSError, ValueError, csv.Error), open_regular(folder / METRICS) as file:
         header = file.readline().decode()
         size = os.fstat(file.fileno()).st_size
         file.seek(max(len(header.encode()), size - TAIL))
         lines = file.read().decode("utf-8", "replace").splitlines()
-        column = next(csv.reader([header])).index("epoch")
+        names = next(csv.reader([header]))
         for line in reversed(lines):
-            cells = next(csv.reader([line]), [])
-            if len(cells) > column and cells[column].isdigit():
-                return int(cells[column]) + 1
+            row = dict(zip(names, next(csv.reader([line]), []), strict=False))
+            if row.get("epoch", "").isdigit() and any(row[name] for name in row if name.startswith("train/")):
+                return int(row["epoch"]) + 1
     return None

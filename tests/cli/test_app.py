@@ -12,6 +12,8 @@ from types import SimpleNamespace
 import pytest
 
 from modelforge._version import __version__
+from modelforge.cli.front import named_form
+from modelforge.cli.options import Results
 from modelforge.core import plugins
 
 COMMAND = "from modelforge.cli import main; main()"
@@ -57,14 +59,24 @@ def test_misuse_exits_with_2(run, arguments):
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (("sweep", "runs", "--csv", "--json"), "choose one of --csv and --json"),
+        (("sweep", "runs", "--csv", "--json"), "choose one of --format, --csv and --json"),
+        (("sweep", "runs", "--csv", "--format", "html", "-o", "x.html"), "choose one of --format, --csv and --json"),
         (("diff", "HEAD", "HEAD", "--markdown", "--json"), "choose one of --format, --markdown and --json"),
+        *[
+            ((command, "--format", "text", "--json"), "choose one of --format and --json")
+            for command in ("check", "lint", "diagnose", "gallery")
+        ],
     ],
 )
 def test_two_forms_of_output_are_misuse(run, arguments, said):
     result = run(*arguments, status=2)
     assert said in result.stderr
     assert result.stdout == ""
+
+
+def test_a_form_that_is_named_twice_is_one():
+    assert named_form(Results.json, json=True) == "json"
+    assert named_form(None, json=False) is None
 
 
 def test_a_broken_plugin_is_named(text, monkeypatch):

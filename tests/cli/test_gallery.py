@@ -65,4 +65,5 @@ def test_claims_are_listed(tmp_path):
     assert "Why?" in call("--list", "--conf", conf).stdout
     assert json.loads(call("--list", "--conf", conf, "--json").stdout)["claims"][0]["name"] == "small"
     refused = call("--list", "--seed", -1, "--conf", conf, status=2).stderr
-    assert "--list lists all claims" in refused
+    assert "--list prints all claims" in refused
+    assert "as text or JSON" in call("--list", "--format", "html", "--conf", conf, status=2).stderr

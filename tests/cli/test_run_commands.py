@@ -13,7 +13,7 @@ from modelforge.cli import run_commands
 from modelforge.cli.app import app
 
 SOURCE = Path(run_commands.__file__).read_text(encoding="utf-8")
-COMMANDS = re.findall(r"^@app\.command\((?:name=\"(.*?)\")?\)\ndef (\w+)", SOURCE, re.MULTILINE)
+COMMANDS = re.findall(r"^@app\.command\((?:(?:name=)?\"(.*?)\")?\)\ndef (\w+)", SOURCE, re.MULTILINE)
 
 
 @pytest.mark.parametrize("target", re.findall(r'answer\("([\w:]+)"', SOURCE))
@@ -23,7 +23,7 @@ def test_a_command_is_carried_out_by_a_function(target: str):
 
 @pytest.mark.parametrize("name", [given or function for given, function in COMMANDS])
 def test_a_command_explains_its_options(name: str):
-    result = CliRunner().invoke(app, [name, "--help"], env={"COLUMNS": "80"})
+    result = CliRunner().invoke(app, [*name.split(), "--help"], env={"COLUMNS": "80"})
     assert result.exit_code == 0
-    assert "--json" in result.output or name in ("schema", "git-diff-driver")
+    assert "--json" in result.output or name == "sweep work"
     assert max(map(len, result.output.splitlines())) <= 80

@@ -49,6 +49,19 @@ def test_another_metric(data, folder):
     assert answer["metric"] == "test/loss"
 
 
+@pytest.mark.parametrize("option", [("--group", "seed"), ("--baseline", "init.gain=1")])
+def test_a_row_a_job_has_no_groups(text, folder, tmp_path, option):
+    for form in (("--csv",), ("--output", str(tmp_path / "x.parquet"))):
+        assert f"`{option[0]}` compares groups" in text("sweep", folder, *form, *option, status=1)
+    assert not (tmp_path / "x.parquet").exists()
+
+
+def test_a_page_does_not_list_all_jobs(text, folder, tmp_path):
+    shown = text("sweep", folder, "--all", "--output", str(tmp_path / "x.html"), status=1)
+    assert "a page has 300 at most" in shown
+    assert not (tmp_path / "x.html").exists()
+
+
 def test_csv(run, folder):
     rows = list(csv.DictReader(run("sweep", folder, "--csv").stdout.splitlines()))
     assert [row["init.gain"] for row in rows] == ["1", "0.5", "99"]

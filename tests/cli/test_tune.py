@@ -27,6 +27,18 @@ def test_what_is_shown(text, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.parametrize("option", [("--curve", "x.csv"), ("--min", "1e-5"), ("--max", "1"), ("--steps", "50")])
+def test_a_batch_size_has_no_rates(run, option: tuple[str, str]):
+    assert "are for `tune lr`" in run("tune", "batch_size", *option, status=2).stderr
+
+
+def test_a_file_that_cannot_be_written_is_said_before_the_test(text, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("modelforge.cli.tune.find_rate", lambda *_, **__: pytest.fail("tested"))
+    shown = text("tune", "lr", "--curve", "nowhere/x.csv", status=1)
+    assert "`nowhere/x.csv` cannot be written: there is no folder `nowhere`" in shown
+    assert "--curve" in shown
+
+
 def test_a_wrong_config(text, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.chdir(tmp_path)
     assert "has no argument `lrr`" in text("tune", "lr", "+optimizer.lrr=1", status=1)

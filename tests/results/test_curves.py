@@ -8,7 +8,8 @@ import pytest
 
 from modelforge.results.curves import last_epoch, read_curve
 
-LINES = "epoch,step,train/loss,val/loss\n0,9,2.0,1.5\n1,19,1.0,nan\n2,29,0.5,0.25\n,30,,\n"
+LINES = "epoch,step,train/loss,val/loss\n0,9,2.0,1.5\n1,19,1.0,nan\n2,29,0.5,0.25\n3,30,,\n"
+"""Three epochs, and the line of the test, whose epoch would be the next one."""
 
 
 def test_a_curve(tmp_path: Path):
@@ -21,6 +22,8 @@ def test_a_curve(tmp_path: Path):
 def test_the_last_epoch_is_at_the_end_of_the_file(tmp_path: Path):
     (tmp_path / "metrics.csv").write_text(LINES)
     assert last_epoch(tmp_path) == 3
+    (tmp_path / "metrics.csv").write_text(LINES.splitlines()[0] + "\n0,9,2.0,1.5\n1,14,,1.25\n")
+    assert last_epoch(tmp_path) == 1, "a validation within an epoch"
     many = "".join(f"{epoch},{epoch},0.5,0.5\n" for epoch in range(5000))
     (tmp_path / "metrics.csv").write_text(LINES.splitlines()[0] + "\n" + many)
     assert last_epoch(tmp_path) == 5000

@@ -32,7 +32,7 @@ def folder(tmp_path: Path) -> Path:
         )
     for number in (4, 5):
         job(tmp_path / f"{number},a={number}", "running", [f"a={number}"])
-    (tmp_path / "4,a=4" / "metrics.csv").write_text("epoch,step,val/accuracy\n0,1,0.5\n1,2,0.5\n")
+    (tmp_path / "4,a=4" / "metrics.csv").write_text("epoch,step,train/loss\n0,1,0.5\n1,2,0.5\n")
     return tmp_path
 
 

@@ -85,11 +85,11 @@ def test_a_difference_without_spread_is_no_evidence() -> None:
     assert "all seeds differ by 0.5: there is no spread to compare by" in found.verdict()
 
 
-@pytest.mark.parametrize(("num_seeds", "budget"), [(3, 16), (4, 24), (6, 40)])
+@pytest.mark.parametrize(("num_seeds", "budget"), [(3, 16), (4, 24)])
 def test_where_no_gain_matters_one_search_in_twenty_recommends_another(num_seeds: int, budget: int) -> None:
     """The claim of the test: its error is 5 % at most, whatever the search chose among."""
     random = Random(0)
-    searches, recommended = 1_000, 0
+    searches, recommended = 600, 0
     for _ in range(searches):
         search = Search(num_seeds, budget)
         while (trial := search.next()) is not None:
