@@ -29,6 +29,8 @@ class Values:
     std: float
     fan_in: float
     fan_out: float
+    patterned: bool = False
+    """Whether they differ, and none is drawn: an identity, or a Hadamard matrix."""
 
     @property
     def second(self) -> float:
@@ -96,7 +98,7 @@ class Node:
             mean, std = (law and law(self.parameters, name)) or (None, None)
         if mean is None or std is None:
             raise Unpredictable(f"`{planned.scheme}` promises no mean and std of {planned.path}")
-        return Values(mean, std, first.fan_in, first.fan_out)
+        return Values(mean, std, first.fan_in, first.fan_out, patterned=fill.promise.deterministic and std > 0)
 
 
 Back = Callable[[Mapping[Index, Gradient]], tuple[Gradient | None, ...]]
