@@ -219,7 +219,7 @@ def forward(node: Node, leaf: Leaf, signals: Mapping[Source, Signal | None], cau
     if lost and not rule.restarts:
         return None, cause or "unknown: it reads what is not known"
     try:
-        result = rule.predict(node)
+        result = rule.ask(node)
         _check_range(result)
     except Unpredictable as reason:
         return None, f"unknown from here on: {reason}"
@@ -276,7 +276,8 @@ def _sent_back(
                 found[index] = gradient
         if not found and not lost:
             continue
-        backs = (None,) * len(leaf.reads) if lost or result is None else result.back(found)
+        sent = None if lost or result is None else result.sent(found)
+        lost, backs = sent is None, sent or (None,) * len(leaf.reads)
         for read, back in zip(leaf.reads, backs, strict=True):
             if lost or back is not None:
                 arriving.setdefault(read, []).append(back)

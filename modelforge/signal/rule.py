@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Generator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from typing import TypeVar
 
+from modelforge.core.quoting import sentence
 from modelforge.core.registry import Registry
 from modelforge.core.tensors import TensorValue, at
 from modelforge.planning.assign import ParameterPlan
@@ -118,6 +120,13 @@ class Passed:
     note: str = ""
     """What was assumed on the way."""
 
+    def sent(self, gradients: Mapping[Index, Gradient]) -> tuple[Gradient | None, ...] | None:
+        """The gradients of what the layer reads; None where its rule fails."""
+        try:
+            return self.back(gradients)
+        except Unpredictable:
+            return None
+
 
 def passed(output: Signal, back: Callable[[Gradient], Gradient | None], note: str = "") -> Passed:
     """What a layer with one input and one output does."""
@@ -134,6 +143,32 @@ class SignalRule:
 
     predict: Predict
     restarts: bool = False
+
+    def ask(self, node: Node) -> Passed:
+        """What the rule predicts.
+
+        Raises:
+            Unpredictable: it cannot say, or fails; so may the way back.
+        """
+        with _as_unpredictable(node):
+            result = self.predict(node)
+
+        def back(gradients: Mapping[Index, Gradient]) -> tuple[Gradient | None, ...]:
+            with _as_unpredictable(node):
+                return result.back(gradients)
+
+        return replace(result, back=back)
+
+
+@contextmanager
+def _as_unpredictable(node: Node) -> Generator[None]:
+    """Whatever the code of a rule raises: it may be anybody's."""
+    try:
+        yield
+    except Unpredictable:
+        raise
+    except Exception as error:
+        raise Unpredictable(f"the signal rule of `{node.layer.type}` fails: {sentence(error)}") from error
 
 
 def _definition(rule: SignalRule) -> Predict:
