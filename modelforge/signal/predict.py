@@ -21,6 +21,7 @@ from modelforge.report.aligned import PATH, WORDS
 from modelforge.report.table import Fitted, to_text
 from modelforge.signal.flow import Leaf, Source, flow
 from modelforge.signal.moments import correlation_depth, single
+from modelforge.signal.origins import Origins
 from modelforge.signal.rule import RULES, Node, Passed, SignalRule, Unpredictable
 from modelforge.signal.rules.elementwise import activation
 from modelforge.signal.value import Gradient, Shape, Signal, summed
@@ -165,7 +166,7 @@ def predict(plan: Plan, *, batch: int = 32, training: bool = True) -> Prediction
     parameters |= {name: parameters[first] for name, first in plan.ties.items() if first in parameters}
     owned = by_owner(parameters)
     done: list[tuple[Leaf, Passed | None, str]] = []
-    cause = ""
+    cause, origins = "", Origins()
     for leaf in flowing.leaves:
         node = Node(
             leaf.layer,
@@ -173,7 +174,10 @@ def predict(plan: Plan, *, batch: int = 32, training: bool = True) -> Prediction
             tuple(signals.get(read) for read in leaf.reads),
             batch,
             training,
+            sources=leaf.reads,
+            dependent=origins.dependent(leaf, signals),
         )
+        origins.add(leaf, node.parameters)
         result, reason = forward(node, leaf, signals, cause)
         cause = reason if result is None else cause
         outputs = {(): None} if result is None else result.outputs

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Callable, Generator, Hashable, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import TypeVar
@@ -59,6 +59,10 @@ class Node:
     """The layer type that fills its parameters where no scheme does; its own if empty."""
     spreads: bool = True
     """Whether the spreads of examples that are far apart are wanted, too."""
+    sources: tuple[Hashable, ...] = ()
+    """Names of the tensors that it reads, by which two are one; all are different if empty."""
+    dependent: bool = False
+    """Whether two of them that are different are made of one tensor without drawn weights between."""
 
     @property
     def signal(self) -> Signal:

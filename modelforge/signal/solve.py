@@ -17,6 +17,7 @@ from modelforge.planning.plan import Plan
 from modelforge.signal.conditions import Condition, Unsolvable, met, output_of
 from modelforge.signal.flow import Flow, Leaf, Source, flow
 from modelforge.signal.levers import LeftAlone, Lever, levers
+from modelforge.signal.origins import Origins
 from modelforge.signal.predict import arriving_at, backward, by_owner, forward, rule_of
 from modelforge.signal.retuned import REPLACEMENT, root_mean_square
 from modelforge.signal.rule import Node, Passed, Unpredictable
@@ -149,7 +150,7 @@ class _Pass:
         """The energy that a residual stream has at its beginning, by the sums on its way."""
         self._owned = by_owner(network.named(parameters))
         self._passed = passed
-        cause = ""
+        cause, origins = "", Origins()
         for leaf in network.flow.leaves:
             path = leaf.layer.path
             node = Node(
@@ -159,7 +160,10 @@ class _Pass:
                 network.batch,
                 training=True,
                 spreads=False,
+                sources=leaf.reads,
+                dependent=origins.dependent(leaf, self.signals),
             )
+            origins.add(leaf, node.parameters)
             lever = network.levers.get(path)
             if lever is not None:
                 node = self._met(leaf, node, lever)

@@ -176,6 +176,8 @@ def distance(node: Node) -> Passed:
 
 def _compared(node: Node, dim: int) -> tuple[Signal, Signal, int]:
     """Two signals and the number of elements that are compared: their units."""
+    if node.dependent or len(set(node.sources)) < len(node.sources):
+        raise Unpredictable("it compares tensors that depend on each other")
     first, second = _two(node)
     axis = dim % len(first.shape.sizes)
     first, second = (as_units(signal, axis) for signal in (first, second))

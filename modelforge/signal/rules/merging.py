@@ -9,6 +9,7 @@ from math import prod, sqrt
 from modelforge.signal.inverse import Level
 from modelforge.signal.moments import steeper
 from modelforge.signal.rule import Index, Node, Passed, Unpredictable, register_signal
+from modelforge.signal.rules.repeated import each_once, power, times
 from modelforge.signal.value import Gradient, Profile, Signal, mixed_profile, summed_drift
 
 
@@ -20,6 +21,7 @@ def _known(node: Node) -> list[Signal]:
 
 
 @register_signal("Add")
+@each_once(times)
 def add(node: Node) -> Passed:
     """Signals that do not depend on each other add up their energies.
 
@@ -166,6 +168,7 @@ def _swing(signals: list[Signal], sizes: list[int], second: float, *, over_units
 
 
 @register_signal("Multiply")
+@each_once(power)
 def multiply(node: Node) -> Passed:
     """A product of signals that do not depend on each other.
 
