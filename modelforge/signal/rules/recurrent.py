@@ -24,7 +24,8 @@ FARTHEST = 500
 def recurrent(node: Node) -> Passed:
     """The same weights at each step, taken as if they were drawn again: in wide layers that makes no difference.
 
-    Formula: the energies of gates and states step by step, from states of 0; gradients step by step back
+    Formula: the energies of gates and states step by step, from states of 0; gradients step by step back; both times
+        1/(1 - p) between layers with dropout
     Source: Chen et al. 2018, arXiv:1806.05394; Gilboa et al. 2019, arXiv:1901.08987
     """
     arguments = node.layer.arguments
@@ -35,7 +36,9 @@ def recurrent(node: Node) -> Passed:
     passes: list[tuple[list[list[Step]], np.ndarray]] = []
     energies = signal.second * signal.profile.get(1, np.ones(signal.shape.sizes[1]))
     alike = Alike(max(0.0, signal.along))
-    for cells in layers:
+    dropping = _dropping(node)
+    for number, cells in enumerate(layers):
+        energies = energies * (dropping if number else 1.0)
         steps = [run(cell, energies if place == 0 else energies[::-1], alike) for place, cell in enumerate(cells)]
         made = [[step.made[0] for step in one] for one in steps]
         energies = np.mean([one if place == 0 else one[::-1] for place, one in enumerate(made)], axis=0)
@@ -61,7 +64,8 @@ def recurrent(node: Node) -> Passed:
         gradient = gradients[(0,)]
         arriving = gradient.energy * gradient.profile.get(1, np.ones(shape.sizes[1]))
         alike = Alike(max(0.0, gradient.along))
-        for cells, (steps, _) in zip(reversed(layers), reversed(passes), strict=True):
+        for number, (cells, (steps, _)) in enumerate(zip(reversed(layers), reversed(passes), strict=True)):
+            arriving = arriving * (dropping if number else 1.0)
             sent = [
                 run_back(cell, one, arriving if place == 0 else arriving[::-1], alike)
                 for place, (cell, one) in enumerate(zip(cells, steps, strict=True))
@@ -110,6 +114,12 @@ def one_step(node: Node) -> Passed:
         )
 
     return Passed(outputs, back, note="states taken as normal with mean 0")
+
+
+def _dropping(node: Node) -> float:
+    """By how much dropout between layers multiplies energies; it leaves covariances of steps as they are."""
+    rate = node.layer.arguments["dropout"] if node.training else 0.0
+    return 1 / (1 - rate) if rate < 1 else 0.0
 
 
 def _layer(node: Node, number: int) -> list[Cell]:
