@@ -52,7 +52,8 @@ class NodeSignal:
 
     @property
     def correlation_depth(self) -> float | None:
-        """ξ of an activation and the weights before it: about 6ξ layers can be trained."""
+        """ξ of an activation and the weights before it: about 6ξ layers can be trained; None where no bias keeps its
+        variance."""
         behind = None if self.signal is None else self.signal.behind
         if behind is None or not self.chi:
             return None

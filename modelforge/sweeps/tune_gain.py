@@ -205,4 +205,4 @@ def _beginning(settings: TuningSettings, base: float, critical: Critical | None)
         return (
             f"{settings.key}: prediction says nothing about it, so the search begins at the config's {base:.4g}; {most}"
         )
-    return f"{settings.key}: gradients are predicted to keep their energy at {critical.gain:.3g}; {most}"
+    return f"{settings.key}: gradients are predicted to keep their length at {critical.gain:.3g}; {most}"
