@@ -11,12 +11,13 @@ from torch import Tensor, nn
 from modelforge.diagnosis.document import Histogram, spaced
 from modelforge.modules.untouched import untouched
 from modelforge.planning.plan import Plan
+from modelforge.signal.measures import drawn
 
 MAX_SHOWN = 8
 """Weights, and activations, of one network."""
 NUM_BINS = 31
 MAX_VALUES = 1 << 18
-"""Values of one tensor that are counted; of more, some at equal distances."""
+"""Values of one tensor that are counted; of more, some that are drawn."""
 ROLES = ("weight", "recurrent", "embedding")
 
 
@@ -63,8 +64,7 @@ def _activations(model: nn.Module, paths: Sequence[str], inputs: Sequence[Tensor
 
 
 def _sample(values: Tensor) -> Tensor:
-    flat = values.detach().flatten()
-    return flat[:: max(1, -(-flat.numel() // MAX_VALUES))].float().cpu().clone()
+    return drawn(values.detach().flatten(), MAX_VALUES).float().cpu().clone()
 
 
 def _histogram(path: str, kind: Any, values: Tensor) -> Histogram | None:

@@ -14,6 +14,8 @@ from modelforge.modules.calling import call, replaced, seed_devices, tensors
 from modelforge.modules.untouched import gpus
 from modelforge.signal.jacobian import MAX_BLOCKS, MAX_OUTPUTS, Function
 
+ROUNDING = 1e-4
+"""A difference that sums in another order make."""
 _NUM_ROWS = 2
 """Examples in a batch of which one is looked at: some networks drop a dimension of size 1."""
 
@@ -39,31 +41,38 @@ def blocks(model: nn.Module, batch: Any, entry: str | None, seed: int) -> Iterat
     inputs, output = function(batch, None)(None)
     num_rows = output.shape[0] if output.ndim else 1
     separate = _are_separate(inputs, output, Key(seed, "probe", "rows").generator())
-    if not separate or not _runs(function(_rows(batch, 0, num_rows), 0)):
+    runs: dict[bool, Tensor] = {}
+    for floats_only in (False, True) if separate else ():
+        if (found := _runs(function(_rows(batch, 0, num_rows, floats_only=floats_only), 0))) is not None:
+            runs[floats_only] = found
+    if not runs:
         yield function(batch, None)
         return
+    # Whole numbers of the batch's size may be a table of all examples: then, the first one is not what it was.
+    same = [which for which, found in runs.items() if torch.allclose(found, output[:1], rtol=ROUNDING, atol=ROUNDING)]
+    floats_only = next(iter(same or runs))
     per_row = max(output[0].numel(), 1)
     for row in range(min(num_rows, MAX_BLOCKS, max(MAX_OUTPUTS // per_row, 1))):
-        yield function(_rows(batch, row, num_rows), 0)
+        yield function(_rows(batch, row, num_rows, floats_only=floats_only), 0)
 
 
-def _rows(batch: Any, row: int, num_rows: int) -> Any:
+def _rows(batch: Any, row: int, num_rows: int, *, floats_only: bool) -> Any:
     """A batch of few examples, beginning with one of them."""
     chosen = torch.arange(row, row + _NUM_ROWS) % num_rows
 
     def picked(value: Tensor) -> Tensor:
-        return value[chosen.to(value.device)] if value.ndim and value.shape[0] == num_rows else value
+        counts = value.ndim and value.shape[0] == num_rows and (value.is_floating_point() or not floats_only)
+        return value[chosen.to(value.device)] if counts else value
 
     return replaced(batch, picked)
 
 
-def _runs(function: Function) -> bool:
-    """Whether a network runs on a smaller batch: some fix its size."""
+def _runs(function: Function) -> Tensor | None:
+    """What a network gives for a smaller batch; None where it cannot run: some fix its size."""
     try:
-        function(None)
+        return function(None)[1]
     except ForgeError:
-        return False
-    return True
+        return None
 
 
 def _are_separate(inputs: Sequence[Tensor], output: Tensor, generator: torch.Generator) -> bool:

@@ -69,12 +69,12 @@ def met(node: Node, rule: SignalRule, lever: Lever, condition: Condition) -> Nod
 
 def _weighted(node: Node, rule: SignalRule, names: Sequence[str], condition: Condition) -> Node:
     """E y² = E w²·a + b: the rest follows from the energies for two sizes of the weights."""
-    silent = output_of(rule.predict(_silent(node, names))).second
+    silent = output_of(rule.ask(_silent(node, names))).second
     if condition.forward and silent >= condition.energy:
         raise Unsolvable(f"its bias alone gives an energy of {silent:.3g}")
     for _ in range(ROUNDS):
         square = _size(node, names[-1]) ** 2
-        energy = output_of(rule.predict(node)).second
+        energy = output_of(rule.ask(node)).second
         signals = square * (condition.energy - silent) / _positive(energy - silent) if condition.forward else None
         gradients = None if condition.passed is None else condition.passes / _positive(condition.passed)
         wanted = _compromise(signals, gradients, condition.excess)
@@ -104,7 +104,7 @@ def _recurrent(node: Node, rule: SignalRule, lever: Lever) -> Node:
     steps = node.signal.shape.sizes[1]
     for _ in range(ROUNDS if plain and steps > 3 else 1):
         before = node
-        output = output_of(rule.predict(node))
+        output = output_of(rule.ask(node))
         factor = _over_time(node, rule, steps) if plain and steps > 3 else None
         sizes: dict[str, float] = {}
         for name in lever.recurrent:
@@ -146,7 +146,7 @@ def _ends(output: Signal, steps: int) -> float:
 
 def _over_time(node: Node, rule: SignalRule, steps: int) -> float:
     """By how much a step multiplies the energy of the gradient that a loss after the last step sends back."""
-    result = rule.predict(node)
+    result = rule.ask(node)
     index = next(iter(result.outputs))
     last = np.zeros(steps)
     last[-1] = steps

@@ -6,11 +6,12 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from itertools import pairwise
-from math import isfinite, log
+from math import log, prod
 
 from modelforge.core.errors import ForgeError
 from modelforge.planning.plan import Plan
-from modelforge.signal.predict import Prediction, predict
+from modelforge.signal.origins import WEIGHTS
+from modelforge.signal.predict import predict
 
 SPAN = 4
 """Doublings of the gain, up and down, within which it is looked for."""
@@ -26,21 +27,21 @@ class Critical:
 
     gain: float
     drift: float
-    """See `drift`; 0 where gradients keep their energy."""
+    """See `drift`; 0 where gradients keep their length."""
 
 
-def drift(prediction: Prediction) -> float | None:
-    """The natural logarithm of the gradient's energy at the first node, an input or a layer, over that at the last one.
+def drift(plan: Plan) -> float | None:
+    """The natural logarithm of the gradient's squared length at the first layer with weights over that at the last one.
 
-    It is above 0 where gradients grow on their way back, below 0 where they shrink, and None where fewer than two nodes
-    have a known gradient.
+    It is above 0 where gradients grow on their way back, below 0 where they shrink, and None where fewer than two such
+    layers have a known gradient.
     """
-    energies = [*_energies(prediction)]
-    return log(energies[0]) - log(energies[-1]) if len(energies) > 1 else None
+    lengths = [*_lengths(plan)]
+    return log(lengths[0]) - log(lengths[-1]) if len(lengths) > 1 else None
 
 
 def critical_gain(planned: Callable[[float], Plan], around: float = 1.0) -> Critical | None:
-    """The gain at which gradients are predicted to reach the first layer as strong as they left the output.
+    """The gain at which gradients are predicted to be as long at the first layer with weights as at the last one.
 
     Gains a factor of 2 apart are tried first, then the interval in which the drift changes its sign is halved. Where it
     changes nowhere, the gain with the smallest drift is given.
@@ -66,7 +67,7 @@ def critical_gain(planned: Callable[[float], Plan], around: float = 1.0) -> Crit
     def look(exponent: float) -> float | None:
         value = None
         with suppress(ForgeError):
-            value = drift(predict(planned(around * 2**exponent)))
+            value = drift(planned(around * 2**exponent))
         if value is not None:
             known[exponent] = value
         return value
@@ -93,8 +94,16 @@ def _outwards() -> Iterator[int]:
         yield from (doublings, -doublings)
 
 
-def _energies(prediction: Prediction) -> Iterator[float]:
-    """Of the gradients that are known, in order of execution."""
-    for node in prediction.nodes:
-        if node.gradient is not None and isfinite(node.gradient.energy) and node.gradient.energy > 0:
-            yield node.gradient.energy
+def _lengths(plan: Plan) -> Iterator[float]:
+    """Squared lengths of the gradients that are known, of what layers with weights give, in order of execution."""
+    roles = {parameter.path: parameter.role for parameter in plan.parameters}
+    roles |= {name: roles.get(first) for name, first in plan.ties.items()}
+    weighted = {
+        layer.path
+        for layer in plan.layers
+        if any(roles.get(f"{layer.path}.{name}") in WEIGHTS for name in layer.parameters)
+    }
+    for node in predict(plan).nodes:
+        signal, gradient = node.signal, node.gradient
+        if node.path in weighted and signal is not None and gradient is not None and gradient.energy > 0:
+            yield gradient.energy * prod(signal.shape.sizes)

@@ -3,20 +3,25 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Generator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from modelforge.core.rng import Key
 from modelforge.inits.gains.activations import ACTIVATIONS
 
 FLAT = 0.05
 """An activation is flat where its slope is below this share of its steepest slope."""
 MAX_ROWS = 256
-"""Rows of which an effective rank is computed; of more, this many at equal distances."""
+"""Rows of which an effective rank is computed; of more, this many that are drawn."""
 _GRID = 10.0, 2001
 """Where the steepest slope is looked for: from minus to plus this number, in so many points."""
+GROWN = 1.5
+"""By how much slopes are steeper on the grid than on its inner half where they grow without end."""
 _CHANNELS_FIRST = (
     nn.modules.conv._ConvNd,
     nn.modules.batchnorm._BatchNorm,
@@ -90,6 +95,19 @@ def num_dead(rows: Tensor) -> int | None:
     return int((rows == rows[:1]).all(dim=0).sum())
 
 
+def drawn(values: Tensor, most: int) -> Tensor:
+    """At most so many of a tensor's rows, in order: one that is drawn from each of as many equal parts.
+
+    Rows at equal distances may be alike, as those of one position in all examples; these are the same in every call.
+    """
+    total = len(values)
+    if total <= most:
+        return values
+    generator = Key(0, "probe", "drawn rows").generator()
+    parts = torch.arange(most, dtype=torch.float64) + torch.rand(most, dtype=torch.float64, generator=generator)
+    return values[(parts * (total / most)).long().clamp(max=total - 1).to(values.device)]
+
+
 def effective_rank(rows: Tensor) -> float | None:
     """The exponential of the entropy of the singular values, divided by their sum (Roy & Vetterli 2007).
 
@@ -98,8 +116,7 @@ def effective_rank(rows: Tensor) -> float | None:
     >>> round(effective_rank(torch.eye(7)), 6), round(effective_rank(torch.ones(5, 7)), 6)
     (7.0, 1.0)
     """
-    step = -(-rows.shape[0] // MAX_ROWS)
-    rows = rows[:: max(step, 1)].double().cpu()
+    rows = drawn(rows, MAX_ROWS).double().cpu()
     scale = rows.abs().max() if rows.numel() else torch.zeros(())
     if not bool(scale.isfinite()) or not bool(scale):
         return None
@@ -123,6 +140,8 @@ def is_activation(module: nn.Module) -> bool:
 def share_saturated(activation: nn.Module, values: Tensor) -> float | None:
     """The share of values at which the slope of an activation is below 5 % of its steepest; of a ReLU, those it cuts.
 
+    Where slopes grow without end, as those of a square, it is below 5 % of their root mean square at the values.
+
     >>> share_saturated(nn.Sigmoid(), torch.tensor([-5.0, 0.0, 1.0, 5.0])), share_saturated(nn.ReLU(), torch.ones(2))
     (0.5, 0.0)
     """
@@ -130,18 +149,31 @@ def share_saturated(activation: nn.Module, values: Tensor) -> float | None:
         return None
     end, points = _GRID
     grid = torch.linspace(-end, end, points, dtype=torch.float32, device=values.device)
-    steepest = _slopes(activation, grid).abs().max()
-    flat = _slopes(activation, values).abs() < FLAT * steepest
-    return float(flat.double().mean())
+    slopes, found = (_slopes(activation, numbers).abs() for numbers in (grid, values))
+    steepest = slopes.max()
+    if float(steepest) > GROWN * float(slopes[points // 4 : -(points // 4)].max()):
+        steepest = found.double().square().mean().sqrt()
+    return float((found < FLAT * steepest).double().mean())
 
 
 def _same(value: Tensor) -> Tensor:
     return value
 
 
+@contextmanager
+def _in_evaluation(activation: nn.Module) -> Generator[None]:
+    modes = {module: module.training for module in activation.modules()}
+    activation.eval()
+    try:
+        yield
+    finally:
+        for module, training in modes.items():
+            module.training = training
+
+
 def _slopes(activation: nn.Module, values: Tensor) -> Tensor:
-    # What is saved here belongs to no checkpoint around it.
-    with torch.enable_grad(), torch.autograd.graph.saved_tensors_hooks(_same, _same):
+    # What is saved here belongs to no checkpoint around it, and what would be drawn is the network's.
+    with _in_evaluation(activation), torch.enable_grad(), torch.autograd.graph.saved_tensors_hooks(_same, _same):
         values = values.detach().clone().requires_grad_()
         # A second clone: the activation may work in place.
         output: Any = activation.forward(values.clone())

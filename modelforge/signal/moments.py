@@ -21,6 +21,8 @@ NODES = 240
 An even number has no point at 0, where most kinks and steps are."""
 MOST_STEPS = 200
 STEADY = 1e-6
+SAME = 1e-9
+"""A relative difference that rounding makes."""
 MOST_LEAN = 1.0
 """Beyond that skewness the series has parts below 0."""
 DIGITS = 10
@@ -188,7 +190,7 @@ def _homogeneous(function: Callable[[Tensor], Tensor], mean: float, variance: fl
     return float(1 - max(0.0, rest) / whole)
 
 
-def correlation_depth(activation: Activation, variance: float, gain: float) -> float:
+def correlation_depth(activation: Activation, variance: float, gain: float) -> float | None:
     """Layers over which the correlation of two inputs comes e times as near to its fixed point c*.
 
     Formula: ξ = -1/ln χ, χ = σ_w²·E φ′φ′ at c*, where q·c* = σ_w²·E φφ + σ_b²; at c* = 1 where χ₁ ≤ 1
@@ -198,17 +200,22 @@ def correlation_depth(activation: Activation, variance: float, gain: float) -> f
         activation: φ.
         variance: q, that of what it reads, which the bias is taken to keep as it is.
         gain: σ_w².
+
+    Returns:
+        None where no bias keeps q, as σ_w²·E φφ alone is more; inf on the edge of chaos.
     """
     one = single(activation, 0.0, variance)
     chi, bias = gain * one.slope_second, variance - gain * one.second
-    if chi > 1:
+    if bias < -SAME * variance:
+        return None
+    if chi > 1 + SAME:
         found = 0.5
         for _ in range(MOST_STEPS):
             before, found = found, (gain * pair(activation, 0.0, variance, found).product + bias) / variance
             if abs(found - before) < STEADY:
                 break
         chi = gain * pair(activation, 0.0, variance, found).slope_product
-    return math.inf if chi == 1 else abs(1 / math.log(chi))
+    return math.inf if abs(chi - 1) < SAME else abs(1 / math.log(chi))
 
 
 def normal_points() -> tuple[np.ndarray, np.ndarray]:

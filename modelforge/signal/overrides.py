@@ -127,13 +127,13 @@ def _by_name(plan: Plan, changes: Sequence[Retuned], *, replaced: bool) -> Itera
     names = [*(parameter.path for parameter in plan.parameters), *plan.ties]
     params: dict[str, Any] = {}
     if not any(rule.named and rule.key.startswith(f"{MODEL}.") for rule in rules):
-        for glob, number in Counter(pattern(path) for path in asked).items():
+        for glob, number in Counter(glob_of(path) for path in asked).items():
             matched = [name for name in names if fnmatchcase(name, glob)]
-            if number > 1 and all(name in asked and pattern(name) == glob for name in matched):
+            if number > 1 and all(name in asked and glob_of(name) == glob for name in matched):
                 common = Counter(_text(asked[name]) for name in matched).most_common(1)[0][0]
                 params[glob] = next(asked[name] for name in matched if _text(asked[name]) == common)
     for path, fields in asked.items():
-        if params.get(pattern(path)) != fields:
+        if params.get(glob_of(path)) != fields:
             params[path] = fields
     scheme = next((rule.scheme for rule in rules if rule.key == MODEL and rule.scheme is not None), None)
     yield Setting(f"{MODEL}.params", params) if scheme is None else Setting(MODEL, {"scheme": scheme, "params": params})
@@ -206,7 +206,7 @@ def _around(plan: Plan, copies: Sequence[ParameterPlan], asked: Mapping[str, Ret
     return found if len(found) == len(copies) else {}
 
 
-def pattern(path: str) -> str:
+def glob_of(path: str) -> str:
     """The glob for all copies of a parameter: numbers of repetitions become `*`."""
     return _NUMBER.sub("*", path)
 

@@ -21,6 +21,7 @@ from modelforge.report.aligned import PATH, WORDS
 from modelforge.report.table import Fitted, to_text
 from modelforge.signal.flow import Leaf, Source, flow
 from modelforge.signal.moments import correlation_depth, single
+from modelforge.signal.origins import Origins
 from modelforge.signal.rule import RULES, Node, Passed, SignalRule, Unpredictable
 from modelforge.signal.rules.elementwise import activation
 from modelforge.signal.sums import summed
@@ -52,7 +53,8 @@ class NodeSignal:
 
     @property
     def correlation_depth(self) -> float | None:
-        """ξ of an activation and the weights before it: about 6ξ layers can be trained."""
+        """ξ of an activation and the weights before it: about 6ξ layers can be trained; None where no bias keeps its
+        variance."""
         behind = None if self.signal is None else self.signal.behind
         if behind is None or not self.chi:
             return None
@@ -166,7 +168,7 @@ def predict(plan: Plan, *, batch: int = 32, training: bool = True) -> Prediction
     parameters |= {name: parameters[first] for name, first in plan.ties.items() if first in parameters}
     owned = by_owner(parameters)
     done: list[tuple[Leaf, Passed | None, str]] = []
-    cause = ""
+    cause, origins = "", Origins()
     for leaf in flowing.leaves:
         node = Node(
             leaf.layer,
@@ -174,7 +176,10 @@ def predict(plan: Plan, *, batch: int = 32, training: bool = True) -> Prediction
             tuple(signals.get(read) for read in leaf.reads),
             batch,
             training,
+            sources=leaf.reads,
+            dependent=origins.dependent(leaf, signals),
         )
+        origins.add(leaf, node.parameters)
         result, reason = forward(node, leaf, signals, cause)
         cause = reason if result is None else cause
         outputs = {(): None} if result is None else result.outputs
@@ -220,7 +225,7 @@ def forward(node: Node, leaf: Leaf, signals: Mapping[Source, Signal | None], cau
     if lost and not rule.restarts:
         return None, cause or "unknown: it reads what is not known"
     try:
-        result = rule.predict(node)
+        result = rule.ask(node)
         _check_range(result)
     except Unpredictable as reason:
         return None, f"unknown from here on: {reason}"
@@ -277,7 +282,8 @@ def _sent_back(
                 found[index] = gradient
         if not found and not lost:
             continue
-        backs = (None,) * len(leaf.reads) if lost or result is None else _back(leaf, result, found, signals)
+        sent = None if lost or result is None else _back(leaf, result, found, signals)
+        lost, backs = sent is None, sent or (None,) * len(leaf.reads)
         for read, back in zip(leaf.reads, backs, strict=True):
             if lost or back is not None:
                 arriving.setdefault(read, []).append(back)
@@ -289,12 +295,15 @@ def _sent_back(
 
 def _back(
     leaf: Leaf, result: Passed, found: Mapping[tuple[int, ...], Gradient], signals: Mapping[Source, Signal | None]
-) -> tuple[Gradient | None, ...]:
-    """The gradients of what a layer reads. Where it does the same to all examples, they differ as much as before."""
-    backs = result.back(found)
+) -> tuple[Gradient | None, ...] | None:
+    """The gradients of what a layer reads; None where its rule fails.
+
+    Where it does the same to all examples, they differ as much as before.
+    """
+    backs = result.sent(found)
     arriving = [gradient.scatter for gradient in found.values()]
     reads = [signals.get(read) for read in leaf.reads]
-    if len(arriving) != 1 or arriving[0] is None:
+    if backs is None or len(arriving) != 1 or arriving[0] is None:
         return backs
     if any(signal is not None and signal.scatter is not None for signal in (*result.outputs.values(), *reads)):
         return backs

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Generator, Hashable, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from typing import TypeVar
 
+from modelforge.core.quoting import sentence
 from modelforge.core.registry import Registry
 from modelforge.core.tensors import TensorValue, at
 from modelforge.planning.assign import ParameterPlan
@@ -29,6 +31,8 @@ class Values:
     std: float
     fan_in: float
     fan_out: float
+    patterned: bool = False
+    """Whether they differ, and none is drawn: an identity, or a Hadamard matrix."""
 
     @property
     def second(self) -> float:
@@ -55,6 +59,10 @@ class Node:
     """The layer type that fills its parameters where no scheme does; its own if empty."""
     spreads: bool = True
     """Whether the spreads of examples that are far apart are wanted, too."""
+    sources: tuple[Hashable, ...] = ()
+    """Names of the tensors that it reads, by which two are one; all are different if empty."""
+    dependent: bool = False
+    """Whether two of them that are different are made of one tensor without drawn weights between."""
 
     @property
     def signal(self) -> Signal:
@@ -96,7 +104,7 @@ class Node:
             mean, std = (law and law(self.parameters, name)) or (None, None)
         if mean is None or std is None:
             raise Unpredictable(f"`{planned.scheme}` promises no mean and std of {planned.path}")
-        return Values(mean, std, first.fan_in, first.fan_out)
+        return Values(mean, std, first.fan_in, first.fan_out, patterned=fill.promise.deterministic and std > 0)
 
 
 Back = Callable[[Mapping[Index, Gradient]], tuple[Gradient | None, ...]]
@@ -115,6 +123,13 @@ class Passed:
     """V′(q): by how much they multiply a small error of the variance."""
     note: str = ""
     """What was assumed on the way."""
+
+    def sent(self, gradients: Mapping[Index, Gradient]) -> tuple[Gradient | None, ...] | None:
+        """The gradients of what the layer reads; None where its rule fails."""
+        try:
+            return self.back(gradients)
+        except Unpredictable:
+            return None
 
 
 def passed(output: Signal, back: Callable[[Gradient], Gradient | None], note: str = "") -> Passed:
@@ -142,6 +157,32 @@ class SignalRule:
     def normalizes(self) -> bool:
         """Whether energies do not multiply from layer to layer."""
         return self.restarts or self.has_norm
+
+    def ask(self, node: Node) -> Passed:
+        """What the rule predicts.
+
+        Raises:
+            Unpredictable: it cannot say, or fails; so may the way back.
+        """
+        with _as_unpredictable(node):
+            result = self.predict(node)
+
+        def back(gradients: Mapping[Index, Gradient]) -> tuple[Gradient | None, ...]:
+            with _as_unpredictable(node):
+                return result.back(gradients)
+
+        return replace(result, back=back)
+
+
+@contextmanager
+def _as_unpredictable(node: Node) -> Generator[None]:
+    """Whatever the code of a rule raises: it may be anybody's."""
+    try:
+        yield
+    except Unpredictable:
+        raise
+    except Exception as error:
+        raise Unpredictable(f"the signal rule of `{node.layer.type}` fails: {sentence(error)}") from error
 
 
 def _definition(rule: SignalRule) -> Predict:

@@ -18,7 +18,7 @@ from modelforge.planning.plan import Plan
 from modelforge.report.aligned import PATH, Wrapped
 from modelforge.report.table import Fitted, to_text
 from modelforge.signal.levers import LeftAlone
-from modelforge.signal.overrides import Setting, pattern, written
+from modelforge.signal.overrides import Setting, glob_of, written
 from modelforge.signal.predict import Prediction, predict
 from modelforge.signal.retuned import DIGITS, Retuned, retuned, root_mean_square
 
@@ -57,8 +57,8 @@ class Solution:
             "parameters": [
                 {
                     "path": change.before.path,
-                    "std_before": root_mean_square(change.before),
-                    "std_after": root_mean_square(change.after),
+                    "rms_before": root_mean_square(change.before),
+                    "rms_after": root_mean_square(change.after),
                     **change.fields,
                 }
                 for change in self.changes
@@ -150,7 +150,7 @@ def _alike(sizes: Mapping[str, float]) -> dict[str, float]:
     """The sizes, those of copies of one parameter made equal where they hardly differ."""
     copies: dict[str, list[str]] = defaultdict(list)
     for path in sizes:
-        copies[pattern(path)].append(path)
+        copies[glob_of(path)].append(path)
     made: dict[str, float] = {}
     for paths in copies.values():
         for members in _runs([path for path in paths if sizes[path] > 0], sizes):

@@ -17,6 +17,7 @@ from modelforge.planning.plan import Plan
 from modelforge.signal.conditions import Condition, Unsolvable, met, output_of
 from modelforge.signal.flow import Flow, Leaf, Source, flow
 from modelforge.signal.levers import LeftAlone, Lever, levers
+from modelforge.signal.origins import Origins
 from modelforge.signal.predict import arriving_at, backward, by_owner, forward, rule_of
 from modelforge.signal.retuned import REPLACEMENT, root_mean_square
 from modelforge.signal.rule import Node, Passed, Unpredictable
@@ -149,7 +150,7 @@ class _Pass:
         """The energy that a residual stream has at its beginning, by the sums on its way."""
         self._owned = by_owner(network.named(parameters))
         self._passed = passed
-        cause = ""
+        cause, origins = "", Origins()
         for leaf in network.flow.leaves:
             path = leaf.layer.path
             node = Node(
@@ -159,7 +160,10 @@ class _Pass:
                 network.batch,
                 training=True,
                 spreads=False,
+                sources=leaf.reads,
+                dependent=origins.dependent(leaf, self.signals),
             )
+            origins.add(leaf, node.parameters)
             lever = network.levers.get(path)
             if lever is not None:
                 node = self._met(leaf, node, lever)
@@ -184,7 +188,7 @@ class _Pass:
             if rule is None or None in node.signals[:1]:
                 raise Unsolvable("what it reads is not known" if rule else f"`{leaf.layer.type}` has no signal rule")
             node = met(node, rule, lever, condition)
-            self._excesses[path] = output_of(rule.predict(node)).second / condition.energy if condition.forward else 1
+            self._excesses[path] = output_of(rule.ask(node)).second / condition.energy if condition.forward else 1
         except (Unpredictable, Unsolvable) as reason:
             self.left += [LeftAlone(node.parameters[name].path, str(reason)) for name in lever.names]
             return node
@@ -224,10 +228,10 @@ class _Pass:
             if result is None or not lever.main or lever.recurrent:
                 continue
             arriving = {index: found for index in result.outputs if (found := gradients.get(Source(path, index)))}
-            sent = result.back(arriving)[0] if arriving else None
-            if sent is None:
+            sent = result.sent(arriving) if arriving else None
+            if not sent or sent[0] is None:
                 continue
-            energy, ends[path] = self._sent(sent, leaf.reads[0])
+            energy, ends[path] = self._sent(sent[0], leaf.reads[0])
             arrived = next(iter(arriving.values())).energy
             square = _square(self._owned_by(path, lever))
             if energy > 0 and arrived > 0 and square > 0:
@@ -244,8 +248,8 @@ class _Pass:
             leaf, result, _ = made
             if result is None or len(leaf.reads) != 1 or source.maker in self.network.levers:
                 break
-            (before,) = result.back({source.index: gradient})
-            if before is None:
+            before = result.sent({source.index: gradient})
+            if not before or before[0] is None:
                 break
-            gradient, source = before, leaf.reads[0]
+            gradient, source = before[0], leaf.reads[0]
         return gradient.energy, source

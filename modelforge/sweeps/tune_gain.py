@@ -210,4 +210,4 @@ def _beginning(settings: TuningSettings, base: BaseGain, critical: Critical | No
             f"{settings.key}: prediction says nothing about it, so the search begins at the config's {base.written};"
             f" {most}"
         )
-    return f"{settings.key}: gradients are predicted to keep their energy at {critical.gain:.3g}; {most}"
+    return f"{settings.key}: gradients are predicted to keep their length at {critical.gain:.3g}; {most}"

@@ -74,3 +74,22 @@ def test_integers_enter_where_they_become_numbers():
 def test_the_same_numbers_are_drawn_in_every_run():
     (function, *_) = blocks(nn.Dropout(0.5), normal(4, 64), None, seed=3)
     assert torch.equal(function(None)[1], function(None)[1])
+
+
+class Scaled(nn.Module):
+    """A layer times the sum of a table, or of whole numbers of each example."""
+
+    def __init__(self, *, of_examples: bool) -> None:
+        super().__init__()
+        self.layer = nn.Linear(3, 2)
+        self.of_examples = of_examples
+
+    def forward(self, x: Tensor, table: Tensor) -> Tensor:
+        return self.layer(x) * (table.sum(-1, keepdim=True) if self.of_examples else table.sum())
+
+
+@pytest.mark.parametrize(("of_examples", "rows"), [(False, 2), (False, 4), (True, 4)])
+def test_a_table_of_the_batchs_size_stays_whole(of_examples, rows):
+    net, batch = Scaled(of_examples=of_examples), (normal(4, 3), torch.arange(8).view(rows, 8 // rows))
+    outputs = [function(None)[1] for function in blocks(net, batch, None, seed=0)]
+    assert torch.allclose(torch.cat(outputs), net(*batch))

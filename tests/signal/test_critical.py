@@ -30,6 +30,17 @@ def test_linear_and_relu_nets_have_their_known_gains(activation: str | None, exp
     assert abs(found.drift) < 0.5
 
 
+@pytest.mark.parametrize(("activation", "expected"), [(None, 1.0), ("ReLU", 2**0.5)])
+@pytest.mark.parametrize(("inputs", "outputs"), [(1024, 10), (8, 128)])
+def test_widths_of_input_and_output_do_not_count(activation, expected, inputs, outputs) -> None:
+    layers = [{"type": "Linear", "out_features": 64}, *[activation] * (activation is not None)] * 10
+    layers = {f"layer{number}": layer for number, layer in enumerate([*layers, {**layers[0], "out_features": outputs}])}
+    model = {"input": {"shape": [inputs]}, "layers": layers}
+    found = critical_gain(lambda gain: mf.plan(mf.parse(model, init={"scheme": "lecun", "gain": gain})))
+    assert found is not None
+    assert found.gain == pytest.approx(expected, rel=0.02)
+
+
 def test_it_is_found_from_other_gains_too() -> None:
     found = critical_gain(deep("ReLU", "kaiming"), around=0.3)
     assert found is not None
@@ -48,9 +59,8 @@ def test_gains_that_a_config_refuses_are_left_out() -> None:
 
 
 def test_the_drift_is_the_logarithm_of_what_is_gained_backwards() -> None:
-    assert drift(mf.predict(deep(None)(1.0))) == pytest.approx(0.0, abs=1e-9)
-    grown = drift(mf.predict(deep(None)(2.0)))
-    assert grown == pytest.approx(12 * 2 * 0.6931, rel=1e-3)  # through 12 layers, to the input
+    assert drift(deep(None)(1.0)) == pytest.approx(0.0, abs=1e-9)
+    assert drift(deep(None)(2.0)) == pytest.approx(11 * 2 * 0.6931, rel=1e-3)  # from the last of 12 layers to the first
 
 
 def test_a_single_table_has_no_such_gain() -> None:

@@ -14,6 +14,7 @@ from modelforge.signal.measures import (
     Moments,
     as_rows,
     channel_dim,
+    drawn,
     effective_rank,
     is_activation,
     num_dead,
@@ -51,6 +52,21 @@ def test_the_effective_rank_is_that_of_the_definition():
 def test_of_many_rows_some_are_enough():
     assert effective_rank(normal(100 * MAX_ROWS, 4)) == pytest.approx(4, rel=0.02)
     assert effective_rank(torch.tensor([[math.inf, 1.0]])) is None
+
+
+def test_the_rows_of_one_position_do_not_stand_for_all():
+    """The first of 64 positions is a class token: every 64th row of 256 examples is the same."""
+    rows = normal(256, 64, 8)
+    rows[:, 0] = 1.0
+    assert effective_rank(rows.flatten(0, 1)) == pytest.approx(effective_rank(rows[:4].flatten(0, 1)), rel=0.05)
+
+
+def test_rows_that_are_drawn_are_different_ones_in_order():
+    places = drawn(torch.arange(10_000), 256)
+    assert len(places) == 256
+    assert bool((places.diff() > 0).all())
+    assert torch.equal(places, drawn(torch.arange(10_000), 256))
+    assert torch.equal(drawn(torch.arange(3), 256), torch.arange(3))
 
 
 def test_dead_units_are_constant_ones():
@@ -119,3 +135,24 @@ def test_shares_of_flat_places(activation, values, share):
     assert share_saturated(activation, given) == pytest.approx(share)
     assert given.tolist() == values
     assert share_saturated(activation, torch.zeros(0)) is None
+
+
+class Square(nn.Module):
+    def forward(self, x: Tensor) -> Tensor:
+        return x.relu().square()
+
+
+def test_slopes_that_grow_without_end_are_compared_with_those_that_occur():
+    """2x is below 5 % of its root mean square, √2, at the half below 0 and where x < 0.035."""
+    assert share_saturated(Square(), normal(100_000)) == pytest.approx(0.514, abs=0.005)
+    assert share_saturated(Square(), 100 * normal(100_000)) == pytest.approx(0.514, abs=0.005)
+    assert share_saturated(nn.GELU(), normal(100_000)) == pytest.approx(0.091, abs=0.005)
+
+
+def test_slopes_draw_nothing():
+    activation = nn.RReLU()
+    torch.manual_seed(0)
+    state = torch.random.get_rng_state()
+    assert share_saturated(activation, normal(100)) == 0
+    assert torch.equal(state, torch.random.get_rng_state())
+    assert activation.training

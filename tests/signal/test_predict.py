@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from math import log10
+from math import inf, log, log10
 
 import pytest
 import torch
@@ -75,6 +75,14 @@ def test_correlation_depth_of_tanh(gain, depth):
     for _ in range(200):
         found = gain * single(TANH, 0.0, found).second + 0.05
     assert correlation_depth(TANH, found, gain) == pytest.approx(depth, abs=0.15)
+
+
+@pytest.mark.parametrize(("gain", "depth"), [(2**0.5, inf), (2.0, None), (1.0, 1 / log(2))])
+def test_correlation_depth_of_relu(gain, depth):
+    """On the edge of chaos at He's gain, by rounding only near it; above, no variance is a fixed point."""
+    prediction = mf.predict(mf.plan(mlp("ReLU", 10, 64, {"scheme": "lecun", "gain": gain})))
+    found = prediction.node("relu19").correlation_depth
+    assert found == (depth if depth is None else pytest.approx(depth))
 
 
 def test_it_prints_as_a_table_and_as_data():

@@ -45,3 +45,31 @@ def test_two_rules_for_one_layer_are_refused():
         @mf.register_signal("Linear")
         def _rule(node: Node) -> Passed:
             raise NotImplementedError
+
+
+@pytest.mark.parametrize("way", ["there", "back"])
+def test_a_rule_that_fails_ends_no_prediction(way):
+    @mf.register_layer
+    class Odd(torch.nn.Identity):
+        """What a package brings, with a rule that fails."""
+
+    @mf.register_signal("Odd")
+    def odd(node: Node) -> Passed:
+        if way == "there":
+            raise RuntimeError("sizes\n  do not match")
+        return passed(node.signal, lambda gradient: gradient.scaled(1 / 0))
+
+    try:
+        linear = {"type": "Linear", "out_features": 8}
+        plan = mf.plan(chain(linear, "Odd", linear, shape=[8], init="lecun"))
+        prediction = mf.predict(plan)
+        mf.solve(plan)
+    finally:
+        unregister_signal("Odd")
+        unregister_layer("Odd")
+    assert prediction.node("linear0").gradient is None
+    if way == "there":
+        note = "unknown from here on: the signal rule of `Odd` fails: sizes do not match"
+        assert prediction.node("odd1").note == note
+    else:
+        assert prediction.node("linear2").signal.second == pytest.approx(1)

@@ -34,7 +34,7 @@ def test_it_is_plain_data(solution):
     assert data["overrides"] == list(solution.overrides)
     assert data["settings"] == {"model.init.params": {"linear4.weight": {"gain": 1.4142}}}
     (parameter,) = data["parameters"]
-    assert parameter["std_after"] == pytest.approx(parameter["std_before"] * 1.4142, rel=1e-4)
+    assert parameter["rms_after"] == pytest.approx(parameter["rms_before"] * 1.4142, rel=1e-4)
     assert data["left"] == [{"path": "linear0.weight", "reason": "the norm `layernorm1` removes its scale"}]
     assert data["after"]["nodes"][-1]["second_moment"] == pytest.approx(1, rel=1e-3)
 

@@ -69,7 +69,7 @@ class DistinctUnits(Quantity):
 
 @register_quantity("correlation_depth")
 class CorrelationDepth(Quantity):
-    """The predicted depth scale ξ = 1/|ln χ₁| over which two inputs become alike, where nothing is chaotic."""
+    """The predicted depth scale ξ over which the correlation of two inputs comes e times as near to its fixed point."""
 
     at: str
     """Path of an activation, so deep that the variance has settled."""
@@ -79,7 +79,8 @@ class CorrelationDepth(Quantity):
         if found is None or found.chi is None:
             known = [path for path, node in subject.prediction.by_path.items() if node.chi is not None]
             raise ForgeError([Problem(CODE, "claim", f"`{self.at}` has no χ₁", did_you_mean(self.at, known))])
-        return Reading(math.inf if found.chi == 1 else 1 / abs(math.log(found.chi)))
+        depth = found.correlation_depth
+        return Reading(math.nan if depth is None else depth)
 
     @property
     def words(self) -> str:

@@ -8,13 +8,15 @@ from math import prod
 import numpy as np
 
 from modelforge.signal.inverse import inverse
-from modelforge.signal.rule import Node, Passed, Values, passed, register_signal
+from modelforge.signal.rule import Node, Passed, Unpredictable, Values, passed, register_signal
 from modelforge.signal.scatter import lognormal, shared_part
 from modelforge.signal.sums import mixed_profile
 from modelforge.signal.value import FLAT, Gradient, Shape, Signal
 
 LEAST = 1e-9
 """A relative variance that counts as none."""
+COMMON = 0.01
+"""What the mean of weights may make of a sum that all units share, in units of what the rest of them makes."""
 
 
 def weighted(
@@ -22,7 +24,8 @@ def weighted(
 ) -> Signal:
     """What sums of `fan_in` inputs are, weighted by independent numbers.
 
-    Formula: E y² = n·(Var w·E x² + (E w)²·(E x² + (n - 1)(E x)²)) + E b², pairs alike
+    Formula: E y² = n·(Var w·E x² + (E w)²·(E x² + (n - 1)(E x)²)) + E b², pairs alike; n·E w²·E x² + E b² for weights
+        that are not drawn, each row of which reads one input, or which are orthogonal
 
     Args:
         signal: What arrives.
@@ -32,11 +35,15 @@ def weighted(
         fan_in: Inputs that each output sums over, n.
         reach: The share of pairs of positions for which both have an input, where padding is around.
         taps: How many of `fan_in` are positions that differ from each other.
+
+    Raises:
+        Unpredictable: the weights have a mean.
     """
+    refuse_mean(weight, fan_in)
 
     def of(product: float) -> float:
-        common = weight.mean**2 * (product + (fan_in - 1) * signal.mean**2)
-        return fan_in * (weight.std**2 * product + common)
+        common = 0.0 if weight.patterned else (fan_in - 1) * (weight.mean * signal.mean) ** 2
+        return fan_in * (weight.second * product + common)
 
     share = _share(of(signal.second), bias.second)
     made = Signal(
@@ -56,6 +63,16 @@ def weighted(
         near=signal.near * share,
     )
     return replace(made, noise=normal_noise(made))
+
+
+def refuse_mean(weight: Values, fan_in: float) -> None:
+    """Refuses weights with a mean: all units behind them share the sum of what they read, which grows by n·E w a layer.
+
+    Raises:
+        Unpredictable: it is more than chance.
+    """
+    if not weight.patterned and fan_in * weight.mean**2 > COMMON * weight.std**2:
+        raise Unpredictable(f"its weights have the mean {weight.mean:.3g}, so that all its units share a sum")
 
 
 def _more_alike(chance: float, fan: float) -> float:

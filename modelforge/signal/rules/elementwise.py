@@ -35,7 +35,7 @@ LEAST_ENERGY = 1e-3
 
 
 @lru_cache(maxsize=256)
-def _function(type_name: str, arguments: FrozenDict[str, Any], values: FrozenDict[str, float]) -> Activation:
+def function_of(type_name: str, arguments: FrozenDict[str, Any], values: FrozenDict[str, float]) -> Activation:
     """The function that a layer type with these arguments computes in evaluation."""
     make = registry.get(type_name).make
     assert make is not None, "an activation is no combinator"
@@ -59,9 +59,16 @@ def activation(node: Node) -> Passed:
     Formula: E y = E φ(z), E y² = E φ(z)², E y y′ = E φ(z) φ(z′) with z, z′ ~ N; E g² ← E φ′(z)²·E g²
     Source: Poole et al. 2016, arXiv:1606.05340; Daniely et al. 2016, arXiv:1602.05897
     """
+    values = {name: node.values(name) for name in node.parameters}
+    if any(it.std for it in values.values()):
+        raise Unpredictable(f"`{node.layer.type}` has parameters that are drawn")
+    means = FrozenDict({name: it.mean for name, it in values.items()})
+    return activated(node, function_of(node.layer.type, FrozenDict(node.layer.arguments), means))
+
+
+def activated(node: Node, function: Activation) -> Passed:
+    """What a function makes of a layer's input, element by element."""
     signal = node.signal
-    values = FrozenDict({name: node.values(name).mean for name in node.parameters})
-    function = _function(node.layer.type, FrozenDict(node.layer.arguments), values)
     one = single(function, signal.mean, signal.variance, signal.lean)
     if not np.isfinite([one.second, one.fourth]).all():
         raise Unpredictable(f"`{node.layer.type}` of such a signal has no finite moments")

@@ -11,7 +11,7 @@ import torch
 from modelforge.core.matrix import Activation
 from modelforge.signal.moments import pair, single
 from modelforge.signal.rule import Index, Node, Passed, Unpredictable, passed, register_signal
-from modelforge.signal.rules.dense import as_units, normal_noise
+from modelforge.signal.rules.dense import as_units, normal_noise, refuse_mean
 from modelforge.signal.value import FLAT, Gradient, Shape, Signal
 
 ALONG_THE_SIGNAL = "its gradient points along the signal, so that gradients before are larger than predicted"
@@ -91,8 +91,7 @@ def bilinear(node: Node) -> Passed:
     """
     both, weight, bias = _two(node), node.values("weight"), node.values("bias")
     first, second = both
-    if weight.mean:
-        raise Unpredictable("its weights have a mean")
+    refuse_mean(weight, first.shape.num_units * second.shape.num_units)
     shape = node.shape(-1)
     factor = first.shape.num_units * second.shape.num_units * weight.second
     share = factor * first.second * second.second
@@ -177,6 +176,8 @@ def distance(node: Node) -> Passed:
 
 def _compared(node: Node, dim: int) -> tuple[Signal, Signal, int]:
     """Two signals and the number of elements that are compared: their units."""
+    if node.dependent or len(set(node.sources)) < len(node.sources):
+        raise Unpredictable("it compares tensors that depend on each other")
     first, second = _two(node)
     axis = dim % len(first.shape.sizes)
     first, second = (as_units(signal, axis) for signal in (first, second))

@@ -10,6 +10,7 @@ from modelforge.signal.inverse import Level
 from modelforge.signal.joined import Joined, joined
 from modelforge.signal.moments import steeper
 from modelforge.signal.rule import Index, Node, Passed, Unpredictable, register_signal
+from modelforge.signal.rules.repeated import each_once, power, times
 from modelforge.signal.sums import mixed_profile, summed_drift
 from modelforge.signal.value import Gradient, Profile, Signal
 
@@ -22,6 +23,7 @@ def _known(node: Node) -> list[Signal]:
 
 
 @register_signal("Add")
+@each_once(times)
 def add(node: Node) -> Passed:
     """Signals that do not depend on each other add up their energies.
 
@@ -179,6 +181,7 @@ def _swing(signals: list[Signal], sizes: list[int], second: float, *, over_units
 
 
 @register_signal("Multiply")
+@each_once(power)
 def multiply(node: Node) -> Passed:
     """A product of signals that do not depend on each other.
 

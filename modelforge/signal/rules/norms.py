@@ -64,7 +64,7 @@ def _normalized(node: Node, signal: Signal, centre: _Centre, eps: float, *, cent
     Source: Ioffe and Szegedy 2015, arXiv:1502.03167; Yang et al. 2019, arXiv:1902.08129
     """
     weight, bias = node.values("weight"), node.values("bias")
-    scale = weight.second if "weight" in node.parameters else 1.0
+    scale, scale_mean = (weight.second, weight.mean) if "weight" in node.parameters else (1.0, 1.0)
     variance = max(0.0, signal.second - centre.energy)
     factor = scale / (variance + eps)
     kept = eps / (variance + eps)
@@ -79,7 +79,7 @@ def _normalized(node: Node, signal: Signal, centre: _Centre, eps: float, *, cent
     by_unit = centre.across_examples or centre.channels == 1
     output = replace(
         signal,
-        mean=bias.mean if centred else (weight.mean or 1.0) * signal.mean / np.sqrt(variance + eps),
+        mean=bias.mean if centred else scale_mean * signal.mean / np.sqrt(variance + eps),
         second=scale * (1 - eps / variance * pull.factor) + bias.second if variance > 0 else bias.second,
         along=factor * (signal.along - centre.along + (1 - levelled) * signal.placed / signal.shape.num_positions)
         + bias.second,
@@ -90,8 +90,8 @@ def _normalized(node: Node, signal: Signal, centre: _Centre, eps: float, *, cent
         noise=kept**2 * signal.noise + 2 / (signal.shape.num_units * max(1, centre.size)),
         swing=kept**2 * signal.swing,
         level=level and level.raised(bias.std**2 / scale) if scale > 0 else None,
-        table=signal.table and (signal.table[0], signal.table[1] * weight.mean / np.sqrt(variance + eps)),
-        third=weight.mean * signal.third / (variance + eps) ** 1.5 if variance > 0 else 0.0,
+        table=signal.table and (signal.table[0], signal.table[1] * scale_mean / np.sqrt(variance + eps)),
+        third=scale_mean * signal.third / (variance + eps) ** 1.5 if variance > 0 else 0.0,
         weight_gain=None,
         scatter=None,
         held=0.0 if centre.across_examples else None,
@@ -245,6 +245,8 @@ def _of_even(of: AnyMoments, profile: Profile) -> AnyMoments:
 def layer_norm(node: Node) -> Passed:
     """Each position's units get mean 0 and variance 1."""
     signal = _arriving(node, -1)
+    if _span(node) == 1:
+        return _noted(node, _nothing_left(node, signal))
     square = signal.mean**2
     centre = _Centre(square, square, square, _span(node), _span(node))
     return _noted(node, _even(_normalized(node, signal, centre, node.layer.arguments["eps"]), signal))
@@ -266,14 +268,22 @@ def _span(node: Node) -> int:
 
 @register_signal("BatchNorm1d", "BatchNorm2d", "BatchNorm3d", restarts=True)
 def batch_norm(node: Node) -> Passed:
-    """Each channel gets mean 0 and variance 1 over the batch; in evaluation nothing changes at first."""
+    """Each channel gets mean 0 and variance 1 over the batch; in evaluation, running ones change nothing."""
     signal = _arriving(node, 1)
     eps, shape = node.layer.arguments["eps"], signal.shape
-    if not node.training:
+    if not node.training and node.layer.arguments["track_running_stats"]:
         return _noted(node, _as_given(node, signal, eps))
     mean = signal.overlap(signal.second, signal.along, signal.across)
     size = shape.num_examples * shape.num_positions
     return _noted(node, _normalized(node, signal, _Centre(mean, mean, mean, size, 1, across_examples=True), eps))
+
+
+def _nothing_left(node: Node, signal: Signal) -> Passed:
+    """A norm of single numbers, each its own mean: the bias alone."""
+    bias = node.values("bias")
+    shape, square = signal.shape, bias.second
+    output = Signal(shape, bias.mean, square, square, square, noise=2 / shape.num_units if bias.std else 0.0)
+    return passed(output, lambda gradient: Gradient(0.0))
 
 
 def _as_given(node: Node, signal: Signal, eps: float) -> Passed:
@@ -298,8 +308,10 @@ def group_norm(node: Node) -> Passed:
 
 @register_signal("InstanceNorm1d", "InstanceNorm2d", "InstanceNorm3d", restarts=True)
 def instance_norm(node: Node) -> Passed:
-    """Each channel gets mean 0 and variance 1 over its positions."""
-    signal = _arriving(node, 1)
+    """Each channel gets mean 0 and variance 1 over its positions; in evaluation, running ones change nothing."""
+    signal, arguments = _arriving(node, 1), node.layer.arguments
+    if not node.training and arguments["track_running_stats"]:
+        return _noted(node, _as_given(node, signal, arguments["eps"]))
     return _noted(node, _by_group(node, signal, 1))
 
 

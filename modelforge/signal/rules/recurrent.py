@@ -10,7 +10,7 @@ import numpy as np
 from modelforge.core.frozen import FrozenDict
 from modelforge.signal.cells import APART, Alike, Cell, Gate, Gated, Long, Plain, Step, likeness, run, run_back
 from modelforge.signal.rule import Index, Node, Passed, Unpredictable, register_signal
-from modelforge.signal.rules.dense import as_units, normal_noise
+from modelforge.signal.rules.dense import as_units, normal_noise, refuse_mean
 from modelforge.signal.value import FLAT, Gradient, Signal
 
 MAX_STEPS = 20_000
@@ -24,7 +24,8 @@ FARTHEST = 500
 def recurrent(node: Node) -> Passed:
     """The same weights at each step, taken as if they were drawn again: in wide layers that makes no difference.
 
-    Formula: the energies of gates and states step by step, from states of 0; gradients step by step back
+    Formula: the energies of gates and states step by step, from states of 0; gradients step by step back; both times
+        1/(1 - p) between layers with dropout
     Source: Chen et al. 2018, arXiv:1806.05394; Gilboa et al. 2019, arXiv:1901.08987
     """
     arguments = node.layer.arguments
@@ -142,8 +143,10 @@ def _cell(node: Node, suffix: str) -> Cell:
 def _gate(node: Node, suffix: str, name: str | None) -> Gate:
     reads, recurs = (node.values(f"weight_{part}{suffix}", name) for part in ("ih", "hh"))
     planned = node.parameters[f"weight_hh{suffix}"]
-    if any(fill.promise.deterministic and fill.std for _, fill in planned.fills):
+    if recurs.patterned:
         raise Unpredictable(f"`{planned.scheme}` gives {planned.path} fixed values, whose powers are no chance")
+    for weight in (reads, recurs):
+        refuse_mean(weight, weight.fan_in)
     hidden = node.layer.arguments["hidden_size"]
     biases = [node.values(f"bias_{part}{suffix}", name) for part in ("ih", "hh")]
     return Gate(

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from math import sqrt
 
 import numpy as np
 
 from modelforge.core.frozen import FrozenDict
 from modelforge.core.tensors import TensorValue
 from modelforge.signal.maxima import Windows, maxima
-from modelforge.signal.rule import Node, Passed, Unpredictable, passed, register_signal
+from modelforge.signal.moments import normal_points
+from modelforge.signal.rule import Node, Passed, Unpredictable, Values, passed, register_signal
 from modelforge.signal.rules.dense import as_units, normal_noise
 from modelforge.signal.sums import mixed_profile, summed_drift
 from modelforge.signal.value import Gradient, Signal
@@ -18,13 +20,33 @@ LARGE = 512
 """Positions and features of a table of waves that stand for more of them."""
 
 
+def _rows(node: Node) -> Values:
+    """The values of a table of which rows that are too long are shortened as they are looked up.
+
+    Formula: E w² ← E min(|w|², c²)/n, |w|² a gamma law (by the cube root of Wilson and Hilferty 1931)
+    """
+    weight, arguments = node.values("weight"), node.layer.arguments
+    longest = arguments["max_norm"]
+    if longest is None or weight.second == 0:
+        return weight
+    if arguments["norm_type"] != 2:
+        raise Unpredictable("its norm is not Euclidean")
+    width = arguments["embedding_dim"]
+    mean, variance = width * weight.second, width * (2 * weight.std**4 + 4 * (weight.std * weight.mean) ** 2)
+    z, chances = normal_points()
+    share = variance / mean**2 / 9
+    lengths = mean * np.maximum(0.0, 1 - share + z * sqrt(share)) ** 3
+    factor = sqrt(float(np.minimum(lengths, longest**2) @ chances) / mean)
+    return replace(weight, mean=factor * weight.mean, std=factor * weight.std)
+
+
 @register_signal("Embedding")
 def embedding(node: Node) -> Passed:
     """A drawn vector for each whole number, which come uniformly: two are the same once in as many as there are.
 
     Formula: E y² = E w², E y y′ = (E w)² + Var w / rows
     """
-    weight, rows = node.values("weight"), node.layer.arguments["num_embeddings"]
+    weight, rows = _rows(node), node.layer.arguments["num_embeddings"]
     pair = weight.mean**2 + weight.std**2 / rows
     shape = node.shape(-1)
     table = (node.parameters["weight"].path, 1.0)
@@ -40,7 +62,7 @@ def bag(node: Node) -> Passed:
 
     Formula: E y² = L·E w² + L·(L - 1)·E w w′ for sums of L vectors, 1/L² of that for means
     """
-    weight, arguments = node.values("weight"), node.layer.arguments
+    weight, arguments = _rows(node), node.layer.arguments
     value = node.layer.inputs[0]
     if len(node.signals) > 1 or not isinstance(value, TensorValue) or len(value.shape) < 2:
         raise Unpredictable("its bags have weights, or sizes that no shape says")

@@ -7,6 +7,8 @@ import pytest
 import modelforge as mf
 from tests.signal.nets import chain, check
 
+LINEAR = {"type": "Linear", "out_features": 64, "bias": False}
+
 
 @pytest.mark.parametrize("widths", [(64, 256, 32, 128), (300, 20, 300, 20)])
 @pytest.mark.parametrize(
@@ -37,3 +39,40 @@ def test_a_tied_weight_is_found():
     layers = {name: {"type": "Linear", "out_features": 8, "bias": False} for name in ("one", "two")}
     spec = mf.parse({"input": {"shape": [8]}, "layers": layers, "tie": {"two.weight": "one.weight"}}, init="xavier")
     assert mf.predict(mf.plan(spec)).node("two").signal.second == pytest.approx(1.0)
+
+
+@pytest.mark.parametrize(
+    ("layer", "shape"),
+    [
+        (LINEAR, [64]),
+        ({"type": "Conv2d", "out_channels": 8, "kernel_size": 3}, [8, 9, 9]),
+        ({"type": "ConvTranspose1d", "out_channels": 8, "kernel_size": 3}, [8, 9]),
+        ({"type": "RNN", "hidden_size": 8}, [5, 8]),
+        ({"type": "GRUCell", "hidden_size": 8}, [8]),
+        ({"type": "SelfAttention", "num_heads": 2}, [5, 8]),
+    ],
+    ids=lambda it: it["type"] if isinstance(it, dict) else "",
+)
+@pytest.mark.parametrize("init", [{"scheme": "constant", "value": 0.1}, {"scheme": "uniform", "low": 0.0, "high": 0.2}])
+def test_weights_with_a_mean_are_refused(layer, shape, init):
+    """All units behind them share a sum, which grows by n·E w in each layer: energies of single units say nothing."""
+    prediction = mf.predict(mf.plan(chain(layer, shape=shape, init={**init, "bias": "zeros"})))
+    (unknown,) = prediction.unknown
+    assert unknown.note.startswith("unknown from here on: its weights have the mean 0.1")
+
+
+def test_no_gain_is_solved_for_weights_with_a_mean():
+    plan = mf.plan(chain(*[LINEAR] * 10, shape=[64], init={"scheme": "constant", "value": 0.1}))
+    solution = mf.solve(plan)
+    assert not solution.settings
+    assert solution.after.unknown
+
+
+def test_a_small_mean_counts_as_chance():
+    check(chain(*[LINEAR, "ReLU"] * 8, shape=[64], init={"scheme": "normal", "mean": 0.001, "std": 0.18}))
+
+
+@pytest.mark.parametrize("scheme", ["identity", "zero", "orthogonal"])
+def test_matrices_that_keep_lengths_keep_those_of_numbers_with_a_mean(scheme):
+    init = {"scheme": "kaiming", "params": {"linear2.weight": {"scheme": scheme}}}
+    check(chain(LINEAR, "ReLU", LINEAR, shape=[64], init=init), seeds=16)

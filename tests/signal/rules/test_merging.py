@@ -154,3 +154,43 @@ def test_weights_of_one_part_of_a_sum_take_back_their_share_of_what_a_norm_made_
     gradient = mf.predict(plan, batch=64).node("own").gradient
     logs = measured(plan, spec, seeds=16, batch=64)["own"][1]
     assert np.mean(logs) == pytest.approx(gradient.log_mean, abs=3 * gradient.spread / 4)
+
+
+@pytest.mark.parametrize("merge", ["Add", "Multiply"])
+@pytest.mark.parametrize("more", [False, True])
+def test_one_tensor_twice(merge, more):
+    reads = ["first", "first", "skip"] if more else ["first", "first"]
+    layers = {
+        "skip": {**LINEAR, "inputs": "input"},
+        "first": {**LINEAR, "inputs": "input"},
+        "both": {"type": merge, "inputs": reads},
+        "head": LINEAR,
+    }
+    plan = check(mf.parse({"input": {"shape": [64]}, "layers": layers}, init="kaiming"), seeds=24)
+    first, both = (mf.predict(plan).node(name) for name in ("first", "both"))
+    if not more:
+        assert both.signal.mean == pytest.approx(0.0 if merge == "Add" else first.signal.second)
+        assert first.gradient.energy == pytest.approx(
+            both.gradient.energy * 4 * (1 if merge == "Add" else first.signal.second)
+        )
+
+
+@pytest.mark.parametrize(
+    "branch", [["Identity"], ["Tanh"], ["Dropout"], ["LayerNorm"], [{**LINEAR, "init": "identity"}, "ReLU"]]
+)
+def test_branches_without_drawn_weights_depend_on_each_other(branch):
+    layers = {f"layer{place}": layer for place, layer in enumerate(branch)}
+    model = {"input": {"shape": [64]}, "layers": {"first": LINEAR, "add": {"type": "Residual", "layers": layers}}}
+    plan = mf.plan(mf.parse(model, init="kaiming"))
+    (unknown,) = mf.predict(plan).unknown
+    assert unknown.note.endswith("what it joins depends on each other: no drawn weights are between")
+    assert mf.solve(plan).after.unknown
+
+
+@pytest.mark.parametrize(
+    "branch", [["Tanh", LINEAR], [LINEAR, "Tanh"], [{**LINEAR, "init": "zeros"}], ["LayerNorm", "ReLU", LINEAR, "ReLU"]]
+)
+def test_branches_with_drawn_weights_do_not(branch):
+    layers = {f"layer{place}": layer for place, layer in enumerate(branch)}
+    residual = {"type": "Residual", "layers": layers}
+    check(mf.parse({"input": {"shape": [64]}, "layers": {"first": LINEAR, "one": residual}}, "kaiming"))

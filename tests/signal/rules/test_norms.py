@@ -75,3 +75,42 @@ def test_a_norm_is_known_behind_what_is_not():
     assert prediction.node("linear2").signal.second == pytest.approx(1.0, rel=1e-4)
     assert prediction.node("layernorm1").gradient is not None
     assert prediction.node("input").gradient is None
+
+
+@pytest.mark.parametrize("norm", ["LayerNorm", "RMSNorm"])
+@pytest.mark.parametrize("scale", [0.0, 0.5])
+def test_scales_multiply_means_too(norm, scale):
+    layers = [LINEAR, "ReLU", {"type": norm, "init": {"scale": {"scheme": "constant", "value": scale}}}, LINEAR]
+    plan = check(chain(*layers, shape=[64], init="kaiming"))
+    node = mf.predict(plan).nodes[-2]
+    assert node.signal.second == pytest.approx(scale**2, rel=1e-4)
+    mean = (2 / 3.14159) ** 0.5 * 0.5**0.5 if norm == "RMSNorm" else 0.0
+    assert node.signal.mean == pytest.approx(scale * mean, rel=1e-4)
+
+
+def test_without_a_scale_a_norm_keeps_what_it_keeps_with_a_scale_of_1():
+    one, none = (
+        mf.predict(
+            mf.plan(
+                chain(LINEAR, "ReLU", {"type": "RMSNorm", "elementwise_affine": affine}, shape=[64], init="kaiming")
+            )
+        )
+        for affine in (True, False)
+    )
+    assert one.nodes[-1].signal == none.nodes[-1].signal
+    assert one.nodes[-1].signal.third > 0
+
+
+@pytest.mark.parametrize("bias", ["zeros", {"scheme": "normal", "std": 2.0}])
+def test_of_a_single_number_a_norm_leaves_its_bias(bias):
+    check(
+        chain(LINEAR | {"out_features": 1}, "LayerNorm", LINEAR, shape=[64], init={"scheme": "kaiming", "bias": bias})
+    )
+
+
+@pytest.mark.parametrize("kept", [True, False])
+@pytest.mark.parametrize("training", [True, False])
+@pytest.mark.parametrize("norm", ["BatchNorm2d", "InstanceNorm2d"])
+def test_running_statistics_are_read_where_there_are_some(norm, training, kept):
+    norm = {"type": norm, "track_running_stats": kept}
+    check(chain(CONV, norm, "ReLU", CONV, shape=[32, 6, 6], init=HE), training=training, batch=8)
