@@ -25,6 +25,7 @@ from modelforge.calibration.forward_pass import Watch, run, undisturbed
 from modelforge.calibration.sites import Held, Site, find_sites
 from modelforge.core.complaints import require
 from modelforge.core.errors import ForgeError, Problem
+from modelforge.modules.hooks import uncompiled
 
 Run = Callable[[Sequence[Site], Watch], None]
 _TARGETS = ("target_mean", "target_std", "mean_tolerance", "std_tolerance")
@@ -46,7 +47,8 @@ def calibrate(
     were.
 
     Args:
-        model: Initialised, with real memory. It is changed in place.
+        model: Initialised, with real memory. It is changed in place. Of a compiled one, the module that was compiled
+            runs, as it is written; paths are its own.
         batch: A tensor, or a tuple or list of arguments, or a mapping of keyword arguments.
         method: `lsuv` or `per_channel`, or a mapping with `method` and its fields.
         ledger: How the model started; default what a built model remembers, else a ledger of the values that are there.
@@ -71,6 +73,7 @@ def calibrate(
         (1, 0.4, 1.0)
     """
     require(model, nn.Module, "calibrate takes an nn.Module")
+    model = uncompiled(model)
     require(method, str | Mapping, "calibrate takes the name of a method or a mapping")
     require(ledger, Ledger | None, "calibrate takes a Ledger, as `initialize` gives")
     chosen = read(method)

@@ -15,6 +15,7 @@ from modelforge.core.rng import Key
 from modelforge.modules.calling import call, seed_devices
 from modelforge.modules.hooks import evaluating
 from modelforge.modules.untouched import gpus, untouched
+from modelforge.signal.passes import eager
 
 Watch = Callable[[Site, nn.Module, tuple[Any, ...], dict[str, Any], Any], Any]
 """Sees a site, its module, the arguments by place and by name, and what it makes; may replace that."""
@@ -22,8 +23,9 @@ Watch = Callable[[Site, nn.Module, tuple[Any, ...], dict[str, Any], Any], Any]
 
 @contextmanager
 def undisturbed(model: nn.Module) -> Generator[None]:
-    """Evaluation mode without gradients for its body; flags, buffers and random state are what they were after it."""
-    with untouched(model), torch.no_grad(), evaluating(model):
+    """Evaluation mode without gradients, and no compiled code, which calls no hooks, for its body; flags, buffers and
+    random state are what they were after it."""
+    with untouched(model), eager(model), torch.no_grad(), evaluating(model):
         yield
 
 

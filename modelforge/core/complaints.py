@@ -10,8 +10,9 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
+from operator import index
 from types import MappingProxyType, NoneType, UnionType
-from typing import Annotated, Any, Literal, Union, get_args, get_origin
+from typing import Annotated, Any, Literal, SupportsIndex, Union, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails, InitErrorDetails, PydanticCustomError
@@ -109,6 +110,23 @@ def require(value: object, kinds: type | UnionType, what: str) -> None:
     """
     if not isinstance(value, kinds):
         raise TypeError(f"{what}, but gets a {type(value).__name__}")
+
+
+def require_count(value: object, what: str) -> None:
+    """Checks how many of something a public function is to take.
+
+    Args:
+        value: What is given.
+        what: What it counts, beginning with the function: `predict takes a batch`.
+
+    Raises:
+        TypeError: it is no whole number.
+        ValueError: it is below 1.
+    """
+    if isinstance(value, bool) or not isinstance(value, SupportsIndex):
+        raise TypeError(f"{what} of a whole number of examples, but gets a {type(value).__name__}")
+    if index(value) < 1:
+        raise ValueError(f"{what} of 1 example or more, but gets {value}")
 
 
 @dataclass(frozen=True, slots=True, repr=False)

@@ -15,10 +15,12 @@ from dataclasses import dataclass
 from math import exp, log
 
 from modelforge.core.errors import Problem
+from modelforge.core.frozen import FrozenDict
 from modelforge.core.words import number, plural
+from modelforge.diagnosis.broken import broken
 from modelforge.diagnosis.dead import dead
-from modelforge.diagnosis.document import Cause, Energy, Level, Severity, Spot, Verdict
-from modelforge.diagnosis.levels import weights_of
+from modelforge.diagnosis.document import Cause, Level, Severity, Spot, Verdict
+from modelforge.diagnosis.levels import judged, weights_of
 from modelforge.planning.assign import ParameterPlan
 from modelforge.planning.plan import Plan
 from modelforge.signal.averages import lost_to_averages
@@ -64,14 +66,20 @@ class Change:
         return exp(self.size) >= self.least
 
 
-def cause(plan: Plan, levels: Sequence[Level], findings: Sequence[Problem]) -> Cause:
-    """What is most wrong: that nothing can learn; the larger change of a signal or a gradient; the first finding.
+def cause(
+    plan: Plan, levels: Sequence[Level], findings: Sequence[Problem], spoiled: Mapping[str, int] = FrozenDict()
+) -> Cause:
+    """What is most wrong: NaN or infinity; that nothing can learn; the larger change of a signal or a gradient; the
+    first finding.
 
     Args:
         plan: The network.
         levels: All of them.
         findings: Of the linter.
+        spoiled: The numbers of values that are not finite, by the path of their parameter.
     """
+    if (wrong := broken(plan, levels, spoiled)) is not None:
+        return wrong if spoiled else _foreseen(plan, levels, wrong)
     found = _changes(plan, levels)
     faults = [change for change in found if change.drifts]
     vanishes = any(change.what == "signal" and _verdict(change) == "vanishes" for change in faults)
@@ -79,8 +87,8 @@ def cause(plan: Plan, levels: Sequence[Level], findings: Sequence[Problem]) -> C
         return still
     if faults:
         return _of_change(plan, *faults)
-    if wrong := [finding for finding in findings if finding.severity != "note"]:
-        return _of_finding(wrong[0])
+    if warned := [finding for finding in findings if finding.severity != "note"]:
+        return _of_finding(warned[0])
     lost = [level for level in levels if level.signal is None and level.measured_signal is None and level.note]
     if lost:
         sentence = f"Nothing is predicted from `{lost[0].path}` on: {lost[0].note}"
@@ -103,12 +111,6 @@ def _changes(plan: Plan, levels: Sequence[Level]) -> list[Change]:
     ]
     # Where both change alike, the signal is named: the gradient follows it.
     return sorted(found, key=lambda change: -change.size / log(change.least) * (1.2 if change.what == "signal" else 1))
-
-
-def known(predicted: Energy | None, measured: Energy | None) -> float | None:
-    """The energy that is judged: as measured, else as predicted; None for 0, as behind a layer that starts at zero."""
-    found = predicted if measured is None else measured
-    return None if found is None or found.energy <= 0 else found.energy
 
 
 def _forward(plan: Plan, leaves: Sequence[Leaf], levels: Sequence[Level]) -> Change | None:
@@ -145,7 +147,8 @@ def _pieces(way: Sequence[tuple[str, bool]]) -> list[list[str]]:
 
 
 def _energies(levels: Sequence[Level]) -> Mapping[str, float]:
-    return {level.path: energy for level in levels if (energy := known(level.signal, level.measured_signal))}
+    """Those that count, without 0, as behind a layer that starts at zero."""
+    return {path: energy for path, energy in judged(levels, "signal").items() if energy}
 
 
 def _results(plan: Plan) -> Sequence[str]:
@@ -174,10 +177,11 @@ def _backward(plan: Plan, leaves: Sequence[Leaf], levels: Sequence[Level]) -> Ch
     energies = _energies(levels)
     by_path, sizes = {level.path: level for level in levels}, {level.path: level.size for level in levels}
     makers = {leaf.layer.path: leaf for leaf in leaves}
+    gradients = judged(levels, "gradient")
     lengths = {
         level.path: energy * level.size
         for level in levels
-        if level.size and level.type != "input" and (energy := known(level.gradient, level.measured_gradient))
+        if level.size and level.type != "input" and (energy := gradients.get(level.path))
     }
     found: list[Change] = []
     for result in _results(plan):
@@ -208,6 +212,18 @@ def _along(
         return Change("gradient", by_path[end], by_path[start], *ends, passed, least, divided)
 
     return max(map(change, paths), key=lambda found: found.size)
+
+
+def _foreseen(plan: Plan, levels: Sequence[Level], wrong: Cause) -> Cause:
+    """What is not finite, with what makes it grow where that is predicted."""
+    alone = {"measured_signal": None, "measured_gradient": None, "not_finite": ()}
+    found = _changes(plan, [level.model_copy(update=alone) for level in levels])
+    grows = [change for change in found if change.drifts and change.after > change.before]
+    if not grows:
+        return wrong
+    reason = _of_change(plan, *grows)
+    sentence = f"{wrong.sentence}. As predicted, {reason.sentence[:1].lower()}{reason.sentence[1:]}"
+    return reason.model_copy(update={"verdict": wrong.verdict, "severity": wrong.severity, "sentence": sentence})
 
 
 def _of_change(plan: Plan, change: Change, *others: Change) -> Cause:

@@ -35,7 +35,7 @@ def repaired(start: Start, *, signal: bool) -> Chart | None:
     """The predicted energies with the repair, on the scale of those without it."""
     if start.repair is None:
         return None
-    after = start.repair.signal if signal else start.repair.gradient
+    after = start.repair.typical_signal if signal else start.repair.typical_gradient
     before = [_typical(_pair(level, signal=signal)[0]) for level in start.levels]
     series = [Series("repaired", _points(after), colour=2), Series("as it is", _points(before), "dashed", 5)]
     title = f"{LABELS[signal]}, repaired"
@@ -105,7 +105,7 @@ def y_range(starts: Sequence[Start], *, signal: bool) -> tuple[float, float] | N
             values += [_typical(predicted), measured and measured.energy]
             values += [edge for _, low, high in _band([predicted]) if high / low < FAR for edge in (low, high)]
         if start.repair is not None:
-            values += start.repair.signal if signal else start.repair.gradient
+            values += start.repair.typical_signal if signal else start.repair.typical_gradient
     logs = [math.log10(value) for value in values if value]
     if not logs:
         return None
@@ -131,7 +131,7 @@ def _points(values: Sequence[float | None]) -> list[Point | None]:
 def _band(energies: Sequence[Energy | None]) -> list[tuple[float, float, float]]:
     found: list[tuple[float, float, float]] = []
     for index, energy in enumerate(energies):
-        if energy is not None and energy.spread is not None:
+        if energy is not None and energy.spread is not None and energy.typical:
             factor = math.exp(min(BAND * energy.spread, 300.0))
             found.append((float(index), energy.typical / factor, energy.typical * factor))
     return found

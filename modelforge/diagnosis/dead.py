@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from modelforge.diagnosis.document import Cause, Energy, Level, Spot
-from modelforge.diagnosis.levels import weights_of
+from modelforge.diagnosis.document import Cause, Level, Spot
+from modelforge.diagnosis.levels import judged, weights_of
 from modelforge.planning.plan import Plan
 from modelforge.signal.flow import Leaf, flow
 from modelforge.signal.retuned import root_mean_square
@@ -23,12 +23,12 @@ def dead(plan: Plan, levels: Sequence[Level], *, vanishes: bool = False) -> Caus
         vanishes: Whether the signal vanishes: then what gives zeros is to blame only if it starts at 0, for numbers too
             small for their dtype become 0.
     """
-    by_path = {level.path: level for level in levels}
+    signals, gradients = judged(levels, "signal"), judged(levels, "gradient")
     leaves, weights = flow(plan).leaves, weights_of(plan)
     weighted = [leaf for leaf in leaves if leaf.layer.path in weights]
-    if not weighted or not all(_is_still(leaf, by_path) for leaf in weighted):
+    if not weighted or not all(_is_still(leaf, signals, gradients) for leaf in weighted):
         return None
-    first = next((leaf for leaf in leaves if _energy(by_path.get(leaf.layer.path)) == 0), None)
+    first = next((leaf for leaf in leaves if signals.get(leaf.layer.path) == 0), None)
     if first is None:
         return None
     path = first.layer.path
@@ -40,32 +40,18 @@ def dead(plan: Plan, levels: Sequence[Level], *, vanishes: bool = False) -> Caus
     elif vanishes:
         return None
     else:
-        sentence += ", because it reads only zeros" if _reads_zeros(first, by_path) else ""
+        sentence += ", because it reads only zeros" if _reads_zeros(first, signals) else ""
         key, place = first.layer.key, None
     spot = Spot.of(place or plan.origins.place(key))
     return Cause(verdict="dead", severity="error", sentence=sentence, key=key, spot=spot)
 
 
-def _is_still(leaf: Leaf, by_path: Mapping[str, Level]) -> bool:
+def _is_still(leaf: Leaf, signals: Mapping[str, float], gradients: Mapping[str, float]) -> bool:
     """Whether a layer's weights get no gradient; unknown energies count as some."""
-    if _gradient(by_path.get(leaf.layer.path)) == 0:
+    if gradients.get(leaf.layer.path) == 0:
         return True
-    return _reads_zeros(leaf, by_path)
+    return _reads_zeros(leaf, signals)
 
 
-def _reads_zeros(leaf: Leaf, by_path: Mapping[str, Level]) -> bool:
-    reads = [by_path.get(read.maker.removeprefix("@")) for read in leaf.reads]
-    return bool(reads) and all(_energy(level) == 0 for level in reads)
-
-
-def _energy(level: Level | None) -> float | None:
-    return None if level is None else _of(level.signal, level.measured_signal)
-
-
-def _gradient(level: Level | None) -> float | None:
-    return None if level is None else _of(level.gradient, level.measured_gradient)
-
-
-def _of(predicted: Energy | None, measured: Energy | None) -> float | None:
-    found = predicted if measured is None else measured
-    return None if found is None else found.energy
+def _reads_zeros(leaf: Leaf, signals: Mapping[str, float]) -> bool:
+    return bool(leaf.reads) and all(signals.get(read.maker.removeprefix("@")) == 0 for read in leaf.reads)

@@ -4,13 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from math import isfinite
+
+from torch import nn
 
 from modelforge._version import __version__
 from modelforge.building.build import Model
-from modelforge.core.complaints import require
-from modelforge.diagnosis.causes import cause
+from modelforge.core.complaints import require, require_count
+from modelforge.core.quoting import listed, quoted
+from modelforge.diagnosis.causes import cause, worst
 from modelforge.diagnosis.document import (
     MAX_LEVELS,
+    Cause,
     Diagnosis,
     Finding,
     Ignored,
@@ -32,7 +37,9 @@ from modelforge.linting.lint import examine
 from modelforge.planning.plan import Plan
 from modelforge.signal.jacobian import Jacobian as Found
 from modelforge.signal.nodes import Node
-from modelforge.signal.predict import predict
+from modelforge.signal.passes import bare
+from modelforge.signal.predict import Prediction, predict
+from modelforge.signal.probe import check_batch
 from modelforge.signal.recurrent import Spectrum as Eigenvalues
 
 MAX_FINDINGS = 40
@@ -81,6 +88,12 @@ def diagnose(
         jacobian: Whether to measure singular values of the derivative of the output.
         solve: Whether to look for initial values that repair it.
 
+    Raises:
+        ForgeError: a batch holds NaN, or no examples.
+        TypeError: an argument is of another kind.
+        ValueError: there is no plan; the batch has no example; labels of `data` are not those of the plans; the model
+            is of another plan.
+
     Example:
         >>> from modelforge.planning.plan import plan
         >>> from modelforge.language import parse
@@ -91,15 +104,44 @@ def diagnose(
         ('vanishes', 'init')
     """
     plans = plan if isinstance(plan, Mapping) else {title or "model": plan}
+    if not plans:
+        raise ValueError("diagnose takes one plan or more, but gets none")
     for one in plans.values():
         require(one, Plan, "diagnose takes a Plan, as `plan` gives")
+    if batch is not None:
+        require_count(batch, "diagnose takes a batch")
+    if isinstance(data, Mapping):
+        _check_labels(data, plans)
+    for given in data.values() if isinstance(data, Mapping) else [data] if data else []:
+        check_batch(given.inputs)
+    if model is not None:
+        model = _of_plan(model, next(iter(plans.values())))
     starts: list[Start] = []
     for index, (label, one) in enumerate(plans.items()):
         first = model if index == 0 else None
-        given = data.get(label) if isinstance(data, Mapping) else data
-        settings = Settings(measure, batch, given, first, jacobian, solve)
-        starts.append(_start(label, one, settings, MAX_LEVELS // len(plans)))
+        examples = data[label] if isinstance(data, Mapping) else data
+        settings = Settings(measure, batch, examples, first, jacobian, solve)
+        starts.append(_start(label, one, settings, max(2, MAX_LEVELS // len(plans))))
     return Diagnosis(version=__version__, title=title or starts[0].label, starts=tuple(starts))
+
+
+def _check_labels(data: Mapping[str, Batch], plans: Mapping[str, Plan]) -> None:
+    wrong = {label: "no config has the label" for label in data if label not in plans}
+    wrong |= {label: "`data` has no batch for" for label in plans if label not in data}
+    if wrong:
+        said = ", ".join(f"{words} {quoted(label)}" for label, words in wrong.items())
+        raise ValueError(f"diagnose takes one batch, or one for each label: {said}")
+
+
+def _of_plan(model: nn.Module, plan: Plan) -> Model:
+    """The model, out of what compiles it."""
+    model = bare(model)
+    require(model, Model, "diagnose takes a Model, as `build` gives")
+    assert isinstance(model, Model)
+    theirs, ours = {entry.path for entry in model.ledger}, {item.path for item in plan.parameters}
+    if theirs != ours:
+        raise ValueError(f"the model is of another plan: only one of both has {listed(sorted(theirs ^ ours), 5)}")
+    return model
 
 
 def _start(label: str, plan: Plan, settings: Settings, most: int) -> Start:
@@ -109,15 +151,16 @@ def _start(label: str, plan: Plan, settings: Settings, most: int) -> Start:
     measured: Measured | str = "not asked for"
     if settings.measure:
         measured = measured_of(plan, size, model=settings.model, batch=settings.data)
+    model = settings.model
     there = measured if isinstance(measured, Measured) else None
     linted = examine(plan)
     found = (*linted.planned, *linted.problems)
     every = levels(plan, prediction, there)
     shown = spaced(len(every), most)
     index = {every[number].path: place for place, number in enumerate(shown)}
-    reason = cause(plan, every, found)
+    reason = cause(plan, every, found, {} if there is None else there.spoiled)
     after: Repair | str = ""
-    if settings.solve and reason.severity != "none" and reason.verdict not in ("steady", "dead"):
+    if settings.solve and reason.severity != "none" and _is_of_weights(plan, reason, prediction, there):
         after = repair(plan, size.batch, [every[number].path for number in shown])
     return Start(
         label=label,
@@ -125,7 +168,7 @@ def _start(label: str, plan: Plan, settings: Settings, most: int) -> Start:
         num_layers=sum(not layer.children for layer in plan.layers),
         inputs=", ".join(f"{name} {value}" for name, value in plan.inputs.items()),
         output=str(plan.output),
-        seed=plan.seed,
+        seed=plan.seed if model is None else model.ledger.seed,
         batch=size.batch,
         cause=reason,
         levels=tuple(every[number] for number in shown),
@@ -139,8 +182,16 @@ def _start(label: str, plan: Plan, settings: Settings, most: int) -> Start:
         ignored=tuple(
             Ignored(**dict(Finding.of(one.problem)), reason=one.reason) for one in linted.ignored[:MAX_FINDINGS]
         ),
-        ledger=ledger_rows(plan, None if there is None else there.ledger),
+        ledger=ledger_rows(plan, there and there.ledger, there.spoiled if there else ()),
     )
+
+
+def _is_of_weights(plan: Plan, reason: Cause, prediction: Prediction, measured: Measured | None) -> bool:
+    """Whether other initial values may repair it."""
+    if reason.verdict == "not finite":
+        change = worst(plan, levels(plan, prediction, None))
+        return change is not None and change.drifts and not (measured and measured.spoiled)
+    return reason.verdict not in ("steady", "dead")
 
 
 def _measurement(measured: Measured) -> Measurement:
@@ -151,7 +202,7 @@ def _measurement(measured: Measured) -> Measurement:
         batch=measured.batch.num_examples,
         data=measured.batch.words,
         jacobian=None if probe.jacobian is None else _jacobian(probe.jacobian),
-        spectra=tuple(map(_spectrum, probe.spectra[:MAX_SPECTRA])),
+        spectra=tuple(_spectrum(one) for one in probe.spectra[:MAX_SPECTRA] if isfinite(one.radius)),
         steps=tuple(map(_steps, stepped[:MAX_STEPPED])),
         histograms=measured.histograms,
     )
@@ -173,7 +224,7 @@ def _spectrum(found: Eigenvalues) -> Spectrum:
     shown = [found.eigenvalues[index] for index in spaced(len(found.eigenvalues), MAX_EIGENVALUES)]
     return Spectrum(
         path=found.path,
-        radius=finite(found.radius) or 0.0,
+        radius=found.radius,
         eigenvalues=tuple((value.real, value.imag) for value in shown),
     )
 

@@ -14,7 +14,7 @@ from modelforge.core.errors import Place, Problem
 from modelforge.core.quoting import shortened
 from modelforge.core.words import where
 
-FORMAT_VERSION = "1.1"
+FORMAT_VERSION = "1.2"
 """The minor number rises with additions, the major one with everything else."""
 MAX_LEVELS = 240
 """Layers of all configs together; of more, this many at equal distances."""
@@ -24,7 +24,7 @@ DIGITS = 4
 RANDOM = "random inputs"
 """What is measured on where no data is given: as predictions assume."""
 
-Verdict = Literal["steady", "drifts", "vanishes", "explodes", "dead", "unknown"]
+Verdict = Literal["steady", "drifts", "vanishes", "explodes", "dead", "not finite", "unknown"]
 Severity = Literal["none", "warning", "error"]
 Number = Annotated[float, AfterValidator(lambda value: float(f"{value:.{DIGITS}g}"))]
 Text = Annotated[str, AfterValidator(lambda value: shortened(value, MAX_TEXT))]
@@ -62,11 +62,8 @@ class Energy(Data):
     energy: Number
     spread: Number | None = None
     """Standard deviation of its logarithm over draws: as predicted, or as measured over several seeds."""
-
-    @property
-    def typical(self) -> float:
-        """The geometric mean over draws of a predicted energy: below the mean, where draws scatter."""
-        return self.energy * math.exp(-((self.spread or 0.0) ** 2) / 2)
+    typical: Number | None = None
+    """Of a predicted energy the geometric mean over draws, as measured ones are: below it, where draws scatter."""
 
 
 class Level(Data):
@@ -85,6 +82,8 @@ class Level(Data):
     measured_signal: Energy | None = None
     """The geometric mean over seeds; null where it was not measured."""
     measured_gradient: Energy | None = None
+    not_finite: tuple[Literal["signal", "gradient"], ...] = ()
+    """What was measured as NaN or infinity, and has no energy for that reason."""
     std: Number | None = None
     """Target std of the layer's weight."""
     chi: Number | None = None
@@ -106,6 +105,9 @@ class Repair(Data):
     signal: tuple[Number | None, ...]
     """The energy of each level with them."""
     gradient: tuple[Number | None, ...]
+    typical_signal: tuple[Number | None, ...]
+    """Their geometric means over draws."""
+    typical_gradient: tuple[Number | None, ...]
 
 
 class Cause(Data):
@@ -294,11 +296,11 @@ def diagnosis_schema() -> dict[str, Any]:
 
 
 def spaced(number: int, most: int) -> list[int]:
-    """Indices of at most so many of `number` items, at equal distances, the first and the last among them.
+    """Indices of at most so many of `number` items, at equal distances, the first and, of several, the last among them.
 
-    >>> spaced(7, 3), spaced(2, 3)
-    ([0, 3, 6], [0, 1])
+    >>> spaced(7, 3), spaced(2, 3), spaced(7, 1)
+    ([0, 3, 6], [0, 1], [0])
     """
-    if number <= most:
-        return list(range(number))
+    if number <= most or most < 2:
+        return list(range(min(number, most)))
     return sorted({round(index * (number - 1) / (most - 1)) for index in range(most)})

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 from modelforge.building.ledger import Ledger
 from modelforge.core.words import stored
 from modelforge.diagnosis.document import Row, Spot, finite
@@ -20,21 +22,22 @@ def pattern(path: str) -> str:
     return ".".join("*" if part.isdigit() else part for part in path.split("."))
 
 
-def ledger_rows(plan: Plan, ledger: Ledger | None) -> tuple[Row, ...]:
+def ledger_rows(plan: Plan, ledger: Ledger | None, spoiled: Collection[str] = ()) -> tuple[Row, ...]:
     """How each parameter starts.
 
     Args:
         plan: The network.
         ledger: Of the built network; None where it was not built.
+        spoiled: Parameters whose values are not finite now: not as promised, whatever the ledger says.
     """
     groups: dict[tuple[object, ...], list[ParameterPlan]] = {}
     for item in plan.parameters:
         alike = pattern(item.path), item.shape, item.scheme, item.rule.key, item.mean, item.std
         groups.setdefault(alike, []).append(item)
-    return tuple(_row(same, ledger) for same in list(groups.values())[:MAX_ROWS])
+    return tuple(_row(same, ledger, spoiled) for same in list(groups.values())[:MAX_ROWS])
 
 
-def _row(same: list[ParameterPlan], ledger: Ledger | None) -> Row:
+def _row(same: list[ParameterPlan], ledger: Ledger | None, spoiled: Collection[str]) -> Row:
     one = same[0]
     entry = None if ledger is None else ledger[one.path]
     return Row(
@@ -47,5 +50,7 @@ def _row(same: list[ParameterPlan], ledger: Ledger | None) -> Row:
         mean=finite(one.mean),
         std=finite(one.std),
         measured_std=None if entry is None else finite(entry.measured_std),
-        failed=0 if ledger is None else sum(ledger[item.path].verdict == "fail" for item in same),
+        failed=0
+        if ledger is None
+        else sum(ledger[item.path].verdict == "fail" or item.path in spoiled for item in same),
     )

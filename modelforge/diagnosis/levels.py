@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
-from math import exp, isfinite, prod
+from collections.abc import Mapping, Sequence
+from math import exp, inf, isfinite, log, prod
+from typing import Literal
 
 from modelforge.core.tensors import TensorValue, Value, at, first
 from modelforge.diagnosis.document import Energy, Level, finite
@@ -15,9 +16,12 @@ from modelforge.planning.plan import Plan
 from modelforge.signal.measures import Moments
 from modelforge.signal.nodes import Node
 from modelforge.signal.predict import NodeSignal, Prediction
+from modelforge.signal.value import Gradient, Signal
 
 DRAWN = ("weight", "recurrent", "embedding")
 """Roles of the parameters that decide how strong a signal is."""
+MAX_LOG = 700.0
+"""The logarithm of the largest energy that is given as a number."""
 
 
 def levels(plan: Plan, prediction: Prediction, measured: Measured | None) -> tuple[Level, ...]:
@@ -61,7 +65,7 @@ def _nodes(plan: Plan, measured: Measured) -> dict[str, Node]:
     """What was measured, by the path of a layer or the name of an input."""
     probe = measured.probe
     real = [name for name, value in plan.inputs.items() if value.dtype.startswith(("float", "bfloat"))]
-    return {**{node.path: node for node in probe.nodes}, **dict(zip(real, probe.inputs, strict=False))}
+    return {**probe.by_path, **dict(zip(real, probe.inputs, strict=False))}
 
 
 def _level(predicted: NodeSignal, node: Node | None, weight: ParameterPlan | None, size: int) -> Level:
@@ -70,10 +74,11 @@ def _level(predicted: NodeSignal, node: Node | None, weight: ParameterPlan | Non
         path=predicted.path,
         type=predicted.type,
         size=size,
-        signal=None if signal is None else _energy(signal.second, signal.spread),
-        gradient=None if gradient is None else _energy(gradient.energy, gradient.spread),
+        signal=None if signal is None else energy_of(signal),
+        gradient=None if gradient is None else energy_of(gradient),
         measured_signal=None if node is None else _measured(node.forward),
         measured_gradient=None if node is None or node.gradient is None else _measured(node.gradient),
+        not_finite=() if node is None else _not_finite(node),
         std=None if weight is None else finite(weight.std),
         chi=finite(predicted.chi),
         saturated=None if node is None else finite(node.saturated),
@@ -83,12 +88,36 @@ def _level(predicted: NodeSignal, node: Node | None, weight: ParameterPlan | Non
     )
 
 
-def _energy(energy: float, spread: float) -> Energy | None:
-    return Energy(energy=energy, spread=finite(spread)) if isfinite(energy) else None
+def energy_of(predicted: Signal | Gradient) -> Energy | None:
+    """What is predicted of a tensor; None where that is beyond double precision."""
+    energy = predicted.second if isinstance(predicted, Signal) else predicted.energy
+    if not isfinite(energy):
+        return None
+    typical = 0.0 if energy <= 0 else exp(min(predicted.log_mean, MAX_LOG))
+    return Energy(energy=energy, spread=finite(predicted.spread), typical=typical)
+
+
+def judged(levels: Sequence[Level], what: Literal["signal", "gradient"]) -> Mapping[str, float]:
+    """The energies that count, by path: those measured; those predicted where none was. Never some of both."""
+    measured = {level.path: level.measured_signal if what == "signal" else level.measured_gradient for level in levels}
+    predicted = {level.path: level.signal if what == "signal" else level.gradient for level in levels}
+    found = measured if any(measured.values()) or any(level.not_finite for level in levels) else predicted
+    return {path: one.energy for path, one in found.items() if one is not None}
 
 
 def _measured(moments: Moments) -> Energy | None:
+    """What was measured of a tensor; None where that is not finite."""
     if moments.second_moment == 0:
         return Energy(energy=0.0)
-    log = moments.log_second_moment
-    return Energy(energy=exp(log), spread=finite(moments.spread)) if isfinite(log) and abs(log) < 700 else None
+    mean = moments.log_second_moment
+    if mean == -inf:  # all zeros for some of the seeds, but not for all
+        mean = log(moments.second_moment)
+    return Energy(energy=exp(mean), spread=finite(moments.spread)) if mean < MAX_LOG else None
+
+
+def _not_finite(node: Node) -> tuple[Literal["signal", "gradient"], ...]:
+    if not prod(node.shape):
+        return ()
+    forward = () if _measured(node.forward) else ("signal",)
+    backward = () if node.gradient is None or _measured(node.gradient) else ("gradient",)
+    return (*forward, *backward)

@@ -63,6 +63,8 @@ class Measured:
     ledger: Ledger
     """Of the first seed."""
     histograms: tuple[Histogram, ...]
+    spoiled: Mapping[str, int]
+    """How many values of a parameter of the first seed are not finite, by the path of those that have some."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +84,7 @@ def size_of(plan: Plan, batch: int | None = None) -> Size:
         batch: Examples, where the caller decides.
     """
     flops = sum(num_flops(plan).values())
-    examples = batch or max(LEAST, min(BATCH, int(MAX_COST / max(flops, 1))))
+    examples = batch if batch is not None else max(LEAST, min(BATCH, int(MAX_COST / max(flops, 1))))
     cost = flops * examples
     seeds = SEEDS if cost <= CHEAP and plan.num_parameters <= MAX_PARAMETERS // 40 else 1
     outputs = sum(prod(value.of(1)) for value in list(leaves(plan.output))[:1])
@@ -112,17 +114,23 @@ def measured_of(plan: Plan, size: Size, *, model: Model | None = None, batch: Ba
     if model is None and (reason := why_not(plan)):
         return reason
     given = batch or random_batch(plan, size.batch)
+    seeds = size.seeds if model is None else (model.ledger.seed,)
     try:
-        first = model or build(plan, seed=size.seeds[0])
+        first = build(plan, seed=seeds[0]) if model is None else model
         found = probe(
-            lambda seed: first if seed == size.seeds[0] else build(plan, seed=seed),
+            lambda seed: first if seed == seeds[0] else build(plan, seed=seed),
             given.inputs,
-            seeds=size.seeds[:1] if model is not None else size.seeds,
+            seeds=seeds,
             jacobian=size.jacobian,
         )
-        return Measured(found, given, first.ledger, histograms(plan, first, given.inputs))
+        return Measured(found, given, first.ledger, histograms(plan, first, given.inputs), _spoiled(first))
     except ForgeError as error:
         return error.problems[0].message
+
+
+def _spoiled(model: Model) -> Mapping[str, int]:
+    counts = {path: weight.numel() - int(weight.isfinite().sum()) for path, weight in model.named_parameters()}
+    return {path: count for path, count in counts.items() if count}
 
 
 def random_batch(plan: Plan, examples: int) -> Batch:

@@ -10,8 +10,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from modelforge.diagnosis.causes import blamed, worst
-from modelforge.diagnosis.document import Repair, finite
-from modelforge.diagnosis.levels import levels
+from modelforge.diagnosis.document import Repair
+from modelforge.diagnosis.levels import energy_of, levels
 from modelforge.planning.plan import Plan
 from modelforge.signal.overrides import written
 from modelforge.signal.predict import Prediction, predict
@@ -66,10 +66,14 @@ def repair(plan: Plan, batch: int, shown: Sequence[str]) -> Repair | str:
     if len(best.overrides) > MAX_OVERRIDES:
         return f"`mf.solve` finds {len(best.overrides)} overrides, too many to list"
     nodes = [best.after.by_path[path] for path in shown]
+    signals = [node.signal and energy_of(node.signal) for node in nodes]
+    gradients = [node.gradient and energy_of(node.gradient) for node in nodes]
     return Repair(
         overrides=best.overrides,
-        signal=tuple(finite(node.signal.second) if node.signal else None for node in nodes),
-        gradient=tuple(finite(node.gradient.energy) if node.gradient else None for node in nodes),
+        signal=tuple(one and one.energy for one in signals),
+        gradient=tuple(one and one.energy for one in gradients),
+        typical_signal=tuple(one and one.typical for one in signals),
+        typical_gradient=tuple(one and one.typical for one in gradients),
     )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from math import log10
+from math import isnan, log10, nan
 
 from modelforge.core.words import number
 from modelforge.diagnosis.document import Energy, Level, Start, spaced
@@ -29,7 +29,7 @@ class LevelRow:
     def ends(self, value: Callable[[Level], float | None]) -> str:
         """A number, or those of the first and the last copy; empty where nothing is known."""
         known = [value(self.levels[0]), value(self.levels[-1])][: len(self.levels)]
-        words = ["?" if one is None else number(float(f"{one:.3g}")) for one in known]
+        words = ["?" if one is None else "not finite" if isnan(one) else number(float(f"{one:.3g}")) for one in known]
         if set(words) == {"?"}:
             return ""
         return words[0] if len(set(words)) == 1 else " → ".join(words)
@@ -56,6 +56,16 @@ def greatest_share(shares: Sequence[float | None]) -> str:
 def energy(found: Energy | None) -> float | None:
     """The energy itself."""
     return None if found is None else found.energy
+
+
+def measured_signal(level: Level) -> float | None:
+    """The energy of a signal as measured; NaN where that is not finite."""
+    return nan if "signal" in level.not_finite else energy(level.measured_signal)
+
+
+def measured_gradient(level: Level) -> float | None:
+    """That of a gradient."""
+    return nan if "gradient" in level.not_finite else energy(level.measured_gradient)
 
 
 def seen(predicted: Energy | None, measured: Energy | None) -> float | None:

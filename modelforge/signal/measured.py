@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -28,17 +29,22 @@ class Probe:
     spectra: tuple[Spectrum, ...]
     mode: Mode
     seeds: tuple[int, ...]
+    same: Mapping[str, str]
+    """The containers that are left out, each with the module that has their node."""
 
     def __getitem__(self, path: str) -> Node:
-        """The node of a module.
+        """The node of a module; of a container that is left out, that of the module which made its output.
 
         Raises:
             KeyError: nothing was measured there.
         """
-        for node in self.nodes:
-            if node.path == path:
-                return node
-        raise KeyError(path)
+        return self.by_path[path]
+
+    @property
+    def by_path(self) -> Mapping[str, Node]:
+        """The nodes by path, also those of containers that are left out."""
+        found = {node.path: node for node in self.nodes}
+        return found | {path: found[maker] for path, maker in self.same.items()}
 
     def to_dict(self) -> dict[str, Any]:
         """All that was measured as plain data; a number that is not finite is None."""
@@ -47,6 +53,7 @@ class Probe:
             "seeds": [*self.seeds],
             "inputs": [node.to_dict() for node in self.inputs],
             "nodes": [node.to_dict() for node in self.nodes],
+            "same": {**self.same},
             "jacobian": None if self.jacobian is None else finite(self.jacobian.to_dict()),
             "spectra": [finite(spectrum.to_dict()) for spectrum in self.spectra],
         }

@@ -13,6 +13,7 @@ from torch.nn.parameter import is_lazy
 
 from modelforge.core.complaints import require
 from modelforge.core.errors import ForgeError, Problem
+from modelforge.core.frozen import FrozenDict
 from modelforge.core.quoting import sentence
 from modelforge.core.rng import Key, check_seed
 from modelforge.modules.calling import call, replaced, seed_devices, shapes, tensors
@@ -77,7 +78,7 @@ def probe(
     numbers = tuple(map(check_seed, seeds)) if isinstance(seeds, Iterable) else (check_seed(seeds),)
     if not numbers:
         raise ValueError("probe takes one seed or more, but gets none")
-    _check(batch)
+    check_batch(batch)
     runs: list[_Run] = []
     for seed in numbers:
         with random_state(_devices()):
@@ -90,6 +91,7 @@ def probe(
         spectra=_spectra([run.spectra for run in runs]),
         mode=runs[0].mode,
         seeds=numbers,
+        same=FrozenDict(runs[0].same),
     )
 
 
@@ -102,6 +104,7 @@ class _Run:
     jacobians: tuple[Jacobian, ...]
     spectra: tuple[Spectrum, ...]
     mode: Mode
+    same: dict[str, str]
 
 
 def _run(model: nn.Module, batch: Any, loss: Loss | None, seed: int, *, jacobian: bool) -> _Run:
@@ -125,6 +128,7 @@ def _run(model: nn.Module, batch: Any, loss: Loss | None, seed: int, *, jacobian
             tuple(replace(one, num_blocks=len(jacobians)) for one in jacobians),
             tuple(spectra(model)),
             _mode(model),
+            watch.same,
         )
 
 
@@ -189,7 +193,7 @@ def _mode(model: nn.Module) -> Mode:
 # --- what is wrong ----------------------------------------------------------------------------------------------------
 
 
-def _check(batch: Any) -> None:
+def check_batch(batch: Any) -> None:
     """Refuses a batch that nothing can be measured on, whatever the network.
 
     Raises:

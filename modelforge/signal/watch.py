@@ -63,6 +63,9 @@ class Watch:
         """The first module whose output no gradient reaches: of a network that reads integers, its embedding."""
         self._dims = WeakTensorKeyDictionary()
         self._versions = WeakTensorKeyDictionary()
+        self._makers = WeakTensorKeyDictionary()
+        self._same: dict[str, list[str]] = {}
+        """Containers without a record, each with the module that made what they gave, call by call."""
         self._handles = ExitStack()
         self._saturated: dict[str, float | None] = {}
         self._is_on = False
@@ -87,6 +90,15 @@ class Watch:
     def stop(self) -> None:
         """Records no more calls: a checkpointed layer runs again on the way back, and must do the same there."""
         self._is_on = False
+
+    @property
+    def same(self) -> dict[str, str]:
+        """The modules without a record, each with the one that has the same: it made all that the other gave."""
+        return {
+            path: makers[0]
+            for path, makers in self._same.items()
+            if path not in self.records and makers == [makers[0]] * len(self.records[makers[0]].seen)
+        }
 
     def leaf(self, path: str, kind: str, value: Tensor) -> Tensor:
         """An input as the network gets it: a copy that gradients reach."""
@@ -115,9 +127,10 @@ class Watch:
             output = value = self._cut(path, value)
         read = _first((args, kwargs))
         if self._versions.get(value) == value._version and any(True for _ in module.children()):
+            self._same.setdefault(path, []).append(self._makers[value])
             return output  # a container that gives what its last child gave
         dim = channel_dim(module, value, None if read is None else self._dims.get(read))
-        self._dims[value], self._versions[value] = dim, value._version
+        self._dims[value], self._versions[value], self._makers[value] = dim, value._version, path
         seen = self._add(path, type(module).__name__, value, dim)
         seen.saturated = self._saturated.pop(path, None)
         return output

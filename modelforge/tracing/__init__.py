@@ -34,7 +34,8 @@ def from_module(module: nn.Module, *example_inputs: Tensor) -> ModelConfig:
     """Writes the config that builds the same network: names, arguments and parameters are those of the module.
 
     The module's own code runs a few times, on copies of the module and of the examples. The config is built once and
-    run beside the module, so that it is proven before it is returned.
+    run beside the module, both with drawn values, so that it is proven before it is returned. Where that cannot be
+    done, its `unproven` says why, and so does the first line of its text.
 
     Args:
         module: A module made of registered layers: torch.nn's, modelforge's, and those of `register_layer`. Functions
@@ -85,7 +86,8 @@ def from_module(module: nn.Module, *example_inputs: Tensor) -> ModelConfig:
         problems.append(Problem("MF133", type(module).__name__, "there is no layer in it", part="key"))
     _raise(problems)
     config = _write(twin, traced, found)
-    _raise(prove(config, twin, example_inputs))
+    problems, config.unproven = prove(config, twin, example_inputs)
+    _raise(problems)
     return config
 
 

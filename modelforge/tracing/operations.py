@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property, partial
-from math import prod
+from math import inf, isfinite, prod
 from typing import Any
 
 from torch import Tensor, fx
@@ -77,17 +77,25 @@ class Call:
         value = self.source.meta["value"]
         return tuple(value.shape) if isinstance(value, Tensor) else ()
 
-    def named(self, names: str, **defaults: Any) -> dict[str, Any]:
-        """Its arguments after the tensor, by name; `defaults` are the function's own."""
-        given = {name: value for name, value in self.kwargs.items() if name != "input"}
-        given = dict(zip(names.split(), self.args[1:], strict=False)) | given
-        if len(self.args) - 1 > len(names.split()) or not given.keys() <= set(names.split()):
+    def bound(self, names: str, **defaults: Any) -> dict[str, Any]:
+        """All its arguments, by these names; `defaults` are the function's own."""
+        given = {_NUMPY_NAMES.get(name, name): value for name, value in self.kwargs.items()}
+        given = dict(zip(names.split(), self.args, strict=False)) | given
+        if len(self.args) > len(names.split()) or not given.keys() <= set(names.split()):
             raise Refusal(f"{self.shown} is called with arguments that no layer has: {', '.join(given)}")
-        if any(isinstance(item, fx.Node) for item in given.values()):
-            raise Refusal(f"{self.shown} is called with a tensor where layers have a number")
         return defaults | given
 
+    def named(self, names: str, **defaults: Any) -> dict[str, Any]:
+        """Its arguments after the tensor, by name."""
+        given = self.bound(f"input {names}", **defaults)
+        given.pop("input", None)
+        if any(isinstance(item, fx.Node) for item in given.values()):
+            raise Refusal(f"{self.shown} is called with a tensor where layers have a number")
+        return given
 
+
+_NUMPY_NAMES = {"axis": "dim", "keepdims": "keepdim", "axis0": "dim0", "axis1": "dim1"}
+"""Arguments that torch knows by a second name."""
 _SYNONYMS = {
     "add": "iadd",
     "cat": "concat concatenate",
@@ -146,7 +154,7 @@ def _reshape(call: Call) -> Layer | Same:
     before, after = call.shape, tuple(call.value.shape)
     if before == after:
         return Same(call.source)
-    asked = call.args[1:]
+    asked = call.args[1:] or [call.kwargs[name] for name in ("shape", "size") if name in call.kwargs]
     first = asked[0] if asked else None
     first = first[0] if isinstance(first, tuple | list) and first else first
     fixed = call.name in ("view", "reshape") and not isinstance(first, Batch) and first != -1
@@ -163,8 +171,9 @@ def _reshape(call: Call) -> Layer | Same:
 
 def _pair(call: Call, kind: str, neutral: int) -> Layer | Same:
     """A sum or product of two tensors; of a number and a tensor only a factor, or what changes nothing."""
-    left, right = (*call.args, *(call.kwargs[name] for name in ("input", "other") if name in call.kwargs))[:2]
-    if call.kwargs.get("alpha", 1) != 1:
+    given = call.bound("input other alpha" if kind == "Add" else "input other", alpha=1)
+    left, right = given["input"], given["other"]
+    if given["alpha"] != 1:
         raise Refusal(f"{call.shown} is called with `alpha`, which no layer has", "`Rescale` multiplies by a number")
     if isinstance(left, fx.Node) and isinstance(right, fx.Node):
         return Layer(kind, {}, (left, right))
@@ -173,21 +182,30 @@ def _pair(call: Call, kind: str, neutral: int) -> Layer | Same:
         if number == neutral:
             return Same(tensor)
         if kind == "Multiply":
-            return Layer("Rescale", {"factor": float(number)}, (tensor,))
+            return _rescaled(call, tensor, float(number))
     raise Refusal(f"{call.shown} adds a number", "write it as a layer of your own")
 
 
 def _quotient(call: Call) -> Layer:
-    tensor, number = call.args[:2]
+    given = call.bound("input other rounding_mode", rounding_mode=None)
+    tensor, number = given["input"], given["other"]
     if not isinstance(tensor, fx.Node) or not isinstance(number, int | float):
         raise Refusal(f"{call.shown} divides by a tensor, which no layer does", "write it as a layer of your own")
-    return Layer("Rescale", {"factor": 1 / number}, (tensor,))
+    if given["rounding_mode"] is not None:
+        raise Refusal(f"{call.shown} rounds, which no layer does", "write it as a layer of your own")
+    return _rescaled(call, tensor, 1 / number if number else inf)
+
+
+def _rescaled(call: Call, tensor: fx.Node, factor: float) -> Layer:
+    if not isfinite(factor):
+        raise Refusal(f"{call.shown} gives NaN or infinity, whatever it reads", "a factor is a finite number")
+    return Layer("Rescale", {"factor": factor}, (tensor,))
 
 
 def _concat(call: Call) -> Layer:
-    tensors = call.args[0] if call.args else call.kwargs["tensors"]
-    dim = call.args[1] if len(call.args) > 1 else call.kwargs.get("dim", 0)
-    if dim == 0 or not all(isinstance(item, fx.Node) for item in tensors):
+    given = call.bound("tensors dim", dim=0)
+    tensors, dim = given["tensors"], given["dim"]
+    if dim % len(call.value.shape) == 0 or not all(isinstance(item, fx.Node) for item in tensors):
         raise Refusal(f"{call.shown} concatenates along the batch", BATCH_FIRST)
     return Layer("Concat", {} if dim == 1 else {"dim": dim}, tuple(tensors))
 
@@ -245,8 +263,12 @@ def _moved(call: Call) -> Same:
 
 
 def _of_two(call: Call, kind: str, names: str) -> Layer:
-    first, second, *rest = call.args
-    given = dict(zip(names.split(), rest, strict=False)) | call.kwargs
+    given = call.bound(f"x1 x2 {names}")
+    first, second = given.pop("x1"), given.pop("x2")
+    if not isinstance(first, fx.Node) or not isinstance(second, fx.Node):
+        raise Refusal(f"{call.shown} compares with something that is no tensor of the network")
+    if isinstance(given.get("dim"), int) and given["dim"] % len(first.meta["value"].shape) == 0:
+        raise Refusal(f"{call.shown} compares the examples of the batch", BATCH_FIRST)
     return Layer(kind, given, (first, second))
 
 

@@ -1,9 +1,10 @@
-"""prove: a config and the network that it was written from → problems where the two differ."""
+"""prove: a config and the network that it was written from → problems where the two differ, or why nothing is known."""
 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from math import prod
 from typing import Any
 
 import torch
@@ -12,42 +13,129 @@ from torch import Tensor, nn
 from modelforge.building.build import build
 from modelforge.core.errors import Problem
 from modelforge.core.quoting import listed, sentence
-from modelforge.core.rng import keyed_globals
+from modelforge.core.rng import Key, keyed_globals
+from modelforge.core.words import magnitude, plural
+from modelforge.diagnosis.measuring import random_batch
 from modelforge.language.parse import parse
-from modelforge.planning.plan import plan
+from modelforge.planning.flops import num_flops
+from modelforge.planning.plan import Plan, plan
 
 MAX_NAMED = 5
+MAX_PARAMETERS = 100_000_000
+"""Of a module without memory that gets some."""
+MAX_COST = 1e11
+"""Floating-point operations for which a module without memory is run."""
 _HINT = "what `forward` does besides calling layers is lost: register its class as a layer, or report this"
 
 
-def prove(config: Mapping[str, Any], module: nn.Module, inputs: tuple[Tensor, ...]) -> list[Problem]:
-    """Builds the network, loads the module's values, and runs both in evaluation, on one batch and on twice that.
+def prove(config: Mapping[str, Any], module: nn.Module, inputs: tuple[Tensor, ...]) -> tuple[list[Problem], str]:
+    """Builds the network, draws new values for both, and runs both in evaluation: on a batch, and on twice as many.
+
+    The values of the module may hide a difference (a head that starts at 0 does), and those of the examples as well: so
+    weights are drawn, and half of the examples.
+
+    Args:
+        config: What was written.
+        module: A copy of what it was written from: its parameters get other values, and memory where they had none.
+        inputs: The examples; of those without memory only shapes count.
+
+    Returns:
+        The problems; and why nothing is proven, empty where it is.
 
     Raises:
         ForgeError: the config has faults of its own.
     """
     weights = dict(module.named_parameters())
     parsed = parse(config, init={"params": {"*": "zeros"}} if weights else None)
-    if any(value.is_meta for value in (*weights.values(), *inputs)):
-        planned = {item.path: item.shape for item in plan(parsed).parameters}  # without memory, what the plan says
-        return _compare(module, planned, _shapes(module.named_parameters()))
+    planned = plan(parsed)
+    mine = {item.path: item.shape for item in planned.parameters}
+    if problems := _compare(module, mine, _shapes(weights.items())):
+        return problems, ""
+    empty = any(value.is_meta for value in (*weights.values(), *module.buffers()))
+    if empty and (reason := _too_large(planned, len(inputs[0]))):
+        return [], reason
     kinds = {value.dtype for value in weights.values()}
-    twin = build(parsed, dtype=next(iter(kinds)) if kinds else None)
-    state = module.state_dict()
-    if problems := _compare(module, _shapes(twin.state_dict().items()), _shapes(state.items())):
-        return problems
-    twin.load_state_dict(state)
-    twin.to(inputs[0].device).eval()
+    twin = build(planned, dtype=next(iter(kinds)) if kinds else None)
+    if problems := _compare(module, _shapes(twin.state_dict().items()), _shapes(module.state_dict().items())):
+        return problems, ""
+    names = _first_names(module)
+    if empty and (reason := _materialise(module, twin)):
+        return [], reason
+    _draw(module, names)
+    twin.load_state_dict(module.state_dict())
+    device = next((value.device for value in (*module.parameters(), *inputs) if not value.is_meta), torch.device("cpu"))
+    twin.to(device).eval()
     module.eval()
-    for batch in (inputs, tuple(torch.cat((value, value)) for value in inputs)):
+    shows = True
+    for batch in _batches(planned, module, inputs, device):
         try:
-            same = _same(_run(module, batch), _run(twin, batch))
+            its, ours = _run(module, batch), _run(twin, batch)
         except Exception as error:
-            return [_problem(module, f"the network cannot run on {len(batch[0])} examples: {sentence(error)}")]
-        if not same:
-            message = f"for {len(batch[0])} examples, the network of the config gives other outputs than the module"
-            return [_problem(module, message)]
-    return []
+            reason = f"the network cannot run on {plural(len(batch[0]), 'example')}: {sentence(error)}"
+            # Without memory, what is no parameter and no buffer got no values.
+            return ([], reason) if empty else ([_problem(module, reason)], "")
+        if not _same(its, ours):
+            message = (
+                f"for {plural(len(batch[0]), 'example')}, the network of the config gives other outputs than the module"
+            )
+            return [_problem(module, message)], ""
+        shows = all(_says_something(value) for value in _tensors(its))
+    return [], "" if shows else "an output is 0, NaN or infinity, whatever is drawn: equal ones say nothing"
+
+
+def _too_large(planned: Plan, num_examples: int) -> str:
+    """Why a module without memory gets none; empty where it does."""
+    if planned.num_parameters > MAX_PARAMETERS:
+        return f"{magnitude(planned.num_parameters)} parameters without memory are too many to compare outputs"
+    cost = 6 * num_examples * sum(num_flops(planned).values())  # both networks, on one batch and on two
+    return "a module without memory is too costly to run" if cost > MAX_COST else ""
+
+
+def _first_names(module: nn.Module) -> dict[str, str]:
+    """The parameters by all their names, each with its first one."""
+    first: dict[int, str] = {}
+    named = module.named_parameters(remove_duplicate=False)
+    return {name: first.setdefault(id(weight), name) for name, weight in named}
+
+
+def _materialise(module: nn.Module, twin: nn.Module) -> str:
+    """Gives a module memory, and its buffers the values of the twin's; or says why that cannot be done."""
+    module.to_empty(device="cpu")
+    buffers = dict(twin.named_buffers())
+    for name, buffer in module.named_buffers():
+        if name not in buffers or buffers[name].shape != buffer.shape:
+            return f"it is not known what the buffer `{name}` holds, which has no memory"
+        buffer.copy_(buffers[name])
+    return ""
+
+
+def _draw(module: nn.Module, names: Mapping[str, str]) -> None:
+    """Draws all parameters, so that signals keep about their size, and none is 0."""
+    with torch.no_grad():
+        for name, weight in module.named_parameters(remove_duplicate=False):
+            if weight.is_floating_point():
+                generator = Key(0, "from_module", names[name]).generator()
+                std = max(1, prod(weight.shape[1:])) ** -0.5
+                weight.copy_(std * torch.randn(weight.shape, generator=generator))
+
+
+def _batches(
+    planned: Plan, module: nn.Module, inputs: tuple[Tensor, ...], device: torch.device
+) -> list[tuple[Tensor, ...]]:
+    """One batch, and twice as many examples: those that are given, then drawn ones, where the module runs on these."""
+    count = len(inputs[0])
+    drawn = [
+        value.to(device, example.dtype)
+        for value, example in zip(random_batch(planned, 2 * count).inputs, inputs, strict=True)
+    ]
+    if any(value.is_meta for value in inputs):
+        return [tuple(value[:count] for value in drawn), tuple(drawn)]
+    both = tuple(torch.cat((example, value[count:])) for example, value in zip(inputs, drawn, strict=True))
+    try:
+        _run(module, both)
+    except Exception:  # whole numbers may mean what is not known here
+        both = tuple(torch.cat((value, value)) for value in inputs)
+    return [inputs, both]
 
 
 def _run(module: nn.Module, batch: tuple[Tensor, ...]) -> Any:
@@ -64,6 +152,16 @@ def _named(result: Any) -> Any:
     if names is None:
         return result
     return {name: value for name in names if (value := getattr(result, name)) is not None}
+
+
+def _tensors(result: Any) -> Iterator[Tensor]:
+    for value in result.values() if isinstance(result, Mapping) else [result]:
+        if isinstance(value, Tensor):
+            yield value
+
+
+def _says_something(output: Tensor) -> bool:
+    return not output.is_floating_point() or bool((output.isfinite() & (output != 0)).any())
 
 
 def _shapes(named: Iterable[tuple[str, Tensor]]) -> dict[str, tuple[int, ...]]:
@@ -89,6 +187,6 @@ def _same(one: Any, other: Any) -> bool:
     if not one.is_floating_point():
         return torch.equal(one, other)
     close = 1e-4 if one.dtype in (torch.float32, torch.float64) else 3e-2
-    return torch.allclose(
-        one, other, rtol=close, atol=close * float(one.abs().amax()) if one.numel() else 0.0, equal_nan=True
-    )
+    finite = one[one.isfinite()].abs()
+    size = float(finite.amax()) if finite.numel() else 0.0
+    return torch.allclose(one, other, rtol=close, atol=close * size, equal_nan=True)

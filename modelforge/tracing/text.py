@@ -7,16 +7,22 @@ from typing import Any
 
 import yaml
 
+from modelforge.core.quoting import printable
+
 
 class ModelConfig(dict[str, Any]):
     """The model section of a config, as `mf.parse` reads it; its text is YAML, as in a file of `conf/model`."""
+
+    unproven: str = ""
+    """Why it is not known whether its network gives the same outputs as the module; empty where it does."""
 
     def to_dict(self) -> dict[str, Any]:
         """A plain dict."""
         return dict(self)
 
     def __str__(self) -> str:
-        return yaml.dump(_styled(self), Dumper=_Dumper, sort_keys=False, width=10_000, allow_unicode=True)
+        first = f"# not proven: {printable(self.unproven)}\n" if self.unproven else ""
+        return first + yaml.dump(_styled(self), Dumper=_Dumper, sort_keys=False, width=10_000, allow_unicode=True)
 
 
 class _InLine(dict[str, Any]):

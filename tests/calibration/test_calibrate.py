@@ -222,6 +222,21 @@ def test_the_hooks_of_others_count():
     assert len(model[0]._forward_hooks) == 1
 
 
+@pytest.mark.parametrize("given", [True, False])
+@pytest.mark.parametrize("in_place", [True, False])
+def test_a_compiled_model_is_calibrated_as_the_module_that_was_compiled(given, in_place):
+    net, alike, batch = mlp(3, 16), mlp(3, 16), normal(64, 16)
+    started, _ = mf.initialize(net, "orthogonal"), mf.initialize(alike, "orthogonal")
+    compiled = torch.compile(net, backend="eager")
+    if in_place:
+        compiled = net
+        net.compile(backend="eager")
+    ledger = mf.calibrate(compiled, batch, ledger=started if given else None)
+    assert {entry.path for entry in ledger if entry.calibration} == {"0.weight", "2.weight", "4.weight"}
+    mf.calibrate(alike, batch)
+    assert mf.digest(net) == mf.digest(alike)
+
+
 def test_a_branch_that_is_not_always_taken():
     class Fickle(nn.Module):
         def __init__(self) -> None:

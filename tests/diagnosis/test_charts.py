@@ -31,12 +31,19 @@ def test_a_predicted_line_in_its_band_and_measured_points():
 def test_the_repair_stands_beside_it_on_the_same_scale():
     start = diagnose(deep("xavier", depth=3), measure=False).first
     assert charts.repaired(start, signal=True) is None
-    repair = Repair(overrides=("init.gain=1.41",), signal=(1.0,) * 7, gradient=(1.0,) * 7)
+    repair = Repair(
+        overrides=("init.gain=1.41",),
+        signal=(1.0,) * 7,
+        gradient=(1.0,) * 7,
+        typical_signal=(0.5,) * 7,
+        typical_gradient=(0.5,) * 7,
+    )
     start = start.model_copy(update={"repair": repair})
     after = charts.repaired(start, signal=True)
     assert after is not None
     assert after.y_range == charts.by_depth(start, signal=True).y_range
     assert [series.label for series in after.series] == ["repaired", "as it is"]
+    assert [point[1] for point in after.series[0].points] == [0.5] * 7  # typical, as what it stands beside
 
 
 def test_networks_of_different_depth_share_an_axis():

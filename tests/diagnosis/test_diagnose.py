@@ -6,11 +6,14 @@ import json
 
 import jsonschema
 import pytest
+import torch
 
 import modelforge as mf
+from modelforge.core.errors import ForgeError
 from modelforge.diagnosis.diagnose import diagnose
 from modelforge.diagnosis.document import Diagnosis, diagnosis_schema
 from modelforge.diagnosis.formats import as_json
+from modelforge.diagnosis.measuring import Batch
 from tests.diagnosis.nets import deep, recurrent
 
 MAX_BYTES = 256 * 1024
@@ -69,6 +72,39 @@ def test_levels_are_thinned_out_and_counted():
     assert start.levels[-1].path == "deep.129.act"
     assert {level.copies for level in start.levels[1:]} == {130}
     assert len(as_json(found)) < MAX_BYTES
+
+
+def test_many_configs_side_by_side():
+    one = deep(depth=2)
+    found = diagnose({str(number): one for number in range(241)}, measure=False, solve=False)
+    assert {len(start.levels) for start in found.starts} == {2}
+
+
+def test_a_model_that_is_built_has_its_own_seed():
+    plan = deep("kaiming", depth=2)
+    start = diagnose(plan, model=torch.compile(mf.build(plan, seed=7), backend="eager")).first
+    assert start.seed == 7
+    assert start.measurement.seeds == (7,)
+
+
+def test_arguments_are_checked():
+    plan = deep(depth=2)
+    batch = Batch((torch.ones(4, 64),), "ones")
+    for wrong in (0, -3):
+        with pytest.raises(ValueError, match=f"diagnose takes a batch of 1 example or more, but gets {wrong}"):
+            diagnose(plan, batch=wrong)
+    with pytest.raises(TypeError, match="of a whole number of examples, but gets a float"):
+        diagnose(plan, batch=2.0)
+    with pytest.raises(ValueError, match="one plan or more"):
+        diagnose({})
+    with pytest.raises(ValueError, match="no config has the label 'b', `data` has no batch for 'a'"):
+        diagnose({"a": plan}, data={"b": batch})
+    with pytest.raises(ForgeError, match="it is empty"):
+        diagnose(plan, data=Batch((torch.ones(0, 64),), "nothing"))
+    with pytest.raises(ValueError, match=r"of another plan: only one of both has deep\.2\.hidden\.weight"):
+        diagnose(plan, model=mf.build(deep(depth=3)))
+    with pytest.raises(TypeError, match="diagnose takes a Model"):
+        diagnose(plan, model=torch.nn.Linear(64, 64))
 
 
 @pytest.mark.slow

@@ -33,11 +33,8 @@ def test_a_spot_is_a_line_of_a_file_or_an_override():
     assert Spot.of(None) is None
 
 
-def test_the_typical_energy_lies_below_the_mean_where_draws_scatter():
-    assert Energy(energy=1.0, spread=1.0).typical == pytest.approx(math.exp(-0.5))
-    assert Energy(energy=1.0).typical == 1.0
-
-
 def test_indices_at_equal_distances():
     assert spaced(5, 9) == [0, 1, 2, 3, 4]
     assert spaced(101, 3) == [0, 50, 100]
+    assert spaced(101, 1) == [0]
+    assert spaced(101, 0) == []

@@ -95,6 +95,12 @@ def test_it_prints_as_a_table_and_as_data():
         prediction.node("linear00")
 
 
+@pytest.mark.parametrize("batch", [0, -2])
+def test_a_batch_has_an_example(batch):
+    with pytest.raises(ValueError, match=f"predict takes a batch of 1 example or more, but gets {batch}"):
+        mf.predict(mf.plan(mf.parse({"input": {"shape": [4]}, "layers": {"act": "ReLU"}})), batch=batch)
+
+
 @pytest.mark.parametrize(
     ("activation", "gain"), [("Tanh", 1e-30), ("ReLU", 1e30), ("PReLU", 1e-30), ("Identity", 1e30)]
 )

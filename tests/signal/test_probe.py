@@ -117,6 +117,23 @@ def test_a_container_is_shown_where_it_makes_something_of_its_own():
     assert paths == ["0.body.0", "0.body.1", "0", "1.body.0", "1.body.1", "1"]
 
 
+def test_a_container_that_is_left_out_has_the_node_of_what_made_its_output():
+    class Twice(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.act = nn.ReLU()
+
+        def forward(self, x: Tensor) -> Tensor:
+            return self.act(self.act(x) - 1)
+
+    found = mf.probe(nn.Sequential(nn.Sequential(nn.Linear(4, 4), nn.Sequential(nn.ReLU())), Twice()), normal(3, 4))
+    assert found.same == {"0.1": "0.1.0", "0": "0.1.0"}
+    assert found["0"] is found["0.1.0"]
+    assert found.to_dict()["same"] == found.same
+    with pytest.raises(KeyError):  # its output is that of the second call alone, the node is that of both
+        found["1"]
+
+
 def test_a_nan_that_the_network_makes_is_shown_and_not_refused():
     class Root(nn.Module):
         def forward(self, x: Tensor) -> Tensor:

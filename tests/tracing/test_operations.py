@@ -104,6 +104,14 @@ CASES: dict[str, tuple[tuple[int, ...], Callable[[Tensor], Any], Any]] = {
     "times": (STEPS, lambda x: x * 2, {"type": "Rescale", "factor": 2.0}),
     "of": (STEPS, lambda x: 0.5 * x, {"type": "Rescale", "factor": 0.5}),
     "over": (STEPS, lambda x: x / 4, {"type": "Rescale", "factor": 0.25}),
+    "over by name": (STEPS, lambda x: torch.div(input=x, other=4), {"type": "Rescale", "factor": 0.25}),
+    "axis": (STEPS, lambda x: x.mean(axis=1, keepdims=True), {"type": "Mean", "dim": 1, "keepdim": True}),
+    "axes": (STEPS, lambda x: torch.swapaxes(x, axis0=1, axis1=2), {"type": "Permute", "dims": [0, 2, 1]}),
+    "shape by name": (
+        STEPS,
+        lambda x: torch.reshape(x, shape=(x.shape[0], 2, 6)),
+        {"type": "Reshape", "shape": [2, 6]},
+    ),
     "minus": (STEPS, operator.neg, {"type": "Rescale", "factor": -1.0}),
 }
 
@@ -124,6 +132,9 @@ PAIRS: dict[str, tuple[Callable[[Tensor, Tensor], Any], Any]] = {
     "mul": (lambda x, y: x.mul(y), "Multiply"),
     "cat": (lambda x, y: torch.cat([x, y], 1), "Concat"),
     "cat of others": (lambda x, y: torch.cat((x, y), dim=-1), ("Concat", {"dim": -1})),
+    "similar by name": (lambda x, y: F.cosine_similarity(x1=x, x2=y, dim=2), ("CosineSimilarity", {"dim": 2})),
+    "distant by name": (lambda x, y: F.pairwise_distance(x, x2=y, p=1.0), ("PairwiseDistance", {"p": 1.0})),
+    "joined along an axis": (lambda x, y: torch.concatenate((x, y), axis=2), ("Concat", {"dim": 2})),
     "similar": (lambda x, y: F.cosine_similarity(x, y, dim=2), ("CosineSimilarity", {"dim": 2})),
     "distant": (F.pairwise_distance, "PairwiseDistance"),
 }

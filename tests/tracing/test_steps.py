@@ -89,6 +89,15 @@ FUNCTIONS: dict[str, tuple[Callable[[Any, Tensor], Any], str]] = {
     "softmax dtype": (lambda m, x: F.softmax(m.a(x), 1, dtype=torch.float64), "is called with a dtype"),
     "alpha": (lambda m, x: torch.add(m.a(x), x, alpha=2), "is called with `alpha`"),
     "divided": (lambda m, x: m.a(x) / x, "divides by a tensor"),
+    "divided by 0": (lambda m, x: m.a(x) / 0, "gives NaN or infinity, whatever it reads"),
+    "times infinity": (lambda m, x: m.a(x) * float("inf"), "gives NaN or infinity, whatever it reads"),
+    "rounded": (lambda m, x: torch.div(m.a(x), 2.0, rounding_mode="floor"), "the function `div` rounds"),
+    "along the batch from the end": (lambda m, x: torch.cat([m.a(x), x], -2), "concatenates along the batch"),
+    "similar examples": (lambda m, x: F.cosine_similarity(m.a(x), x, dim=-2), "compares the examples of the batch"),
+    "similar to a constant": (
+        lambda m, x: F.cosine_similarity(m.a(x), torch.ones(2, 4)),
+        "`cosine_similarity` reads a tensor that `forward` makes",
+    ),
 }
 
 

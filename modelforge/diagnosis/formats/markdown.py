@@ -8,7 +8,7 @@ from shlex import quote
 from modelforge.core.quoting import printable
 from modelforge.core.words import magnitude, number, plural
 from modelforge.diagnosis.document import Diagnosis, Start
-from modelforge.diagnosis.rows import energy, level_rows, limits, seen, sparkline
+from modelforge.diagnosis.rows import energy, level_rows, limits, measured_gradient, measured_signal, seen, sparkline
 
 MAX_ROWS = 40
 """Rows of a table; more are counted."""
@@ -57,10 +57,10 @@ def _table(start: Start) -> Iterator[str]:
             _code(row.path) + copies,
             row.ends(lambda level: energy(level.signal)),
             _curve([seen(level.signal, level.measured_signal) for level in row.levels], signal),
-            row.ends(lambda level: energy(level.measured_signal)),
+            row.ends(measured_signal),
             row.ends(lambda level: energy(level.gradient)),
             _curve([seen(level.gradient, level.measured_gradient) for level in row.levels], gradient),
-            row.ends(lambda level: energy(level.measured_gradient)),
+            row.ends(measured_gradient),
         )
         yield f"| {' | '.join(cells)} |"
     yield ""

@@ -9,7 +9,18 @@ from shlex import quote
 
 from modelforge.diagnosis import charts
 from modelforge.diagnosis.document import RANDOM, Block, Diagnosis, Spot, Start
-from modelforge.diagnosis.rows import LevelRow, ends, energy, greatest_share, level_rows, limits, seen, sparkline
+from modelforge.diagnosis.rows import (
+    LevelRow,
+    ends,
+    energy,
+    greatest_share,
+    level_rows,
+    limits,
+    measured_gradient,
+    measured_signal,
+    seen,
+    sparkline,
+)
 from modelforge.report.charts import Chart
 from modelforge.report.page import render
 
@@ -132,10 +143,10 @@ def _cells(row: LevelRow, signal: tuple[float, float], gradient: tuple[float, fl
         row.type,
         row.ends(lambda level: energy(level.signal)),
         sparkline(signals, signal) if several else "",
-        row.ends(lambda level: energy(level.measured_signal)),
+        row.ends(measured_signal),
         row.ends(lambda level: energy(level.gradient)),
         sparkline(gradients, gradient) if several else "",
-        row.ends(lambda level: energy(level.measured_gradient)),
+        row.ends(measured_gradient),
         row.ends(lambda level: level.std),
         row.ends(lambda level: level.chi),
         greatest_share([level.saturated for level in row.levels]),

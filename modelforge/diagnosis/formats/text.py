@@ -10,7 +10,18 @@ from rich.text import Text
 
 from modelforge.core.words import magnitude, number, plural
 from modelforge.diagnosis.document import RANDOM, Diagnosis, Finding, Start
-from modelforge.diagnosis.rows import LevelRow, ends, energy, greatest_share, level_rows, limits, seen, sparkline
+from modelforge.diagnosis.rows import (
+    LevelRow,
+    ends,
+    energy,
+    greatest_share,
+    level_rows,
+    limits,
+    measured_gradient,
+    measured_signal,
+    seen,
+    sparkline,
+)
 from modelforge.report.aligned import PATH, WORDS, Aligned, Wrapped
 from modelforge.report.table import Fitted
 
@@ -132,10 +143,10 @@ def _cells(row: LevelRow, signal: tuple[float, float], gradient: tuple[float, fl
         row.type,
         row.ends(lambda level: energy(level.signal)),
         sparkline([seen(level.signal, level.measured_signal) for level in levels], signal) if several else "",
-        row.ends(lambda level: energy(level.measured_signal)),
+        row.ends(measured_signal),
         row.ends(lambda level: energy(level.gradient)),
         sparkline([seen(level.gradient, level.measured_gradient) for level in levels], gradient) if several else "",
-        row.ends(lambda level: energy(level.measured_gradient)),
+        row.ends(measured_gradient),
         row.ends(lambda level: level.std),
         greatest_share([level.saturated for level in levels]),
         greatest_share([level.dead for level in levels]),

@@ -83,10 +83,3 @@ def test_fixed_weights_are_not_predicted():
     layer = {"type": "RNN", "hidden_size": 96, "nonlinearity": "relu"}
     spec = chain(layer, shape=[10, 48], init={"scheme": "xavier", "recurrent": {"scheme": "identity"}})
     assert "fixed values" in mf.predict(mf.plan(spec)).node("rnn0").note
-
-
-@pytest.mark.parametrize("training", [True, False])
-@pytest.mark.parametrize("kind", ["RNN", "LSTM", "GRU"])
-def test_dropout_between_layers(kind, training):
-    layer = {"type": kind, "hidden_size": 64, "num_layers": 2, "dropout": 0.6}
-    check(chain(layer, LAST, shape=[6, 64], init={"scheme": "xavier"}), training=training, seeds=12)
