@@ -154,10 +154,13 @@ def _usable(device: torch.device | str) -> torch.device:
 
 
 class _Undrawn(TorchFunctionMode):
-    """Draws of constructors into meta tensors, which hold no values, take no time."""
+    """What constructors write into meta tensors, which hold no values, takes no time."""
 
-    DRAWS = frozenset(
-        {init.uniform_, init.normal_, init.kaiming_uniform_, init.kaiming_normal_, Tensor.uniform_, Tensor.normal_}
+    WRITES = frozenset(
+        {
+            *(init.uniform_, init.normal_, init.kaiming_uniform_, init.kaiming_normal_, init.constant_),
+            *(Tensor.uniform_, Tensor.normal_, Tensor.fill_, Tensor.zero_),
+        }
     )
 
     def __torch_function__(
@@ -165,8 +168,8 @@ class _Undrawn(TorchFunctionMode):
     ) -> Any:
         named = kwargs or {}
         tensor = args[0] if args else named.get("tensor")
-        drawn = func in self.DRAWS and isinstance(tensor, Tensor) and tensor.is_meta
-        return tensor if drawn else func(*args, **named)
+        unwritten = func in self.WRITES and isinstance(tensor, Tensor) and tensor.is_meta
+        return tensor if unwritten else func(*args, **named)
 
 
 def _assemble(decided: Plan, seed: int) -> Model:

@@ -6,12 +6,14 @@ nor the order of work changes a bit.
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from dataclasses import dataclass, replace
-from functools import partial
+from functools import partial, reduce
 from itertools import pairwise
-from math import prod
+from math import gcd, prod
+from operator import add
 
 import torch
 
@@ -23,9 +25,14 @@ from modelforge.core.matrix import Matrix
 from modelforge.core.rng import CHUNK, Key
 from modelforge.core.torch_state import num_cores, one_thread
 from modelforge.inits.fills import Fill
-from modelforge.inits.laws.seen import Seen
+from modelforge.inits.laws.seen import BLOCK, Seen
 from modelforge.inits.laws.transforms import expect
 from modelforge.planning.assign import ParameterPlan
+
+_ONE_JOB, _FEW = 1 << 10, 1 << 15
+"""As many values are drawn in the time that a job takes beside them, and in the time that threads take to start."""
+_LONG = 4
+"""Chunks of a job where all values are known beforehand: to write them takes little more time than the job itself."""
 
 
 def draw(items: Sequence[ParameterPlan], shards: Mapping[str, Shard], seed: int) -> dict[str, list[Tally]]:
@@ -42,6 +49,8 @@ def draw(items: Sequence[ParameterPlan], shards: Mapping[str, Shard], seed: int)
     Raises:
         ForgeError: a scheme refuses while it fills, or draws from torch's global generator.
     """
+    if not items:
+        return {}
     regions = {item.path: list(_regions(item)) for item in items}
     outputs_first = {item.path: shards[item.path].exchanged(item.transposed) for item in items}
     expect(sum(prod(item.shape) for item in items))
@@ -51,10 +60,14 @@ def draw(items: Sequence[ParameterPlan], shards: Mapping[str, Shard], seed: int)
     _run(sorted(jobs, key=lambda job: -job.cost))
     if not torch.equal(before, torch.get_rng_state()):
         raise ForgeError(_drawn_globally(items))
-    tallies = {path: [measure((), region.fill) for region in listed] for path, listed in regions.items()}
+    made: dict[tuple[str, int], list[Tally]] = {}
     for job in jobs:
         assert job.tally is not None, "every job has run"
-        tallies[job.item.path][job.region] += job.tally
+        made.setdefault((job.item.path, job.region), []).append(job.tally)
+    tallies = {
+        path: [reduce(add, made.get((path, number), [Tally(region.fill)])) for number, region in enumerate(listed)]
+        for path, listed in regions.items()
+    }
     for path, group in tallies.items():
         if shards[path].distributed and group:
             group[0] = replace(group[0], checksum=checksum_of(outputs_first[path]))
@@ -90,7 +103,7 @@ class _Region:
 
 @dataclass(slots=True)
 class _Job:
-    """One draw: a chunk of an elementwise region, or a whole matrix."""
+    """One draw: a chunk of an elementwise region, rows of a matrix that can be filled apart, or a whole matrix."""
 
     item: ParameterPlan
     region: int
@@ -116,16 +129,33 @@ def _jobs(item: ParameterPlan, regions: Sequence[_Region], shard: Shard, seed: i
     """The draws for the part of a parameter that lives here; together they cover each element once."""
     for number, region in enumerate(regions):
         key = _key(seed, item, region)
-        if not region.fill.elementwise:
-            if shard.count(region.start, region.stop):
-                cost = 64 * (region.stop - region.start)
-                yield _Job(item, number, cost, partial(_draw_block, shard, region, key))
-            continue
-        for index, start in enumerate(range(region.start, region.stop, CHUNK)):
-            stop = min(start + CHUNK, region.stop)
-            if shard.count(start, stop):
-                chunk = partial(_draw_chunk, shard, start, stop, region, key.sub(index))
-                yield _Job(item, number, stop - start, chunk)
+        if region.fill.elementwise:
+            size = _LONG * CHUNK if region.fill.promise.deterministic else CHUNK
+            for index, start in enumerate(range(region.start, region.stop, size)):
+                stop = min(start + size, region.stop)
+                if shard.count(start, stop):
+                    chunk = partial(_draw_chunk, shard, start, stop, region, key.sub(index))
+                    yield _Job(item, number, stop - start, chunk)
+        elif region.fill.of_rows(0, 0) is not None:
+            for rows in _rows(region):
+                if shard.count(rows.start, rows.stop):
+                    yield _Job(item, number, rows.stop - rows.start, partial(_draw_rows, shard, rows, region.fill, key))
+        elif shard.count(region.start, region.stop):
+            cost = 64 * (region.stop - region.start)
+            yield _Job(item, number, cost, partial(_draw_block, shard, region, key))
+
+
+def _rows(region: _Region) -> Iterator[_Region]:
+    """Some neighbouring rows at a time; they begin with a block of the checksum."""
+    number, width = region.shape[0], prod(region.shape[1:])
+    step = BLOCK // gcd(width, BLOCK)
+    step *= max(1, _LONG * CHUNK // max(1, width * step))
+    for first in range(0, number, step):
+        last = min(first + step, number)
+        start, stop = region.start + first * width, region.start + last * width
+        shape, fill = (last - first, *region.shape[1:]), region.fill.of_rows(first, last)
+        assert fill is not None, "as the caller checks"
+        yield replace(region, row=region.row + first, shape=shape, start=start, stop=stop, fill=fill)
 
 
 def _key(seed: int, item: ParameterPlan, region: _Region) -> Key:
@@ -208,6 +238,10 @@ def _draw_block(shard: Shard, region: _Region, key: Key) -> Tally:
     return replace(measure(parts, region.fill), rows=rows, checksum=_stored(values, region.start, shard))
 
 
+def _draw_rows(shard: Shard, rows: _Region, fill: Fill, key: Key) -> Tally:
+    return replace(_draw_block(shard, rows, key), fill=fill)
+
+
 def _stored(values: torch.Tensor, start: int, shard: Shard, seen: Seen | None = None) -> int:
     """The checksum of flat values for the elements from `start` on, as they are stored; 0 for a shard, which is read
     as a whole in the end."""
@@ -230,12 +264,29 @@ def _empty_values(shard: Shard, count: int) -> torch.Tensor:
 
 def _run(jobs: Sequence[_Job]) -> None:
     """Runs all jobs, on all cores. The first error ends the work and is raised."""
+    pending = deque(jobs)
+
+    def work() -> None:
+        while pending:
+            try:
+                job = pending.popleft()
+            except IndexError:  # another thread took the last one
+                return
+            job.run()
+
     # Our threads are the parallelism: torch's own inside them would compete, and change the bits of factorisations.
-    with one_thread(), ThreadPoolExecutor(min(len(jobs), num_cores()) or 1) as pool:
-        try:
-            done, _ = wait([pool.submit(job.run) for job in jobs], return_when=FIRST_EXCEPTION)
-            for job in done:
-                job.result()
-        finally:
-            # Where a job failed, or this thread was interrupted, the other threads must stop too.
-            pool.shutdown(cancel_futures=True)
+    with one_thread():
+        if sum(job.cost + _ONE_JOB for job in jobs) <= _FEW:
+            # As in a new thread, what the caller's thread has set must not matter.
+            with torch.autocast("cpu", enabled=False):
+                work()
+            return
+        number = min(len(jobs), num_cores())
+        with ThreadPoolExecutor(number) as pool:
+            try:
+                done, _ = wait([pool.submit(work) for _ in range(number)], return_when=FIRST_EXCEPTION)
+                for worker in done:
+                    worker.result()
+            finally:
+                # Where a job failed, or this thread was interrupted, the other threads must stop too.
+                pending.clear()

@@ -144,6 +144,8 @@ def _reset(module: nn.Module, items: Sequence[ParameterPlan], weights: Mapping[s
     Raises:
         ForgeError: no run writes a parameter.
     """
+    if not items:
+        return
     resets = {path: (owner, reset) for path, owner in module.named_modules() if (reset := reset_method(owner))}
     groups: dict[str, list[ParameterPlan]] = {}
     for item in items:

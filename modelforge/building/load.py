@@ -51,8 +51,10 @@ def load(
     Raises:
         ForgeError: a file has changed since it was planned.
     """
-    memory = {**shards, **{path: shard_of(value) for path, value in stored_buffers(module)}}
     parts = {item.path: _part(item) for item in items} | dict(buffers)
+    if not parts:
+        return Loaded()
+    memory = {**shards, **{path: shard_of(value) for path, value in stored_buffers(module)}}
     files: dict[str, dict[str, list[str]]] = {}
     for path, part in parts.items():
         files.setdefault(part.file, {}).setdefault(part.tensor, []).append(path)

@@ -154,6 +154,10 @@ class Whole(ABC):
     matrix: Matrix
     """What is filled."""
 
+    def of_rows(self, first: int, last: int) -> Whole | None:
+        """What fills these rows alone, as in the whole; None where rows depend on others, or on a generator."""
+        return None
+
     @abstractmethod
     def fill(self, out: Tensor, generator: torch.Generator) -> None:
         """Fills `out`, which is the whole matrix, contiguous and not empty, in place; float32 or float64."""
@@ -204,6 +208,11 @@ class Fill:
     def elementwise(self) -> bool:
         """Whether it may be drawn in chunks of any size; else the whole matrix is, in contiguous memory."""
         return self.drawn_by is not None and not isinstance(self.drawn_by, Whole)
+
+    def of_rows(self, first: int, last: int) -> Fill | None:
+        """The same for some rows of the matrix alone; None where only all of it can be filled."""
+        rows = self.drawn_by.of_rows(first, last) if isinstance(self.drawn_by, Whole) else None
+        return None if rows is None else Fill(self.promise, self.numbers, rows)
 
     def draw_(self, out: Tensor, key: Key) -> Seen | None:
         """Fills `out` (contiguous; float64 for a parameter that is, else float32) in place with what `key` decides.

@@ -194,8 +194,7 @@ def test_an_interrupt_stops_the_other_threads(monkeypatch):
     class Slow:
         cost = 1
 
-        def run(self, generator: torch.Generator) -> None:
-            del generator
+        def run(self) -> None:
             begun.append(1)
             time.sleep(0.01)
 

@@ -20,17 +20,17 @@ from modelforge.inits.laws import transforms as words
 from modelforge.inits.laws.seen import BLOCK, FACTORS, ROW_FACTOR, Seen, Sums, block_factor, every
 from modelforge.inits.laws.transforms import UNBOUNDED, Transform
 
-register_jitable(words._quantile)
+register_jitable(words._log)
+register_jitable(words._ratio)
 _PIECE = 2 * BLOCK
 """Words, values and factors of a piece fit a core's smallest cache together."""
-_AHEAD = 128
-"""Words that are drawn before they are transformed: so long after it was written, a vector of them is in the cache."""
 _UNIFORM_GROUP, _NORMAL_GROUP = 32, 16
-"""Values between draws: a core computes with vectors of them while it draws words, one after the other. The number is
-known where a loop is compiled, so that there is no loop over them."""
+"""Values between draws: a core computes with vectors of them while it draws the words of the next piece, one after the
+other. The number is known where a loop is compiled, so that there is no loop over them."""
 _3, _11, _24, _40 = (np.uint64(bits) for bits in (3, 11, 24, 40))
 _uniform = numba.njit(words.uniform, error_model="numpy")
-_normal = numba.njit(words.normal, error_model="numpy")
+_logs = numba.njit(words.logs, error_model="numpy")
+_normal_of = numba.njit(words.normal_of, error_model="numpy")
 _block_factor = numba.njit(block_factor, error_model="numpy")
 
 
@@ -86,6 +86,14 @@ def _next(a: Any, b: Any, c: Any, count: Any) -> Any:
     """A word of NumPy's SFC64 (Doty-Humphrey's), and the state after it."""
     word = _whole(_whole(b + count) + a)
     return word, b ^ (b >> _11), _whole(c + (c << _3)), ((c << _24) | (c >> _40)) + word, count + np.uint64(1)
+
+
+@numba.njit(error_model="numpy")
+def _draw_words(state: Any, drawn: Any) -> Any:
+    a, b, c, count = state
+    for index in range(len(drawn)):
+        drawn[index], a, b, c, count = _next(a, b, c, count)
+    return a, b, c, count
 
 
 @numba.njit(error_model="numpy", inline="always")
@@ -207,54 +215,80 @@ def checksum(words: Any, factors: Any, first: Any) -> Any:
 
 
 # --- drawing: one loop for each, as a loop that is given its transform cannot be kept on disk -------------------------
+#
+# What computes a piece is a function of its own: there the compiler knows best which numbers to keep in registers. A
+# normal value takes two: each has half as many steps that wait for one another, and so a core works on more values at
+# once. Each draws words of the next piece in the place of those that are used up.
 
 
 @numba.njit(nogil=True, error_model="numpy", cache=True)
 def _loop_uniform(state: Any, out: Any, numbers: Any, low: Any, high: Any, about: Any, seen: Any) -> None:
     _wide()
-    drawn, spare = np.empty((_PIECE + _AHEAD) // 2, np.uint64), np.empty(_PIECE, np.float32)
-    words = drawn.view(np.int32)
-    a, b, c, count = state
-    for index in range(_AHEAD // 2):
-        drawn[index], a, b, c, count = _next(a, b, c, count)
+    drawn, spare = np.empty(_PIECE // 2, np.uint64), np.empty(_PIECE, np.float32)
+    left = _draw_words(state, drawn)
     for start in range(0, len(out), _PIECE):
         piece = out[start : start + _PIECE]
         made = piece if len(piece) == _PIECE else spare
-        for begin in range(0, _PIECE, _UNIFORM_GROUP):
-            for index in range((begin + _AHEAD) // 2, (begin + _AHEAD + _UNIFORM_GROUP) // 2):
-                drawn[index], a, b, c, count = _next(a, b, c, count)
-            for index in range(begin, begin + _UNIFORM_GROUP):
-                made[index] = _clipped(_uniform(words[index], numbers), low, high)
+        left = _uniforms(left, drawn, drawn.view(np.int32), made, numbers, low, high)
         if len(piece) < _PIECE:
             piece[:] = spare[: len(piece)]
-        for index in range(_AHEAD // 2):
-            drawn[index] = drawn[_PIECE // 2 + index]
         if about[-1]:
             _look(piece, start, about, seen)
+
+
+@numba.njit(error_model="numpy")
+def _uniforms(state: Any, drawn: Any, words: Any, made: Any, numbers: Any, low: Any, high: Any) -> Any:
+    """Uniform values of a piece; the next words."""
+    _wide()
+    a, b, c, count = state
+    for begin in range(0, _PIECE, _UNIFORM_GROUP):
+        for index in range(begin, begin + _UNIFORM_GROUP):
+            made[index] = _clipped(_uniform(words[index], numbers), low, high)
+        for index in range(begin // 2, (begin + _UNIFORM_GROUP) // 2):
+            drawn[index], a, b, c, count = _next(a, b, c, count)
+    return a, b, c, count
 
 
 @numba.njit(nogil=True, error_model="numpy", cache=True)
 def _loop_normal(state: Any, out: Any, numbers: Any, low: Any, high: Any, about: Any, seen: Any) -> None:
     _wide()
-    drawn, spare = np.empty((_PIECE + _AHEAD) // 2, np.uint64), np.empty(_PIECE, np.float32)
-    words = drawn.view(np.int32)
-    a, b, c, count = state
-    for index in range(_AHEAD // 2):
-        drawn[index], a, b, c, count = _next(a, b, c, count)
+    drawn, logs, spare = np.empty(_PIECE // 2, np.uint64), np.empty(_PIECE, np.float32), np.empty(_PIECE, np.float32)
+    left = _draw_words(state, drawn)
     for start in range(0, len(out), _PIECE):
         piece = out[start : start + _PIECE]
         made = piece if len(piece) == _PIECE else spare
-        for begin in range(0, _PIECE, _NORMAL_GROUP):
-            for index in range((begin + _AHEAD) // 2, (begin + _AHEAD + _NORMAL_GROUP) // 2):
-                drawn[index], a, b, c, count = _next(a, b, c, count)
-            for index in range(begin, begin + _NORMAL_GROUP):
-                made[index] = _clipped(_normal(words[index], numbers), low, high)
+        left = _first_half(left, drawn, drawn.view(np.int32), made, logs, numbers)
+        left = _second_half(left, drawn, made, logs, numbers, low, high)
         if len(piece) < _PIECE:
             piece[:] = spare[: len(piece)]
-        for index in range(_AHEAD // 2):
-            drawn[index] = drawn[_PIECE // 2 + index]
         if about[-1]:
             _look(piece, start, about, seen)
+
+
+@numba.njit(error_model="numpy")
+def _first_half(state: Any, drawn: Any, words: Any, made: Any, logs: Any, numbers: Any) -> Any:
+    """x and -ln(1 - x²) of a piece; half of the next words."""
+    _wide()
+    a, b, c, count = state
+    for begin in range(0, _PIECE, _NORMAL_GROUP):
+        for index in range(begin, begin + _NORMAL_GROUP):
+            made[index], logs[index] = _logs(words[index], numbers)
+        for index in range(begin // 4, (begin + _NORMAL_GROUP) // 4):
+            drawn[index], a, b, c, count = _next(a, b, c, count)
+    return a, b, c, count
+
+
+@numba.njit(error_model="numpy")
+def _second_half(state: Any, drawn: Any, made: Any, logs: Any, numbers: Any, low: Any, high: Any) -> Any:
+    """Normal values of these; the other half of the next words."""
+    _wide()
+    a, b, c, count = state
+    for begin in range(0, _PIECE, _NORMAL_GROUP):
+        for index in range((_PIECE + begin) // 4, (_PIECE + begin + _NORMAL_GROUP) // 4):
+            drawn[index], a, b, c, count = _next(a, b, c, count)
+        for index in range(begin, begin + _NORMAL_GROUP):
+            made[index] = _clipped(_normal_of(made[index], logs[index], numbers), low, high)
+    return a, b, c, count
 
 
 def draw_(made: Any, out: np.ndarray, key: Key, numbers: Any, bounds: Any, moments: Any) -> Seen | None:

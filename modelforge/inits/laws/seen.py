@@ -78,7 +78,7 @@ def seen_of_few(places: np.ndarray, values: np.ndarray, count: int, mean: float,
     """
     zeros, off = count - len(values), values.astype(np.float64) - mean
     first, second, third, fourth = (float((off**power).sum()) + zeros * (-mean) ** power for power in (1, 2, 3, 4))
-    ends = [*map(float, values), *([0.0] if zeros else [])]
+    ends = [float(end(values)) for end in (np.min, np.max) if len(values)] + [0.0] * bool(zeros)
     blocks = np.zeros(-(-count // BLOCK), np.uint64)
     words = values.view(np.uint32).astype(np.uint64)
     np.add.at(blocks, places // BLOCK, words * FACTORS[places % BLOCK])

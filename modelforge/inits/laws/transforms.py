@@ -59,6 +59,11 @@ def _quantile(x: Any, rest: Any) -> Any:
     A rational function of -ln(1 - x²), in which z / x is smooth from the middle to the tail: the idea of Giles,
     Approximating the erfinv function, GPU Computing Gems 2, 2012; the function was fitted for modelforge.
     """
+    return _ratio(x, _log(rest))
+
+
+def _log(rest: Any) -> Any:
+    """-ln(1 - x²), for `rest` = 1 - |x|."""
     y = np.float32(rest * (_TWO - rest))
     bits = y.view(np.int32)
     exponent = np.int32(np.int32(bits - _SQRT_HALF) >> 23)
@@ -66,7 +71,11 @@ def _quantile(x: Any, rest: Any) -> Any:
     # In pairs of terms rather than one after the other: a core works on several at once.
     t2 = t * t
     log = t + t2 * (((_R0 + t * _R1) + t2 * (_R2 + t * _R3)) + (t2 * t2) * ((_R4 + t * _R5) + t2 * _R6))
-    w = -(np.float32(exponent) * _LN2 + log)
+    return np.float32(exponent) * -_LN2 - log
+
+
+def _ratio(x: Any, w: Any) -> Any:
+    """z, for w = -ln(1 - x²)."""
     w2 = w * w
     w4 = w2 * w2
     p = ((_P0 + w * _P1) + w2 * (_P2 + w * _P3)) + w4 * (_P4 + w * _P5)
@@ -87,10 +96,20 @@ def uniform_numbers(middle: float, half: float) -> Any:
 
 def normal(word: Any, numbers: Any) -> Any:
     """mean + sigma·z, for z standard normal given that P(|N(0, 1)| <= |z|) <= mass."""
-    mean, sigma, scale, rest = numbers
-    x = (np.float32(word) + _HALF) * scale
+    return normal_of(*logs(word, numbers), numbers)
+
+
+def logs(word: Any, numbers: Any) -> tuple[Any, Any]:
+    """x and -ln(1 - x²): the first half of `normal`."""
+    _, _, scale, rest = numbers
     magnitude = np.int32(word ^ (word >> 31))
-    return mean + sigma * _quantile(x, (np.float32(magnitude ^ _MOST) + _HALF) * scale + rest)
+    return (np.float32(word) + _HALF) * scale, _log((np.float32(magnitude ^ _MOST) + _HALF) * scale + rest)
+
+
+def normal_of(x: Any, log: Any, numbers: Any) -> Any:
+    """The second half of `normal`."""
+    mean, sigma, _, _ = numbers
+    return mean + sigma * _ratio(x, log)
 
 
 def normal_numbers(mean: float, sigma: float, mass: float = 1.0) -> Any:

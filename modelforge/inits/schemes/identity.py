@@ -64,13 +64,19 @@ class Diagonal(Whole):
 
     kernel: tuple[float, ...]
     """Flat."""
+    first: int = 0
+    """Number of the first row."""
+
+    def of_rows(self, first: int, last: int) -> Diagonal:
+        shape = (last - first, *self.matrix.shape[1:])
+        return Diagonal(Matrix(shape, self.matrix.fan_in, self.matrix.fan_out), self.kernel, self.first + first)
 
     def fill(self, out: Tensor, generator: torch.Generator) -> None:
-        out.zero_().diagonal().copy_(self._kernel(torch.float64))
+        out.zero_().diagonal(self.first).copy_(self._kernel(torch.float64))
 
     def strays(self, values: Tensor) -> int:
         """What is not the kernel on the diagonal, or not zero beside it."""
-        diagonal = values.diagonal()
+        diagonal = values.diagonal(self.first)
         wrong = int((diagonal != self._kernel(values.dtype)).sum())
         return wrong + _num_nonzero(values) - _num_nonzero(diagonal)
 
@@ -78,9 +84,9 @@ class Diagonal(Whole):
         """By the diagonal alone."""
         if out.dtype != torch.float32 or mean is None or not out.numel():
             return None
-        diagonal = out.diagonal().movedim(-1, 0).numpy()
-        pairs, kernel = len(diagonal), math.prod(out.shape[2:])
-        places = np.arange(pairs)[:, None] * (out.stride(0) + out.stride(1)) + np.arange(kernel)
+        diagonal = out.diagonal(self.first).movedim(-1, 0).numpy()
+        pairs, kernel, (row, column) = len(diagonal), math.prod(out.shape[2:]), out.stride()[:2]
+        places = (self.first * column + np.arange(pairs) * (row + column))[:, None] + np.arange(kernel)
         return seen_of_few(places.ravel(), diagonal.reshape(-1), out.numel(), mean, std)
 
     def _kernel(self, dtype: torch.dtype) -> Tensor:
