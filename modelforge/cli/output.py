@@ -36,9 +36,12 @@ def check_output(output: Path | None) -> None:
         return
     folder = output.parent
     if not folder.is_dir():
-        raise ForgeError([unwritable(str(output), f"there is no folder `{folder}`", OPTION, "make the folder first")])
+        reason, hint = f"there is no folder `{folder}`", "make the folder first"
+        if folder.exists():
+            reason, hint = f"`{folder}` is no folder", "choose another folder"
+        raise ForgeError([unwritable(str(output), reason, OPTION, hint)])
     if output.is_dir():
-        raise ForgeError([unwritable(str(output), os.strerror(errno.EISDIR).lower(), OPTION)])
+        raise ForgeError([unwritable(str(output), "it is a folder", OPTION, "name a file in it")])
     if not os.access(folder, os.W_OK | os.X_OK):
         raise ForgeError([unwritable(str(output), os.strerror(errno.EACCES).lower(), OPTION)])
 

@@ -22,6 +22,7 @@ from modelforge.core.errors import Problem
 from modelforge.core.paths import join, last, parent
 from modelforge.core.quoting import quoted
 from modelforge.core.suggestions import did_you_mean, nearest
+from modelforge.core.words import a_class
 
 Location = tuple[int | str, ...]
 Part = Literal["key", "value"]
@@ -108,7 +109,7 @@ def require(value: object, kinds: type | UnionType, what: str) -> None:
         TypeError: it is something else.
     """
     if not isinstance(value, kinds):
-        raise TypeError(f"{what}, but gets a {type(value).__name__}")
+        raise TypeError(f"{what}, but gets {a_class(value)}")
 
 
 @dataclass(frozen=True, slots=True, repr=False)

@@ -29,6 +29,7 @@ from modelforge.diagnosis.measuring import Batch, Measured, measured_of, size_of
 from modelforge.diagnosis.network import network
 from modelforge.diagnosis.repairs import repair
 from modelforge.linting.lint import examine
+from modelforge.linting.subject import Training
 from modelforge.planning.plan import Plan
 from modelforge.signal.jacobian import Jacobian as Found
 from modelforge.signal.nodes import Node
@@ -56,6 +57,8 @@ class Settings:
     """The first network itself, where it is built already."""
     jacobian: bool = True
     solve: bool = True
+    training: Training | None = None
+    """How the model is trained, where that is known."""
 
 
 def diagnose(
@@ -68,6 +71,7 @@ def diagnose(
     model: Model | None = None,
     jacobian: bool = True,
     solve: bool = True,
+    training: Mapping[str, Training | None] | Training | None = None,
 ) -> Diagnosis:
     """How networks start, and why: signals and gradients predicted and measured, findings, the ledger.
 
@@ -80,6 +84,7 @@ def diagnose(
         model: The first network, where it is built already; it alone is measured, with its own seed.
         jacobian: Whether to measure singular values of the derivative of the output.
         solve: Whether to look for initial values that repair it.
+        training: How the network is trained, or each by label: some rules of the linter depend on it.
 
     Example:
         >>> from modelforge.planning.plan import plan
@@ -97,7 +102,8 @@ def diagnose(
     for index, (label, one) in enumerate(plans.items()):
         first = model if index == 0 else None
         given = data.get(label) if isinstance(data, Mapping) else data
-        settings = Settings(measure, batch, given, first, jacobian, solve)
+        trained = training.get(label) if isinstance(training, Mapping) else training
+        settings = Settings(measure, batch, given, first, jacobian, solve, trained)
         starts.append(_start(label, one, settings, MAX_LEVELS // len(plans)))
     return Diagnosis(version=__version__, title=title or starts[0].label, starts=tuple(starts))
 
@@ -110,7 +116,7 @@ def _start(label: str, plan: Plan, settings: Settings, most: int) -> Start:
     if settings.measure:
         measured = measured_of(plan, size, model=settings.model, batch=settings.data)
     there = measured if isinstance(measured, Measured) else None
-    linted = examine(plan)
+    linted = examine(plan, settings.training)
     found = (*linted.planned, *linted.problems)
     every = levels(plan, prediction, there)
     shown = spaced(len(every), most)
