@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import prod
 from typing import Any
 
@@ -111,7 +111,7 @@ def measured_of(plan: Plan, size: Size, *, model: Model | None = None, batch: Ba
     """
     if model is None and (reason := why_not(plan)):
         return reason
-    given = batch or random_batch(plan, size.batch)
+    given = _as_trained(plan, batch or random_batch(plan, size.batch))
     try:
         first = model or build(plan, seed=size.seeds[0])
         found = probe(
@@ -123,6 +123,15 @@ def measured_of(plan: Plan, size: Size, *, model: Model | None = None, batch: Ba
         return Measured(found, given, first.ledger, histograms(plan, first, given.inputs))
     except ForgeError as error:
         return error.problems[0].message
+
+
+def _as_trained(plan: Plan, batch: Batch) -> Batch:
+    """The batch in the dtype that the model states, as training gives it."""
+    if plan.dtype is None:
+        return batch
+    dtype = getattr(torch, plan.dtype)
+    inputs = (value.to(dtype) if value.dtype.is_floating_point else value for value in batch.inputs)
+    return replace(batch, inputs=tuple(inputs))
 
 
 def random_batch(plan: Plan, examples: int) -> Batch:
