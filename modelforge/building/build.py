@@ -18,6 +18,7 @@ from modelforge.core.complaints import require
 from modelforge.core.errors import ForgeError, Problem
 from modelforge.core.memory import allocate, free, ran_out
 from modelforge.core.rng import check_seed, keyed_globals, preserved_globals
+from modelforge.core.words import a_class
 from modelforge.language import registry
 from modelforge.language.model import ModelSpec
 from modelforge.modules.hooks import after_materialise
@@ -86,7 +87,7 @@ def build(
             "few bits: build in float32 and convert then"
         )
     if shard is not None and not callable(shard):
-        raise TypeError(f"shard must be a function of the module, but is a {type(shard).__name__}")
+        raise TypeError(f"shard must be a function of the module, but is {a_class(shard)}")
     place = _usable(device)
     decided = plan(spec) if isinstance(spec, ModelSpec) else spec
     if dtype is None and decided.dtype is not None:

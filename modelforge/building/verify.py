@@ -20,6 +20,7 @@ from modelforge.core.complaints import require
 from modelforge.core.errors import Problem
 from modelforge.core.frozen import FrozenDict
 from modelforge.core.quoting import quoted
+from modelforge.core.words import a_class
 from modelforge.modules.hooks import uncompiled
 from modelforge.modules.parametrised import plain
 from modelforge.report.aligned import PATH
@@ -106,7 +107,7 @@ def verify(model: nn.Module, ledger: Ledger | None = None) -> Verification:
     require(model, nn.Module, "verify takes an nn.Module")
     known = ledger if ledger is not None else getattr(model, "ledger", None)
     if not isinstance(known, Ledger):
-        raise TypeError(f"ledger must be a Ledger, as `initialize` gives, but is a {type(known).__name__}")
+        raise TypeError(f"ledger must be a Ledger, as `initialize` gives, but is {a_class(known)}")
     model = uncompiled(model)
     with plain(model):
         return compare(dict(model.named_parameters(remove_duplicate=False)), known, ties=True)

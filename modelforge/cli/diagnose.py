@@ -18,9 +18,11 @@ from modelforge.diagnosis.formats import FORMATS
 from modelforge.diagnosis.formats.text import text
 from modelforge.diagnosis.measuring import Batch, size_of
 from modelforge.language import parse
+from modelforge.linting.subject import Training
 from modelforge.planning.plan import Plan, plan
 from modelforge.planning.study import Studies
 from modelforge.train.diagnosed import training_batch
+from modelforge.train.settings import training_of
 
 MAX_COMPARED = 8
 SUFFIXES: Mapping[str, str] = {
@@ -65,13 +67,15 @@ def diagnose(
     studies = Studies()
     plans: dict[str, Plan] = {}
     batches: dict[str, Batch] = {}
+    trained: dict[str, Training | None] = {}
     for label, every in progress(list(_configs(conf, overrides, compared)), "planning"):
         config = compose(conf, every)
         plans[label] = plan(parse(config), studies)
+        trained[label] = training_of(config.values)
         if data:
             batches[label] = training_batch(config, plans[label], size_of(plans[label], batch).batch)
     title = " ".join(overrides) or "the config"
-    found = diagnosed(plans, title=title, measure=measure, batch=batch, data=batches or None)
+    found = diagnosed(plans, title=title, measure=measure, batch=batch, data=batches or None, training=trained)
     status = int(fails(found, fail_on))
     line = f"{_verdicts(found)}\nwrote {output}"
     made = text(found) if name == "text" else FORMATS[name](found)

@@ -127,7 +127,8 @@ def _applied(codes: Sequence[str]) -> list[LintRule]:
     for code in codes:
         if code not in RULES:
             near = did_you_mean(code, RULES.names())
-            hint = "; ".join(filter(None, [near, "`modelforge list rules` prints all of them"]))
+            hint = f"{near} " if near else ""
+            hint += "`modelforge list rules` prints all of them"
             problems.append(Problem("MF080", code, f"unknown lint rule `{code}`", hint))
         elif retired := RULES.get(code).retired:
             message = f"the rule `{code}` is no longer applied: {retired}"

@@ -37,9 +37,12 @@ def check_output(output: Path | None, option: str = OPTION) -> None:
         return
     folder = output.parent
     if not folder.is_dir():
-        raise ForgeError([unwritable(str(output), f"there is no folder `{folder}`", option, "make the folder first")])
+        reason, hint = f"there is no folder `{folder}`", "make the folder first"
+        if folder.exists():
+            reason, hint = f"`{folder}` is no folder", "choose another folder"
+        raise ForgeError([unwritable(str(output), reason, option, hint)])
     if output.is_dir():
-        raise ForgeError([unwritable(str(output), os.strerror(errno.EISDIR).lower(), option)])
+        raise ForgeError([unwritable(str(output), "it is a folder", option, "name a file in it")])
     if not os.access(folder, os.W_OK | os.X_OK):
         raise ForgeError([unwritable(str(output), os.strerror(errno.EACCES).lower(), option)])
 

@@ -23,6 +23,7 @@ from modelforge.core.errors import Problem
 from modelforge.core.paths import join, last, parent
 from modelforge.core.quoting import quoted
 from modelforge.core.suggestions import did_you_mean, nearest
+from modelforge.core.words import a_class
 
 Location = tuple[int | str, ...]
 Part = Literal["key", "value"]
@@ -109,7 +110,7 @@ def require(value: object, kinds: type | UnionType, what: str) -> None:
         TypeError: it is something else.
     """
     if not isinstance(value, kinds):
-        raise TypeError(f"{what}, but gets a {type(value).__name__}")
+        raise TypeError(f"{what}, but gets {a_class(value)}")
 
 
 def require_count(value: object, what: str) -> None:

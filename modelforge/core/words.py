@@ -62,6 +62,16 @@ def magnitude(value: int) -> str:
     return f"{scaled:.{max(0, 3 - len(str(int(scaled + 0.005))))}f} {prefixes[0]}"
 
 
+def a_class(value: object) -> str:
+    """The class of a value with its article: for callers who give something else than is asked for.
+
+    >>> a_class(3), a_class("x"), a_class(None)
+    ('an int', 'a str', 'None')
+    """
+    name = type(value).__name__
+    return "None" if value is None else f"{'an' if name[0] in 'AEIOUaeiou' else 'a'} {name}"
+
+
 def plural(count: int, noun: str) -> str:
     """
     >>> plural(1, "warning"), plural(1200, "warning"), plural(2, "copy"), plural(2, "class"), plural(2, "key")

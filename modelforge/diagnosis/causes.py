@@ -91,7 +91,8 @@ def cause(
         return _of_finding(warned[0])
     lost = [level for level in levels if level.signal is None and level.measured_signal is None and level.note]
     if lost:
-        sentence = f"Nothing is predicted from `{lost[0].path}` on: {lost[0].note}"
+        reason = lost[0].note.removeprefix("unknown from here on: ").removeprefix("unknown: ")
+        sentence = f"Nothing is predicted from `{lost[0].path}` on: {reason}"
         return Cause(verdict="unknown", severity="none", sentence=sentence)
     reach = max((exp(change.size) for change in found), default=1.0)
     sentence = f"Nothing vanishes or explodes: energies change by a factor of {number(_round(reach))} at most"

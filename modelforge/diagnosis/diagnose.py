@@ -34,6 +34,7 @@ from modelforge.diagnosis.measuring import Batch, Measured, measured_of, size_of
 from modelforge.diagnosis.network import network
 from modelforge.diagnosis.repairs import repair
 from modelforge.linting.lint import examine
+from modelforge.linting.subject import Training
 from modelforge.planning.plan import Plan
 from modelforge.signal.jacobian import Jacobian as Found
 from modelforge.signal.nodes import Node
@@ -63,6 +64,8 @@ class Settings:
     """The first network itself, where it is built already."""
     jacobian: bool = True
     solve: bool = True
+    training: Training | None = None
+    """How the model is trained, where that is known."""
 
 
 def diagnose(
@@ -75,6 +78,7 @@ def diagnose(
     model: Model | None = None,
     jacobian: bool = True,
     solve: bool = True,
+    training: Mapping[str, Training | None] | Training | None = None,
 ) -> Diagnosis:
     """How networks start, and why: signals and gradients predicted and measured, findings, the ledger.
 
@@ -87,12 +91,13 @@ def diagnose(
         model: The first network, where it is built already; it alone is measured, with its own seed.
         jacobian: Whether to measure singular values of the derivative of the output.
         solve: Whether to look for initial values that repair it.
+        training: How the network is trained, or each by label: some rules of the linter depend on it.
 
     Raises:
         ForgeError: a batch holds NaN, or no examples.
         TypeError: an argument is of another kind.
-        ValueError: there is no plan; the batch has no example; labels of `data` are not those of the plans; the model
-            is of another plan.
+        ValueError: there is no plan; the batch has no example; labels of `data` or `training` are not those of the
+            plans; the model is of another plan.
 
     Example:
         >>> from modelforge.planning.plan import plan
@@ -110,8 +115,9 @@ def diagnose(
         require(one, Plan, "diagnose takes a Plan, as `plan` gives")
     if batch is not None:
         require_count(batch, "diagnose takes a batch")
-    if isinstance(data, Mapping):
-        _check_labels(data, plans)
+    for name, given in (("data", data), ("training", training)):
+        if isinstance(given, Mapping):
+            _check_labels(name, given, plans)
     for given in data.values() if isinstance(data, Mapping) else [data] if data else []:
         check_batch(given.inputs)
     if model is not None:
@@ -120,17 +126,18 @@ def diagnose(
     for index, (label, one) in enumerate(plans.items()):
         first = model if index == 0 else None
         examples = data[label] if isinstance(data, Mapping) else data
-        settings = Settings(measure, batch, examples, first, jacobian, solve)
+        trained = training[label] if isinstance(training, Mapping) else training
+        settings = Settings(measure, batch, examples, first, jacobian, solve, trained)
         starts.append(_start(label, one, settings, max(2, MAX_LEVELS // len(plans))))
     return Diagnosis(version=__version__, title=title or starts[0].label, starts=tuple(starts))
 
 
-def _check_labels(data: Mapping[str, Batch], plans: Mapping[str, Plan]) -> None:
-    wrong = {label: "no config has the label" for label in data if label not in plans}
-    wrong |= {label: "`data` has no batch for" for label in plans if label not in data}
+def _check_labels(name: str, given: Mapping[str, object], plans: Mapping[str, Plan]) -> None:
+    wrong = {label: "no config has the label" for label in given if label not in plans}
+    wrong |= {label: f"`{name}` has nothing for" for label in plans if label not in given}
     if wrong:
         said = ", ".join(f"{words} {quoted(label)}" for label, words in wrong.items())
-        raise ValueError(f"diagnose takes one batch, or one for each label: {said}")
+        raise ValueError(f"diagnose takes one `{name}`, or one for each label: {said}")
 
 
 def _of_plan(model: nn.Module, plan: Plan) -> Model:
@@ -153,7 +160,7 @@ def _start(label: str, plan: Plan, settings: Settings, most: int) -> Start:
         measured = measured_of(plan, size, model=settings.model, batch=settings.data)
     model = settings.model
     there = measured if isinstance(measured, Measured) else None
-    linted = examine(plan)
+    linted = examine(plan, settings.training)
     found = (*linted.planned, *linted.problems)
     every = levels(plan, prediction, there)
     shown = spaced(len(every), most)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import prod
 from typing import Any
 
@@ -113,7 +113,7 @@ def measured_of(plan: Plan, size: Size, *, model: Model | None = None, batch: Ba
     """
     if model is None and (reason := why_not(plan)):
         return reason
-    given = batch or random_batch(plan, size.batch)
+    given = _as_trained(plan, batch or random_batch(plan, size.batch))
     seeds = size.seeds if model is None else (model.ledger.seed,)
     try:
         first = build(plan, seed=seeds[0]) if model is None else model
@@ -131,6 +131,15 @@ def measured_of(plan: Plan, size: Size, *, model: Model | None = None, batch: Ba
 def _spoiled(model: Model) -> Mapping[str, int]:
     counts = {path: weight.numel() - int(weight.isfinite().sum()) for path, weight in model.named_parameters()}
     return {path: count for path, count in counts.items() if count}
+
+
+def _as_trained(plan: Plan, batch: Batch) -> Batch:
+    """The batch in the dtype that the model states, as training gives it."""
+    if plan.dtype is None:
+        return batch
+    dtype = getattr(torch, plan.dtype)
+    inputs = (value.to(dtype) if value.dtype.is_floating_point else value for value in batch.inputs)
+    return replace(batch, inputs=tuple(inputs))
 
 
 def random_batch(plan: Plan, examples: int) -> Batch:

@@ -19,6 +19,7 @@ from modelforge.core.errors import Refusal
 from modelforge.core.frozen import FrozenDict, Node
 from modelforge.core.matrix import Matrix
 from modelforge.core.quoting import sentence, shortened
+from modelforge.core.words import a_class
 from modelforge.inits.fills import Fill, Moments, Whole
 
 if TYPE_CHECKING:
@@ -134,7 +135,7 @@ class _ByScheme(Whole):
         except (AttributeError, IndexError, RuntimeError, TypeError, ValueError) as error:
             raise Refusal(f"its `fill` fails with {type(error).__name__}: {sentence(error)}", hint) from error
         if made is not None and made is not out:
-            raise Refusal(f"its `fill` returns a {type(made).__name__}", f"{hint}, and return nothing")
+            raise Refusal(f"its `fill` returns {a_class(made)}", f"{hint}, and return nothing")
 
     def strays(self, values: Tensor) -> int:
         return self.scheme.strays(values, self.matrix)

@@ -190,7 +190,13 @@ class _Expander:
 
     def _counted(self, raw: Mapping[str, Any], name: str, place: _Place) -> bool:
         """Whether a number of copies that was calculated leaves any."""
-        return self._filled(raw[name], place.at(name)) != 0
+        count = self._filled(raw[name], place.at(name))
+        if isinstance(count, int) and count < 0:
+            used = [f"`{one}` is {place.arguments[one]}" for one in sorted(names_of(raw[name]))]
+            hint = f"{' and '.join(used)}: choose another value"
+            self._note("MF014", place.at(name).key, f"`{raw[name]}` is {count}, but must be 0 or more", hint)
+            raise _Failed
+        return count != 0
 
     def _fields(self, fields: Mapping[str, Any], spec: type[LayerSpec], place: _Place) -> dict[str, Any]:
         found: dict[str, Any] = {}

@@ -18,6 +18,7 @@ from modelforge.core.frozen import Seed
 from modelforge.core.limits import unfit
 from modelforge.core.paths import join, parent
 from modelforge.core.suggestions import did_you_mean
+from modelforge.core.words import a_class
 from modelforge.inits.registry import SCHEMES
 from modelforge.inits.registry import owner as scheme_owner
 from modelforge.inits.schemes.undrawn import Pretrained
@@ -126,7 +127,7 @@ def _content(config: object) -> tuple[Mapping[str, Any], Origins]:
     if not isinstance(config, Mapping):
         kinds = "a mapping, or a `Config` of `modelforge.config.compose`"
         hint = "; `load` takes a folder and overrides" if isinstance(config, str) else ""
-        raise TypeError(f"parse takes {kinds}, but gets a {type(config).__name__}{hint}")
+        raise TypeError(f"parse takes {kinds}, but gets {a_class(config)}{hint}")
     return config, Origins.empty()
 
 

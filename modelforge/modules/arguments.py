@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from modelforge.core.errors import Refusal
+from modelforge.core.words import a_class
 from modelforge.language import registry
 from modelforge.language.registry import LayerType
 from modelforge.modules.by_class import ClassTable, ModuleClass
@@ -97,7 +98,7 @@ def _plain(value: Any, name: str) -> Any:
     if isinstance(value, tuple | list):
         return tuple(_plain(item, "") for item in value)
     if not (value is None or isinstance(value, bool | int | float | str)):
-        raise Refusal(f"its `{name}` is a {type(value).__name__}, which a config cannot hold")
+        raise Refusal(f"its `{name}` is {a_class(value)}, which a config cannot hold")
     return value
 
 

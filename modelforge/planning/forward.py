@@ -19,6 +19,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from modelforge.core.quoting import sentence
 from modelforge.core.tensors import BatchSize, TensorValue, Value, at, compared, first, is_batch, leaves, mapped, show
+from modelforge.core.words import a_class
 from modelforge.language.registry import LayerType
 
 FEW = 4
@@ -140,7 +141,7 @@ def tensors_in(output: Any) -> Iterator[Tensor]:
         for item in output:
             yield from tensors_in(item)
     elif output is not None:
-        raise Misfit("MF043", f"a layer must give tensors, but gives a {type(output).__name__}")
+        raise Misfit("MF043", f"a layer must give tensors, but gives {a_class(output)}")
 
 
 def complaint(

@@ -15,6 +15,7 @@ from modelforge.config.compose import compose
 from modelforge.core.errors import Place
 from modelforge.core.paths import last, parent
 from modelforge.core.tensors import to_data
+from modelforge.core.words import a_class
 from modelforge.language import parse
 from modelforge.language.model import ModelSpec
 from modelforge.linting.unreached import unreached
@@ -96,7 +97,7 @@ def read(name: str, conf: Path | None = None, overrides: Sequence[str] = ()) -> 
         TypeError: it is no name.
     """
     if not isinstance(name, str):  # pyright: ignore[reportUnnecessaryIsInstance]  # callers need not be typed
-        raise TypeError(f"read takes a folder, overrides or a revision as text, but gets a {type(name).__name__}")
+        raise TypeError(f"read takes a folder, overrides or a revision as text, but gets {a_class(name)}")
     with open_side(name, conf) as side:
         composed = compose(side.folder, (*side.overrides, *overrides), shown_as=side.shown_as)
         return plan(parse(composed))
@@ -107,7 +108,7 @@ def _planned(side: object) -> Plan:
         return plan(side)
     if not isinstance(side, Plan):
         hint = "; `modelforge.review.diff.read` makes one of a name" if isinstance(side, str) else ""
-        raise TypeError(f"diff takes a Plan or a ModelSpec on each side, but gets a {type(side).__name__}{hint}")
+        raise TypeError(f"diff takes a Plan or a ModelSpec on each side, but gets {a_class(side)}{hint}")
     return side
 
 

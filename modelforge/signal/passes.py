@@ -12,6 +12,7 @@ from torch.nn.parallel import DataParallel, DistributedDataParallel
 
 from modelforge.core.errors import ForgeError, Problem
 from modelforge.core.rng import Key
+from modelforge.core.words import a_class
 from modelforge.modules.calling import tensors
 from modelforge.modules.hooks import uncompiled
 
@@ -66,4 +67,4 @@ def _is_number(value: object) -> bool:
 
 
 def _shown(value: object) -> str:
-    return f"the shape {tuple(value.shape)}" if isinstance(value, Tensor) else f"a {type(value).__name__}"
+    return f"the shape {tuple(value.shape)}" if isinstance(value, Tensor) else a_class(value)

@@ -16,6 +16,7 @@ from modelforge.core.errors import ForgeError, Problem
 from modelforge.core.frozen import FrozenDict
 from modelforge.core.quoting import sentence
 from modelforge.core.rng import Key, check_seed
+from modelforge.core.words import a_class
 from modelforge.modules.calling import call, replaced, seed_devices, shapes, tensors
 from modelforge.modules.untouched import gpus, random_state, untouched
 from modelforge.signal.blocks import blocks
@@ -72,9 +73,9 @@ def probe(
         (64, 64)
     """
     if not isinstance(model, nn.Module) and not callable(model):
-        raise TypeError(f"probe takes an nn.Module or a function that makes one, but gets a {type(model).__name__}")
+        raise TypeError(f"probe takes an nn.Module or a function that makes one, but gets {a_class(model)}")
     if loss is not None and not callable(loss):
-        raise TypeError(f"probe takes a loss that is a function of the output, but gets a {type(loss).__name__}")
+        raise TypeError(f"probe takes a loss that is a function of the output, but gets {a_class(loss)}")
     numbers = tuple(map(check_seed, seeds)) if isinstance(seeds, Iterable) else (check_seed(seeds),)
     if not numbers:
         raise ValueError("probe takes one seed or more, but gets none")
@@ -202,7 +203,7 @@ def check_batch(batch: Any) -> None:
     """
     found = [*tensors(batch)]
     if not found:
-        raise TypeError(f"probe takes a batch of tensors, but gets a {type(batch).__name__} that holds none")
+        raise TypeError(f"probe takes a batch of tensors, but gets {a_class(batch)} that holds none")
     problems = [_wrong("batch" + (f".{place}" if place else ""), value) for place, value in found]
     if any(problems):
         raise ForgeError([problem for problem in problems if problem is not None])

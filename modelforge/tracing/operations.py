@@ -11,6 +11,7 @@ from typing import Any
 from torch import Tensor, fx
 
 from modelforge.core.errors import Refusal
+from modelforge.core.words import a_class
 from modelforge.language import registry
 from modelforge.tracing.trace import Batch
 
@@ -68,7 +69,7 @@ class Call:
         """The tensor that it is called on."""
         first = self.args[0] if self.args else self.kwargs.get("input")
         if not isinstance(first, fx.Node):
-            raise Refusal(f"{self.shown} reads a {type(first).__name__} first, where layers read tensors")
+            raise Refusal(f"{self.shown} reads {a_class(first)} first, where layers read tensors")
         return first
 
     @property

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, fx, nn
 
 from modelforge.core.errors import Problem, Refusal
+from modelforge.core.words import a_class
 from modelforge.modules.arguments import layer_of, read
 from modelforge.tracing.operations import Call, Same, convert
 from modelforge.tracing.state import has_state, is_computed
@@ -199,7 +200,7 @@ class Steps:
         """Refuses a tensor that no layer makes: one of `forward` itself, or a parameter of a layer. A parameter of a
         container is another problem already."""
         if is_record(node):
-            raise Refusal(f"{who} a {type(node.meta['value']).__name__}", "layers read tensors: give its fields")
+            raise Refusal(f"{who} {a_class(node.meta['value'])}", "layers read tensors: give its fields")
         owner, _, local = str(node.target).rpartition(".")
         if node in self._zeros or (node.op == "get_attr" and local.startswith("_tensor_constant")):
             hint = "make it in a layer of your own; `PositionEmbedding` and its kin know positions"
@@ -237,7 +238,7 @@ class Steps:
             if not isinstance(ref.value, Tensor) and not ref.node.meta.get("void"):
                 shown = f"its output `{name}`" if name else "the model's output"
                 hint = "a config's model gives a tensor, or by name several: return one, or a dict of tensors"
-                raise Refusal(f"{shown} is a {type(ref.value).__name__}", hint, code="MF133")
+                raise Refusal(f"{shown} is {a_class(ref.value)}", hint, code="MF133")
 
 
 def _takes_item(node: fx.Node) -> bool:

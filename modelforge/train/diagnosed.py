@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -21,7 +20,7 @@ from modelforge.planning.flops import num_flops
 from modelforge.planning.plan import Plan
 from modelforge.train.data.read import read
 from modelforge.train.prepare import located, misfits
-from modelforge.train.settings import parse_settings
+from modelforge.train.settings import parse_settings, training_of
 
 FILE = "diagnosis.html"
 BATCH = 8
@@ -32,13 +31,13 @@ MAX_PARAMETERS = 30_000_000
 """Of a model that is measured."""
 
 
-def write_diagnosis(plan: Plan, model: Model, overrides: Sequence[str], folder: Path, *, measure: bool = True) -> str:
+def write_diagnosis(plan: Plan, model: Model, config: Config, folder: Path, *, measure: bool = True) -> str:
     """Writes how the model starts: predicted, and measured on a few random inputs where that takes about a second.
 
     Args:
         plan: What is trained.
         model: The same, built; it stays as it is.
-        overrides: What the command line set, for the title.
+        config: What it comes from; the title says what the command line set.
         folder: The run folder.
         measure: False where this process cannot run the model alone.
 
@@ -51,11 +50,12 @@ def write_diagnosis(plan: Plan, model: Model, overrides: Sequence[str], folder: 
     cost = BATCH * sum(num_flops(plan).values())
     found = diagnose(
         plan,
-        title=" ".join(overrides) or "the run",
+        title=" ".join(config.overrides) or "the run",
         batch=BATCH,
         model=model,
         measure=measure and cost <= MAX_COST and plan.num_parameters <= MAX_PARAMETERS,
         jacobian=False,
+        training=training_of(config.values),
     )
     write_atomically(folder / FILE, page(found))
     return _said(found.first)

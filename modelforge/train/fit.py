@@ -244,7 +244,7 @@ def _start(job: Job, run: Running, world: World) -> Model:
     """The model with its initial values, which all processes agree on, and the page about them."""
     model = _build(job, run.folder, world)
     if run.show_plan and job.settings.diagnose:
-        said = write_diagnosis(job.plan, model, run.config.overrides, run.folder, measure=not world.sharded)
+        said = write_diagnosis(job.plan, model, run.config, run.folder, measure=not world.sharded)
         if said:
             run.say(f"{FILE}: {said}")
     if world.size > 1:

@@ -149,7 +149,7 @@ def test_after_a_calibration_it_is_the_new_ledger_that_holds():
 def test_who_calls_it_wrongly():
     with pytest.raises(TypeError, match=r"verify takes an nn\.Module, but gets a dict"):
         mf.verify({})  # pyright: ignore[reportArgumentType]  # on purpose
-    with pytest.raises(TypeError, match="ledger must be a Ledger, as `initialize` gives, but is a NoneType"):
+    with pytest.raises(TypeError, match="ledger must be a Ledger, as `initialize` gives, but is None"):
         mf.verify(net())
 
 

@@ -78,3 +78,12 @@ def test_findings_that_are_meant_are_shown_with_their_reasons(run, tmp_path):
     page = (tmp_path / "page.html").read_text(encoding="utf-8")
     assert "Ignored: 3 findings that the config declares to be meant" in page
     assert "Reason: to &lt;b&gt;show&lt;/b&gt; it" in page
+
+
+def test_findings_are_those_of_lint(data):
+    """What a rule says of the first loss depends on the number of classes, which the data names."""
+    overrides = ("model=mlp", "init.gain=3")
+    found = data("diagnose", *overrides, *CONF, "--no-measure")["starts"][0]["findings"]
+    linted = data("lint", *overrides, *CONF)["linted"][0]["findings"]
+    assert [finding["code"] for finding in found] == [finding["code"] for finding in linted]
+    assert "MW138" in {finding["code"] for finding in found}

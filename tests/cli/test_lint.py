@@ -67,7 +67,7 @@ def test_one_rule_alone(run, conf):
     assert "MW120" not in said
     refused = run("lint", "--conf", str(conf), "--rule", "MW1200", "--rule", "nope", status=1).stderr
     assert "unknown lint rule `MW1200`" in refused
-    assert "did you mean `MW120` or `MW132`?; `modelforge list rules` prints all of them" in refused
+    assert "did you mean `MW120` or `MW132`? `modelforge list rules` prints all of them" in refused
     assert "unknown lint rule `nope`" in refused
 
 

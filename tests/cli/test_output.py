@@ -75,6 +75,16 @@ def test_a_folder_that_is_not_there_is_named(text, tmp_path):
     assert "cannot be written: there is no folder" in shown
 
 
+def test_a_file_is_no_folder_and_a_folder_no_file(text, tmp_path):
+    (tmp_path / "file").touch()
+    shown = text("lint", "model=rnn", "--output", str(tmp_path / "file" / "x.json"), status=1)
+    assert "file` is no folder" in shown
+    assert "choose another folder" in shown
+    shown = text("lint", "model=rnn", "--output", str(tmp_path), status=1)
+    assert "it is a folder" in shown
+    assert "name a file in it" in shown
+
+
 def test_a_broken_side_is_a_document_too(run):
     found = json.loads(run("diff", ".", "init.gain=many", "--format", "json", status=2).stdout)
     assert found["verdict"].startswith("cannot be compared: ")

@@ -7,6 +7,7 @@ import pytest
 import modelforge as mf
 from modelforge.diagnosis.diagnose import diagnose
 from modelforge.diagnosis.document import Cause
+from modelforge.diagnosis.formats.markdown import markdown
 from tests.diagnosis.nets import HIDDEN, deep, opaque
 
 GOOD = {"scheme": "lecun", "distribution": "normal"}
@@ -67,6 +68,9 @@ def test_where_energies_keep_their_size_a_finding_is_the_cause():
 def test_what_cannot_be_predicted_is_measured():
     plan = opaque({"scheme": "normal", "std": 0.03}, depth=30)
     assert predicted(plan).verdict == "unknown"
+    assert predicted(plan).sentence.startswith("Nothing is predicted from `pool` on: ")
+    assert predicted(plan).sentence.count("unknown") == 0
+    assert "❔ **unknown**: Nothing" in markdown(diagnose(plan, measure=False))
     found = diagnose(plan, jacobian=False).first.cause
     assert found.verdict == "vanishes"
 

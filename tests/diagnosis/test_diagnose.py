@@ -97,7 +97,7 @@ def test_arguments_are_checked():
         diagnose(plan, batch=2.0)
     with pytest.raises(ValueError, match="one plan or more"):
         diagnose({})
-    with pytest.raises(ValueError, match="no config has the label 'b', `data` has no batch for 'a'"):
+    with pytest.raises(ValueError, match="no config has the label 'b', `data` has nothing for 'a'"):
         diagnose({"a": plan}, data={"b": batch})
     with pytest.raises(ForgeError, match="it is empty"):
         diagnose(plan, data=Batch((torch.ones(0, 64),), "nothing"))

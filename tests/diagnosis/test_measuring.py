@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 import torch
 
 import modelforge as mf
@@ -52,3 +53,13 @@ def test_measuring_leaves_no_hook_behind():
     measured_of(plan, size_of(plan), model=model)
     assert not any(module._forward_hooks for module in model.modules())
     assert all(parameter.requires_grad for parameter in model.parameters())
+
+
+@pytest.mark.parametrize("dtype", ["bfloat16", "float64"])
+def test_inputs_have_the_dtype_that_the_model_states(dtype):
+    model = {"input": {"shape": [8]}, "layers": {"up": {"type": "Linear", "out_features": 4}}}
+    plan = mf.plan(mf.parse({"model": model, "init": "xavier", "dtype": dtype}))
+    for batch in (None, Batch((torch.ones(6, 8),), "ones")):
+        found = measured_of(plan, size_of(plan, 6), batch=batch)
+        assert isinstance(found, Measured), found
+        assert found.batch.inputs[0].dtype == getattr(torch, dtype)

@@ -219,6 +219,16 @@ def test_no_copies_are_no_layer():
     assert told(model({"rest": {**repeat, "times": 0}}))
 
 
+def test_a_computed_number_of_copies_below_0_names_what_it_comes_from():
+    repeat = {"type": "Repeat", "times": '${calc:"depth - 3"}', "layers": {"fc": {"type": "Linear", "out_features": 4}}}
+    with pytest.raises(mf.ForgeError) as caught:
+        mf.parse({"input": {"shape": [4]}, "args": {"depth": 1}, "layers": {"rest": repeat}}, init="xavier")
+    (problem,) = caught.value.problems
+    assert (problem.code, problem.path) == ("MF014", "model.layers.rest.times")
+    assert problem.message == '`${calc:"depth - 3"}` is -2, but must be 0 or more'
+    assert problem.hint == "`depth` is 1: choose another value"
+
+
 def test_copies_are_not_written_by_hand():
     fc = {"type": "Linear", "out_features": 16}
     copies = {"0": {"z": {"type": "Linear", "out_features": 3}}}

@@ -101,7 +101,7 @@ def test_parsing_does_not_touch_what_it_reads():
     [
         (
             lambda: mf.parse(None),
-            "parse takes a mapping, or a `Config` of `modelforge.config.compose`, but gets a NoneType",
+            "parse takes a mapping, or a `Config` of `modelforge.config.compose`, but gets None",
         ),
         (lambda: mf.parse([]), "but gets a list"),
         (lambda: mf.parse("model=lstm"), "but gets a str; `load` takes a folder and overrides"),
@@ -115,9 +115,9 @@ def test_parsing_does_not_touch_what_it_reads():
         ),
         (
             lambda: mf.diff(mf.plan(mf.parse(one(LINEAR).to_dict(), init="xavier")), None),
-            "diff takes a Plan or a ModelSpec on each side, but gets a NoneType",
+            "diff takes a Plan or a ModelSpec on each side, but gets None",
         ),
-        (lambda: read(3), "read takes a folder, overrides or a revision as text, but gets a int"),
+        (lambda: read(3), "read takes a folder, overrides or a revision as text, but gets an int"),
     ],
 )
 def test_what_is_no_config_at_all_is_said_at_the_door(call, said):

@@ -130,6 +130,7 @@ def ignoring(ignore: Any) -> mf.Plan:
         ({"MW101": {"a.weight": "on purpose"}}, [("MW101", "`b.weight`")]),
         ({"MW102": "on purpose"}, [("MW101", "`a.weight` and `b.weight`"), ("MW199", "`MW102` is ignored")]),
         ({"MW101": {"*": "on purpose", "c.*": "gone"}}, [("MW199", "`MW101` at `c.*` is ignored")]),
+        ({"MW101": "on purpose", "MW777": "a slip"}, [("MW199", "`MW777` is ignored, but no rule has this code")]),
     ],
 )
 def test_what_is_meant_is_left_out(ignore: Any, left: list[tuple[str, str]]):

@@ -646,13 +646,13 @@ def test_a_loss_without_gradients():
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ((3, torch.ones(2, 2)), "probe takes an nn.Module or a function that makes one, but gets a int"),
+        ((3, torch.ones(2, 2)), "probe takes an nn.Module or a function that makes one, but gets an int"),
         ((nn.Linear(2, 2), "text"), "probe takes a batch of tensors, but gets a str that holds none"),
         ((nn.Linear(2, 2), np.ones((2, 2))), "probe takes a batch of tensors, but gets a ndarray that holds none"),
         ((nn.Linear(2, 2), {}), "probe takes a batch of tensors, but gets a dict that holds none"),
         (
             (lambda seed: 3, torch.ones(2, 2)),
-            "probe takes a function that makes an nn.Module from a seed, but gets a int",
+            "probe takes a function that makes an nn.Module from a seed, but gets an int",
         ),
     ],
 )

@@ -12,6 +12,7 @@ from modelforge.diagnosis.rows import energy, level_rows, limits, measured_gradi
 
 MAX_ROWS = 40
 """Rows of a table; more are counted."""
+UNKNOWN = "❔"
 MARKS = {"none": "✅", "warning": "⚠️", "error": "❌"}
 
 
@@ -26,7 +27,8 @@ def markdown(diagnosis: Diagnosis) -> str:
 
 
 def _start(start: Start) -> Iterator[str]:
-    yield f"{MARKS[start.cause.severity]} **{start.cause.verdict}**: {_prose(start.cause.sentence)}"
+    mark = UNKNOWN if start.cause.verdict == "unknown" else MARKS[start.cause.severity]
+    yield f"{mark} **{start.cause.verdict}**: {_prose(start.cause.sentence)}"
     yield ""
     if start.cause.spot is not None and start.cause.severity != "none":
         yield f"Set at {_code(start.cause.spot.words)}."

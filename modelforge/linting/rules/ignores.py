@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from modelforge.core.suggestions import did_you_mean
 from modelforge.language.lint import EVERYWHERE
-from modelforge.linting.rule import Found, register_rule
+from modelforge.linting.rule import RULES, Found, register_rule
 from modelforge.linting.subject import Subject
 
 
@@ -37,6 +38,17 @@ init: {scheme: constant, value: 0.1}
 )
 def unneeded_ignores(subject: Subject) -> Iterator[Found]:
     for code, glob in subject.ignores.unused():
+        if code not in RULES:
+            message, hint = f"`{code}` is ignored, but no rule has this code", did_you_mean(code, RULES.names())
+            yield Found(
+                f"model.lint.ignore.{code}",
+                glob,
+                message,
+                hint or "`modelforge list rules` prints all of them",
+                "key",
+                subject.ignored_at(code, glob),
+            )
+            continue
         where = "" if glob == EVERYWHERE else f" at `{glob}`"
         yield Found(
             f"model.lint.ignore.{code}",

@@ -94,9 +94,10 @@ def _stays_equal(subject: Subject, path: str, constant: Collection[str]) -> bool
 
 @register_rule(
     "MW128",
-    why="Layers that read the same and have the same values compute the same. Tied ones stay equal for ever; constant "
-    "ones do where a sum joins them. Drawn values never coincide: each parameter has a key of its own.",
-    numbers="Two layers of one type with equal arguments and equal inputs, and all parameters tied, or constant and "
+    why="Layers that read the same and have the same values compute the same. Tied ones stay equal for ever; "
+    "constants and identities do where a sum joins them. Drawn values never coincide: each parameter has a key of its "
+    "own.",
+    numbers="Two layers of one type with equal arguments and equal inputs, and all parameters tied, or not drawn and "
     "joined by a layer without parameters that keeps the shape.",
     bad="""\
 model:
@@ -150,7 +151,8 @@ def _values(subject: Subject, leaf: Leaf) -> object:
     joined = (
         len(readers) == 1 and not subject.of_layer(readers[0].layer) and readers[0].layer.output == leaf.layer.output
     )
-    if not joined or not all(map(is_constant, named.values())):
+    if not joined or not all(fill.promise.deterministic for one in named.values() for _, fill in one.fills):
         return None
-    means = ((name, tuple(fill.mean for _, fill in parameter.fills)) for name, parameter in named.items())
-    return readers[0].layer.path, tuple(sorted(means))
+    means = {name: tuple(fill.mean for _, fill in parameter.fills) for name, parameter in named.items()}
+    patterns = {name: None if is_constant(one) else one.initializer for name, one in named.items()}
+    return readers[0].layer.path, tuple((name, means[name], patterns[name]) for name in sorted(named))

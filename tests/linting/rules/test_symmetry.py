@@ -62,6 +62,8 @@ TWINS: dict[str, Any] = {"a": {**DENSE, "inputs": "input"}, "b": {**DENSE, "inpu
         ("Add", "xavier", {"b.weight": "a.weight", "b.bias": "a.bias"}, True),
         ("Add", "xavier", {"b.weight": "a.weight"}, False),
         ("Add", CONSTANT, {}, True),
+        ("Add", "identity", {}, True),
+        ("Add", {"scheme": "identity", "params": {"b.weight": {"gain": 0.5}}}, {}, False),
         ("Add", "xavier", {}, False),
         ("Concat", CONSTANT, {}, False),
     ],
