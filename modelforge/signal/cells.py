@@ -12,8 +12,6 @@ import numpy as np
 
 REACH, POINTS = 9.0, 720
 """Ends and number of the points of integrals over a normal number; the functions are smooth."""
-SAME = 1e-12
-"""The relative change of states in a step after which they are the same from then on."""
 Kind = Literal["sigmoid", "tanh", "relu"]
 
 _Z = np.linspace(-REACH, REACH, POINTS)
@@ -127,9 +125,20 @@ class Cell(ABC):
         del step
         return 0.0, 0.0, 0.0
 
-    def sent(self, step: Step) -> Alike:
-        """How alike the gradients are that two steps send to their inputs, in units of their energy."""
+    def gathered(self, step: Step, arriving: tuple[float, ...]) -> tuple[float, float]:
+        """The energy of the gradient that a step passes on in part, and its covariance with that of the step after,
+        beyond what it has from there."""
         del step
+        return arriving[0], 0.0
+
+    def sent(self, step: Step, alike: Alike | None = None) -> Alike:
+        """How alike the gradients are that two steps send to their inputs, in units of their energy.
+
+        Args:
+            step: One of them.
+            alike: How alike what they gather is, in units of its energy; None for what stays of step to step alone.
+        """
+        del step, alike
         return APART
 
     def _gates(self, kinds: Sequence[Kind], x: float, h: float) -> list[Moments]:
@@ -225,9 +234,7 @@ class Long(Cell):
 
     def back(self, step: Step, arriving: tuple[float, ...], alike: Alike = APART) -> tuple[float, tuple[float, ...]]:
         i, f, g, o, out = step.gates
-        h = self.projected[1] * arriving[0]
-        reach = self.projected[1] ** 0.5 * o.mean * out.slope
-        c = arriving[1] + h * o.second * out.slope_second + 2 * reach * arriving[2]
+        h, reach, c = self._arrived(step, arriving)
         deltas = (
             c * g.second * i.slope_second,
             c * step.state[1] * f.slope_second,
@@ -238,14 +245,25 @@ class Long(Cell):
         both = self._both(alike, step, before)
         return x, (before, c * f.second, f.mean * (both.decay * arriving[2] + reach * both.covariance))
 
+    def _arrived(self, step: Step, arriving: tuple[float, ...]) -> tuple[float, float, float]:
+        """The gradient energy of h, how much of the gradient itself reaches c, and the energy that c has then."""
+        o, out = step.gates[3:]
+        h, reach = self.projected[1] * arriving[0], self.projected[1] ** 0.5 * o.mean * out.slope
+        return h, reach, arriving[1] + h * o.second * out.slope_second + 2 * reach * arriving[2]
+
+    def gathered(self, step: Step, arriving: tuple[float, ...]) -> tuple[float, float]:
+        _, reach, c = self._arrived(step, arriving)
+        return c, _over(reach * arriving[2], step.gates[1].mean)
+
     def memory(self, step: Step) -> tuple[float, float, float]:
         i, f, _, o, _ = step.gates
         return f.mean, i.mean * _over(step.made[2], step.made[1]), o.mean**2 / o.second
 
-    def sent(self, step: Step) -> Alike:
+    def sent(self, step: Step, alike: Alike | None = None) -> Alike:
         i, f, g, _, _ = step.gates
+        alike = alike or Alike(f.mean, f.mean)
         whole = i.second * g.slope_second + g.second * i.slope_second + step.state[1] * f.slope_second
-        return Alike(f.mean * (i.mean * g.slope) ** 2 / whole if whole else 0.0, f.mean)
+        return Alike(_over(alike.covariance * (i.mean * g.slope) ** 2, whole), alike.decay)
 
 
 class Gated(Cell):
@@ -279,53 +297,16 @@ class Gated(Cell):
         both = self._both(alike, step, gates)
         return x, (total * z.second + gates, z.mean * (both.decay * arriving[1] + both.covariance))
 
+    def gathered(self, step: Step, arriving: tuple[float, ...]) -> tuple[float, float]:
+        return arriving[0] + 2 * arriving[1], _over(arriving[1], step.gates[1].mean)
+
     def memory(self, step: Step) -> tuple[float, float, float]:
         update = step.gates[1].mean
         return update, (1 - update) * _over(step.made[1], step.made[0]), 1.0
 
-    def sent(self, step: Step) -> Alike:
+    def sent(self, step: Step, alike: Alike | None = None) -> Alike:
         _, z, n = step.gates
+        alike = alike or Alike(z.mean, z.mean)
         kept = 1 - 2 * z.mean + z.second
         whole = kept * n.slope_second + (n.second + step.state[0]) * z.slope_second
-        return Alike(z.mean * ((1 - z.mean) * n.slope) ** 2 / whole if whole else 0.0, z.mean)
-
-
-def run(cell: Cell, energies: np.ndarray, alike: Alike = APART) -> list[Step]:
-    """All steps from states of 0; where nothing changes any more, the rest is the same."""
-    steps: list[Step] = []
-    state = (0.0,) * (cell.num_states + 1)
-    for energy in energies.tolist():
-        last = steps[-1] if steps else None
-        stays = last is not None and last.x == energy and _same(last.state, state)
-        steps.append(last if stays and last is not None else cell.step(energy, state, alike))
-        state = steps[-1].made
-    return steps
-
-
-def _same(one: Sequence[float], other: Sequence[float]) -> bool:
-    return all(abs(a - b) <= SAME * abs(b) for a, b in zip(one, other, strict=True))
-
-
-def run_back(cell: Cell, steps: list[Step], arriving: np.ndarray, alike: Alike = APART) -> np.ndarray:
-    """The gradient energies of the inputs of all steps, from those of what steps give."""
-    sent = np.zeros(len(steps))
-    state = (0.0,) * (cell.num_states + 1)
-    for place in range(len(steps) - 1, -1, -1):
-        state = (state[0] + float(arriving[place]), *state[1:])
-        sent[place], state = cell.back(steps[place], state, alike)
-    return sent
-
-
-def likeness(cell: Cell, step: Step, count: int) -> np.ndarray:
-    """E h h′ in units of E h², by the number of steps between, from 1 to `count`.
-
-    Formula: c(k) = f^k + a·Σ f^j·ρ^(k - 1 - j) for a part f that stays and a part a that comes of numbers alike
-    """
-    kept, coming, part = cell.memory(step)
-    decay = step.alike.decay
-    found = np.zeros(count)
-    stays, comes, power = 1.0, 0.0, 1.0
-    for place in range(count):
-        stays, comes, power = kept * stays, kept * comes + power, power * decay
-        found[place] = part * (stays + coming * comes)
-    return np.minimum(found, 1.0)
+        return Alike(_over(alike.covariance * ((1 - z.mean) * n.slope) ** 2, whole), alike.decay)

@@ -315,7 +315,7 @@ def _gathered(parts: list[Gradient | None], signal: Signal | None) -> Gradient |
     known = [part for part in parts if part is not None]
     if not known or len(known) < len(parts):
         return None
-    return summed(known, signal)
+    return replace(summed(known, signal), taken=None)
 
 
 def _nodes(

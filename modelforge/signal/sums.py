@@ -53,6 +53,7 @@ def summed(gradients: list[Gradient], signal: Signal | None) -> Gradient:
     if len(gradients) == 1:
         return gradients[0]
     sizes = () if signal is None else signal.shape.sizes
+    gradients = [_together(one, gradients, signal) for one in gradients]
     drift, noise = summed_drift([(one.energy, one) for one in gradients])
     total = sum(one.energy for one in gradients)
     found = Gradient(
@@ -74,3 +75,13 @@ def summed(gradients: list[Gradient], signal: Signal | None) -> Gradient:
     scatter = summed_back([(one.energy / total, one.by_example(signal.shape)) for one in gradients])
     drift, lift = lognormal(scatter.log_of_mean(signal.by_example(), signal.shape.num_examples))
     return replace(found, drift=drift, lift=lift, scatter=scatter)
+
+
+def _together(gradient: Gradient, all_of_them: list[Gradient], signal: Signal | None) -> Gradient:
+    """The gradient by weights whose sum a norm divides by its size: what takes that back is the sum of all of them."""
+    if signal is None or gradient.taken is None:
+        return gradient
+    pull, fan_in = gradient.taken
+    others = [one.taken[0].share for one in all_of_them if one.taken and one.taken[0].origin is pull.origin]
+    factors = [pull.kept(signal, fan_in, share).factor for share in (pull.share, min(1.0, sum(others)))]
+    return gradient.scaled(factors[1] / factors[0])

@@ -17,11 +17,13 @@ import numpy as np
 
 from modelforge.core.frozen import FrozenDict
 from modelforge.core.matrix import Activation
-from modelforge.signal.inverse import Inverse, Level
+from modelforge.signal.inverse import Inverse, Level, inverse
 from modelforge.signal.scatter import POINTS, GradientScatter, Scatter, shared_part
 
 Profile = Mapping[int, np.ndarray]
 """Energy along dimensions where it is not the same everywhere, each with mean 1."""
+LEAST = 1e-9
+"""A relative variance that counts as none."""
 FLAT: Profile = FrozenDict()
 """Energy that is the same everywhere."""
 
@@ -239,6 +241,24 @@ class Pull:
     """Variances that differ from each other."""
     share: float = 1.0
     """How much of each variance the weights made, where something was added before the norm."""
+    origin: object = field(default_factory=object, repr=False)
+    """The norm."""
+
+    def kept(self, signal: Signal, fan_in: float, share: float) -> Inverse:
+        """What weights that made a share of the variances leave of it, where their size takes back what they made.
+
+        Formula: E w²/v in place of E w²·E 1/v; v = |w|²·χ²_d/d, where 1/d is what d has apart from the 1/n of the
+            weights, and for a single unit whose own variance is held, half the relative variance of that
+
+        Args:
+            signal: What the weights read.
+            fan_in: n.
+            share: The share that they made.
+        """
+        rest = max(1 / self.alone, 1 / self.freedom - share * (1 - signal.chance) / fan_in)
+        if signal.held is not None:
+            rest += share * (signal.held / 2 - rest) / fan_in
+        return inverse(1 / max(rest, LEAST), self.count)
 
 
 @dataclass(frozen=True, slots=True)
@@ -286,6 +306,8 @@ class Gradient:
     """Relative variance of the squares of elements, as that of a signal."""
     swing: float = 0.0
     """Relative variance of E g² over positions and examples, as that of a signal."""
+    taken: tuple[Pull, float] | None = None
+    """The pull that the weights which it has just come through have taken back, and how many numbers they read."""
 
     @property
     def spread(self) -> float:

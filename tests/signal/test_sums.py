@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import torch
 
+import modelforge as mf
 from modelforge.signal.sums import mixed_profile, summed
 from modelforge.signal.value import Gradient, Shape, Signal
 
@@ -23,3 +25,22 @@ def test_gradients_add_up():
 
 def test_no_profile_where_all_is_alike():
     assert not mixed_profile([(1.0, {}), (2.0, {})], SHAPE.sizes)
+
+
+@pytest.mark.parametrize("number", [2, 3])
+def test_layers_whose_sum_a_batch_norm_divides_by_its_size(number):
+    """The gradient of what they all read, as in 1,000 draws: their weights together take back what the norm does."""
+    linear = {"type": "Linear", "out_features": 32}
+    layers = {
+        "sum": {"type": "Parallel", "branches": {str(place): linear for place in range(number)}, "merge": "Add"},
+        "norm": "BatchNorm1d",
+    }
+    spec = mf.parse({"input": {"shape": [4]}, "layers": layers}, init={"scheme": "lecun", "distribution": "normal"})
+    gradient = mf.predict(mf.plan(spec), batch=16).node("input").gradient
+    generator = torch.Generator().manual_seed(0)
+    given = torch.randn(1000, 16, 4, generator=generator, requires_grad=True)
+    added = sum(given @ (torch.randn(1000, 4, 32, generator=generator) / 2) for _ in range(number))
+    normed = (added - added.mean(dim=1, keepdim=True)) / (added.var(dim=1, keepdim=True, correction=0) + 1e-5).sqrt()
+    (normed * torch.randn(normed.shape, generator=generator)).sum().backward()
+    logs = given.grad.double().square().mean(dim=(1, 2)).log()
+    assert float(logs.mean()) == pytest.approx(gradient.log_mean, abs=3 * gradient.spread / len(logs) ** 0.5)

@@ -7,14 +7,11 @@ from math import prod
 
 import numpy as np
 
-from modelforge.signal.inverse import inverse
 from modelforge.signal.rule import Node, Passed, Unpredictable, Values, passed, register_signal
 from modelforge.signal.scatter import lognormal, shared_part
 from modelforge.signal.sums import mixed_profile
 from modelforge.signal.value import FLAT, Gradient, Shape, Signal
 
-LEAST = 1e-9
-"""A relative variance that counts as none."""
 COMMON = 0.01
 """What the mean of weights may make of a sum that all units share, in units of what the rest of them makes."""
 
@@ -115,6 +112,7 @@ def unweighted(
         later=gradient.later,
         square=square,
         lift=gradient.lift,
+        taken=gradient.taken,
         swing=gradient.swing + (1 + gradient.swing) * gradient.tail / max(1.0, fan_out),
     )
     if back.energy == 0:
@@ -138,20 +136,14 @@ def _across_rays(gradient: Gradient, fan_in: float) -> Gradient:
 
 
 def _let_go(gradient: Gradient, signal: Signal, fan_in: float) -> Gradient:
-    """The gradient without what the weights themselves take back of a norm's unevenness.
-
-    Formula: E w²/v in place of E w²·E 1/v; v = |w|²·χ²_d/d, where 1/d is what d has apart from the 1/n of the weights,
-        and for a single unit whose own variance is held, half the relative variance of that
-    """
+    """The gradient without what the weights themselves take back of a norm's unevenness."""
     pull = gradient.pull
     if pull is None:
         return gradient
-    rest = max(1 / pull.alone, 1 / pull.freedom - pull.share * (1 - signal.chance) / fan_in)
-    if signal.held is not None:
-        rest += pull.share * (signal.held / 2 - rest) / fan_in
-    kept = inverse(1 / max(rest, LEAST), pull.count)
+    kept = pull.kept(signal, fan_in, pull.share)
     scaled = gradient.scaled(kept.factor / pull.factor)
-    return replace(scaled, noise=max(0.0, gradient.noise - pull.noise) + kept.noise, pull=None)
+    noise = max(0.0, gradient.noise - pull.noise) + kept.noise
+    return replace(scaled, noise=noise, pull=None, taken=(pull, fan_in))
 
 
 def as_units(signal: Signal, axis: int) -> Signal:

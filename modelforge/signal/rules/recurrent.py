@@ -8,9 +8,10 @@ from dataclasses import replace
 import numpy as np
 
 from modelforge.core.frozen import FrozenDict
-from modelforge.signal.cells import APART, Alike, Cell, Gate, Gated, Long, Plain, Step, likeness, run, run_back
+from modelforge.signal.cells import APART, Alike, Cell, Gate, Gated, Long, Plain, Step
 from modelforge.signal.rule import Index, Node, Passed, Unpredictable, register_signal
 from modelforge.signal.rules.dense import as_units, normal_noise, refuse_mean
+from modelforge.signal.steps import likeness, run, run_back
 from modelforge.signal.value import FLAT, Gradient, Signal
 
 MAX_STEPS = 20_000
@@ -63,15 +64,14 @@ def recurrent(node: Node) -> Passed:
     def back(gradients: Mapping[Index, Gradient]) -> tuple[Gradient | None, ...]:
         gradient = gradients[(0,)]
         arriving = gradient.energy * gradient.profile.get(1, np.ones(shape.sizes[1]))
-        alike = Alike(max(0.0, gradient.along))
+        alike = Alike(max(0.0, gradient.along) / gradient.energy) if gradient.energy else APART
         for cells, (steps, _) in zip(reversed(layers), reversed(passes), strict=True):
             sent = [
                 run_back(cell, one, arriving if place == 0 else arriving[::-1], alike)
                 for place, (cell, one) in enumerate(zip(cells, steps, strict=True))
             ]
-            arriving = np.sum([one if place == 0 else one[::-1] for place, one in enumerate(sent)], axis=0)
-            of_one = cells[0].sent(steps[0][-1])
-            alike = Alike(of_one.covariance * float(arriving.mean()), of_one.decay)
+            arriving = np.sum([one if place == 0 else one[::-1] for place, (one, _) in enumerate(sent)], axis=0)
+            alike = sent[0][1]
             arriving, alike = _thinned(arriving, alike, dropped if cells is not layers[0] else 0.0)
         energy = float(arriving.mean())
         profile = FrozenDict({1: arriving / energy}) if energy else FLAT

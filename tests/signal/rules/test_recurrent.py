@@ -47,6 +47,15 @@ def test_where_all_is_dropped_nothing_arrives():
     assert (found.node("gru0").signal.second, found.node("input").gradient.energy) == (0, 0)
 
 
+@pytest.mark.parametrize("end", ["Mean", "Select"])
+@pytest.mark.parametrize("kind", ["LSTM", "GRU"])
+def test_gradients_that_a_layer_sends_are_as_alike_as_those_that_it_gets(kind, end):
+    """A layer keeps part of each gradient; what four of them send to the first is nearly the same at all steps."""
+    layer = {"type": kind, "hidden_size": 64, "num_layers": 4}
+    last = {"Mean": {"type": "Mean", "dim": 1}, "Select": LAST}[end]
+    check(chain(layer, last, shape=[12, 32], init={"scheme": "torch"}), seeds=8)
+
+
 @pytest.mark.parametrize("kind", ["RNNCell", "GRUCell"])
 def test_one_step(kind):
     layers = {"state": {"type": "Linear", "out_features": 96}, "cell": {"type": kind, "hidden_size": 96}}
