@@ -10,7 +10,7 @@ from contextlib import contextmanager
 
 @contextmanager
 def held_back() -> Generator[None]:
-    """Holds Ctrl-C back while its body lasts. Processes that it starts hold it back until they `let_through`."""
+    """Processes that start in its body hold Ctrl-C back until they `let_through`; this thread does until its end."""
     if os.name != "posix":
         yield
         return

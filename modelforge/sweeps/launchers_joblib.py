@@ -8,11 +8,12 @@ import threading
 import time
 import warnings
 from collections import deque
-from collections.abc import Callable, Generator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from importlib import import_module
 from multiprocessing.resource_tracker import ensure_running
+from pathlib import Path
 from types import FrameType
 from typing import Any
 
@@ -24,16 +25,22 @@ from joblib import Parallel, delayed
 from omegaconf import DictConfig
 
 from modelforge.core.later import put_off_extras
+from modelforge.runs.liveness import SILENCE, STATUS
+from modelforge.runs.status import read_state
 from modelforge.sweeps.interrupts import held_back, let_through
 
 PERIOD = 0.5
 """Seconds between two looks at the parent."""
 NEEDED = "modelforge.train.fit"
 """What each job imports."""
+STOPPING = 30.0
+"""Seconds that jobs have at Ctrl-C to stop where they can be resumed; then their workers are ended."""
 
 
 _working = threading.Lock()
 """Held by a worker while it runs a job."""
+_stopping = threading.Event()
+"""Set in a worker by Ctrl-C: it takes no job then, and waits for its end."""
 
 
 @contextmanager
@@ -95,7 +102,41 @@ class Pool(Launcher):
         """Runs all of these jobs."""
         with _workers(self.inner.joblib) as begun:
             _exhaust(begun)
-        return self.inner.launch(job_overrides, initial_job_idx)
+        with _interrupted_after_jobs(Path(str(self.inner.config.hydra.sweep.dir))):
+            return self.inner.launch(job_overrides, initial_job_idx)
+
+
+@contextmanager
+def _interrupted_after_jobs(folder: Path) -> Generator[None]:
+    """Ctrl-C reaches the workers too; joblib would end all of them at once, and with them what their jobs still save.
+
+    Args:
+        folder: Of the sweep; while one of its jobs runs, its body is not interrupted, unless by a second Ctrl-C.
+    """
+    if signal.getsignal(signal.SIGINT) is not signal.default_int_handler:  # it is ignored, or not ours
+        yield
+        return
+
+    def wait(number: int, frame: FrameType | None) -> None:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+        end = time.monotonic() + STOPPING
+        while time.monotonic() < end and any(read_state(path.parent) == "running" for path in _fresh(folder)):
+            time.sleep(PERIOD)
+        raise KeyboardInterrupt
+
+    signal.signal(signal.SIGINT, wait)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def _fresh(folder: Path) -> Iterator[Path]:
+    """The statuses of jobs that may be running: of ten thousand, those with a heartbeat."""
+    for path in folder.glob(f"*/{STATUS}"):
+        with suppress(OSError):
+            if time.time() - path.stat().st_mtime < SILENCE:
+                yield path
 
 
 def begin(parent: int) -> None:
@@ -110,6 +151,7 @@ def begin(parent: int) -> None:
 
 def leave_to_parent(number: int, frame: FrameType | None) -> None:
     """What a worker without a job does at Ctrl-C."""
+    _stopping.set()
 
 
 def end_with(parent: int) -> None:
@@ -137,7 +179,25 @@ class WhileParentLives:
     def __call__(self, config: Any) -> Any:
         if self.parent not in (os.getpid(), os.getppid()):
             os._exit(128 + signal.SIGTERM)
-        if signal.getsignal(signal.SIGINT) is leave_to_parent:
+        self._wait_if_stopping()
+        is_ours = signal.getsignal(signal.SIGINT) is leave_to_parent
+        if is_ours:
             signal.signal(signal.SIGINT, signal.default_int_handler)
-        with _working:
-            return self.task(config)
+        try:
+            with _working:
+                return self.task(config)
+        except (KeyboardInterrupt, SystemExit) as error:
+            if isinstance(error, KeyboardInterrupt) or error.code == 128 + signal.SIGINT:
+                _stopping.set()
+            ended = error
+        finally:
+            if is_ours:
+                signal.signal(signal.SIGINT, leave_to_parent)
+        self._wait_if_stopping()
+        raise ended
+
+    def _wait_if_stopping(self) -> None:
+        """After Ctrl-C, waits for the parent to end this worker: to end by itself would end the others, too."""
+        if _stopping.is_set() and self.parent != os.getpid():
+            time.sleep(STOPPING)
+        _stopping.clear()

@@ -143,8 +143,8 @@ class _Record:
         self, compose: Callable[[], Config], without_effect: Callable[[Config], Iterable[Problem]], *, show_plan: bool
     ) -> Outcome:
         """Trains; the status is `running` meanwhile, and `finished` afterwards."""
-        write(self.status, self.folder)
         with heartbeat(self.folder), Interrupts(self.say) as interrupts:
+            write(self.status, self.folder)
             environment.write(environment.here(), self.folder)
             config = compose()
             self.noted += without_effect(config)

@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -37,7 +38,7 @@ def test_a_process_that_starts_holds_ctrl_c_back():
 
 
 def interrupted() -> list[str]:
-    os.kill(os.getpid(), signal.SIGINT)
+    signal.pthread_kill(threading.get_ident(), signal.SIGINT)  # not to another thread, as of xdist
     return ["goes on"]
 
 
@@ -55,7 +56,7 @@ def test_a_ctrl_c_that_was_held_back_takes_effect_afterwards():
 @pytest.mark.slow
 @pytest.mark.parametrize("launcher", ["joblib", "submitit_local"])
 def test_ctrl_c_stops_the_jobs_of_other_processes_without_a_traceback(tmp_path: Path, launcher: str):
-    """A terminal sends it to all processes: those that train, and the one that only begins."""
+    """A terminal sends it to all processes: those that train, and the one that only begins. None is killed."""
     place = project(tmp_path / "project")
     words = (*SMALL, "callbacks=dies", "callbacks.dies.how=slow", "seed=0,1", "trainer.max_epochs=50")
     engine = (f"hydra/launcher={launcher}", "hydra.sweep.dir=sweep")
@@ -67,4 +68,4 @@ def test_ctrl_c_stops_the_jobs_of_other_processes_without_a_traceback(tmp_path: 
     assert "to go on: python train.py sweep.resume=sweep" in out
     assert "Traceback" not in err
     wait_for(lambda: "running" not in states(place / "sweep"))
-    assert {*states(place / "sweep")} <= {"interrupted", "killed"}
+    assert {*states(place / "sweep")} == {"interrupted"}

@@ -11,8 +11,11 @@ from pathlib import Path
 import psutil
 import pytest
 
+from modelforge.runs.liveness import claimed
 from modelforge.sweeps import launchers_joblib
 from modelforge.sweeps.launchers_joblib import WhileParentLives, begin, end_with
+from modelforge.sweeps.launchers_joblib import _interrupted_after_jobs as interrupted_after_jobs
+from tests.runs.jobs import job
 from tests.sweeps.projects import SMALL, WELL, multirun, project, start, statuses
 
 NUM = 6
@@ -61,13 +64,31 @@ def test_ctrl_c_is_the_parents_until_the_first_job(monkeypatch: pytest.MonkeyPat
     try:
         begin(os.getpid())
         signal.raise_signal(signal.SIGINT)
+        assert launchers_joblib._stopping.is_set()
+        monkeypatch.setattr(launchers_joblib, "STOPPING", 0)
         job = WhileParentLives(lambda config: signal.getsignal(signal.SIGINT), os.getpid())
         assert job(None) is signal.default_int_handler
+        assert not launchers_joblib._stopping.is_set()
+        assert signal.getsignal(signal.SIGINT) is launchers_joblib.leave_to_parent, "it is the parent's again"
         signal.signal(signal.SIGINT, signal.SIG_IGN)  # as in the background of a shell
         begin(os.getpid())
         assert job(None) is signal.SIG_IGN
     finally:
         signal.signal(signal.SIGINT, handler)
+
+
+def test_ctrl_c_waits_for_running_jobs(tmp_path: Path):
+    """Not for jobs that have stopped, nor at a second one."""
+    job(tmp_path / "0", "interrupted")
+    with pytest.raises(KeyboardInterrupt), interrupted_after_jobs(tmp_path):
+        signal.raise_signal(signal.SIGINT)
+    job(tmp_path / "1", "running")
+    begin = time.monotonic()
+    threading.Timer(1, os.kill, (os.getpid(), signal.SIGINT)).start()
+    with claimed(tmp_path / "1"), pytest.raises(KeyboardInterrupt), interrupted_after_jobs(tmp_path):
+        signal.raise_signal(signal.SIGINT)
+    assert 0.9 < time.monotonic() - begin < launchers_joblib.STOPPING
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
 
 
 @pytest.mark.slow
