@@ -139,11 +139,15 @@ def parse_sweep(section: Any) -> SweepSettings:
 
 
 def judged_by(values: Mapping[str, Any]) -> dict[str, Any]:
-    """The optimized metric of a config that is not checked yet, and the metrics of which less is better."""
+    """The optimized metric of a config, and the metrics of which less is better; of a wrong one, those of its task."""
     task = task_type(values.get("data"))
+    settings, _ = parse_settings(values)
+    directions = settings.directions if settings else {}
+    known = {name.removeprefix("val/"): mode for name, mode in directions.items()}
+    of_task = TASKS.get(task).lower_is_better if task in TASKS else ("loss",)
     return {
-        "optimized_metric": str(values.get("optimized_metric") or main_metric(task)),
-        "lower_is_better": TASKS.get(task).lower_is_better if task in TASKS else ("loss",),
+        "optimized_metric": settings.metric if settings else str(values.get("optimized_metric") or main_metric(task)),
+        "lower_is_better": tuple(name for name in dict.fromkeys((*of_task, *known)) if known.get(name, "min") == "min"),
     }
 
 

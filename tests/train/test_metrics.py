@@ -95,6 +95,7 @@ def test_a_metric_of_ones_own_is_logged_and_can_choose_the_checkpoint(train):
     assert result.exit_code == 0, result.status.error
     assert set(result.status.metrics) == {"val/worst", "test/worst", "test/mae", "test/r2", "test/loss"}
     assert result.status.metrics["test/worst"] > result.status.metrics["test/mae"] > 0
+    assert result.status.lower_is_better == ("loss", "worst", "mae")
     (problem,) = train(*overrides[:-1], "metrics={worst: {type: largest_error, flor: 1}}", folder="x").status.error
     assert problem["path"] == "metrics.worst.flor"
     assert problem["hint"] == "did you mean `floor`?"
