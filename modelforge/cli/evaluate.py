@@ -7,11 +7,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import yaml
 from rich.console import Group
 from rich.text import Text
 
 from modelforge.cli.answer import Answer
+from modelforge.config.overrides import parse
 from modelforge.core.errors import ForgeError, Problem
 from modelforge.core.files import write_atomically
 from modelforge.core.words import digits, plural
@@ -61,17 +61,11 @@ def evaluate(run: Path, overrides: Sequence[str], output: Path | None, device: s
 
 def _parsed(overrides: Sequence[str]) -> dict[str, Any]:
     """Overrides as keys of the `data` section, each with its value."""
-    values: dict[str, Any] = {}
     for override in overrides:
-        key, equals, value = override.partition("=")
-        if not equals or not key.startswith("data."):
+        if "=" not in override or not override.startswith("data."):
             message = f"`{override}` must change the data: `data.path=new.csv`"
             raise ForgeError([Problem("MF150", override, message)])
-        try:
-            values[key.removeprefix("data.")] = yaml.safe_load(value)
-        except yaml.YAMLError:
-            raise ForgeError([Problem("MF150", override, f"`{value}` of `{key}` cannot be read as YAML")]) from None
-    return values
+    return {override.key_or_group.removeprefix("data."): override.value() for override in parse(overrides)}
 
 
 def _write(found: Evaluation, folder: Path, plots: bool) -> list[Path]:

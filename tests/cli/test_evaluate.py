@@ -10,10 +10,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hydra.core.override_parser.overrides_parser import OverridesParser
 from rich.console import Console
 
 from modelforge.cli.answer import say
-from modelforge.cli.evaluate import evaluate
+from modelforge.cli.evaluate import _parsed, evaluate
 from modelforge.cli.predict import predict
 from modelforge.core.errors import ForgeError
 from modelforge.train.trained_run import load_run
@@ -90,7 +91,9 @@ def test_another_metric_than_the_run_reported_is_status_one(run: Path, tmp_path:
         ("data.path", "must change the data"),
         ("data.task=regression", "`data.task` cannot be changed for an evaluation"),
         ("data.nothing=3", "`data.nothing` cannot be changed for an evaluation"),
-        ("data.batch_size=[", "cannot be read as YAML"),
+        ("data.batch_size=[", "the override `data.batch_size=[` cannot be read"),
+        ("data.batch_size=1,2", "`data.batch_size` is given several values"),
+        ("data.path=new #2.csv", "the override `data.path=new #2.csv` cannot be read"),
         ("data.batch_size=0", "must be greater than 0"),
     ],
 )
@@ -98,6 +101,13 @@ def test_what_cannot_be_evaluated(run: Path, override: str, message: str):
     with pytest.raises(ForgeError) as caught:
         evaluate(run, [override], None, "cpu")
     assert message in caught.value.problems[0].message
+
+
+@pytest.mark.parametrize("value", ["a: b.csv", "2026-01-31", "'new #2.csv'", "1e3x"])
+def test_values_are_read_as_train_py_reads_them(value: str):
+    text = f"data.path={value}"
+    (override,) = OverridesParser.create().parse_overrides([text])
+    assert _parsed([text]) == {"path": override.value()} == {"path": value.strip("'")}
 
 
 def test_predictions_are_printed_as_csv(run: Path, images: Path):
