@@ -16,8 +16,10 @@ from modelforge.core.regular_files import NotRegular, kind_of
 
 RUN = "hydra.run.dir"
 SWEEP = "hydra.sweep.dir"
-LEFTOVER = re.compile(r"\..+\.modelforge-[0-9a-f]{8}")
-"""The name of a temporary file: that of the file, a mark of our own, and random digits."""
+MARK = r"\.modelforge-[0-9a-f]{8}"
+"""A pattern: what the name of a temporary file has behind a dot and the name of the file."""
+LEFTOVER = re.compile(rf"\..+{MARK}")
+"""The name of a temporary file."""
 
 
 def write_atomically(path: Path, content: str | bytes, key: str = RUN) -> None:
