@@ -22,6 +22,8 @@ from modelforge.train.tasks.task import Data, Task, wrong_shape
 if TYPE_CHECKING:
     from torchmetrics import Metric
 
+IGNORED = -100
+"""The label that torch's cross entropy leaves out."""
 Weights = Annotated[tuple[Annotated[float, Field(gt=0)], ...], AsTuple]
 
 
@@ -50,6 +52,16 @@ class Classification(Task):
         scores, labels = outputs.flatten(0, -2).float(), batch[1].flatten()
         weights = None if self.class_weights is None else scores.new_tensor(self.class_weights)
         return functional.cross_entropy(scores, labels, weights, label_smoothing=self.label_smoothing)
+
+    def weight(self, batch: Batch) -> Tensor:
+        """The weights of the classes of all examples; for each step of a sequence its share of the example."""
+        labels = batch[1]
+        counted = labels != IGNORED
+        if self.class_weights is None:
+            weights = counted.float()
+        else:
+            weights = labels.new_tensor(self.class_weights, dtype=torch.float)[labels.where(counted, 0)] * counted
+        return weights.sum() / (labels[0].numel() or 1)
 
     def prepared(self, examples: Examples) -> Self:
         """The task with numbers in place of `balanced`; a class that the training part lacks gets weight 1."""
