@@ -21,7 +21,7 @@ from modelforge.train.callbacks.registry import CALLBACKS, CallbackSettings, par
 from modelforge.train.data.registry import SOURCES, parse_source
 from modelforge.train.data.source import Source, mistake
 from modelforge.train.loggers.registry import LOGGERS, LoggerSettings, parse_loggers
-from modelforge.train.metrics import MetricFactory, parse_metrics
+from modelforge.train.metrics import MetricFactory, parse_metrics, unfit_metrics
 from modelforge.train.tasks.registry import TASKS, main_metric, task_type, val_metrics
 from modelforge.train.tasks.task import Mode
 
@@ -88,7 +88,8 @@ class Settings(Node):
 
     @model_validator(mode="after")
     def _check_metric(self) -> Settings:
-        if problems := parse_metrics(self.metrics or {}, self.data.task, self.data)[1]:
+        factories, problems = parse_metrics(self.metrics or {}, self.data.task, self.data)
+        if problems := problems or [*unfit_metrics(factories, self.data.task, self.data)]:
             raise all_wrong((tuple(one.path.split(".")), wrong(one.code, one.message, one.hint)) for one in problems)
         if self.metric not in self.directions:
             known = " or ".join(map(repr, self.directions))

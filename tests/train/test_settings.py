@@ -15,6 +15,8 @@ DATA = {
     "input": {"shape": [1, 8, 8]},
 }
 
+TABLE = {"type": "csv", "path": "a.csv", "target": "kind", "num_features": 3, "input": {"shape": [3]}}
+
 
 @pytest.mark.parametrize(
     ("values", "expected"),
@@ -78,6 +80,18 @@ DATA = {
                 "data.val_fraction",
                 "`val_fraction` and `test_fraction` leave 9 of 1,797 examples to train on, "
                 "and one of each class are 10",
+                "",
+            ),
+        ),
+        (
+            {"data": TABLE | {"task": "classification", "num_outputs": 1}},
+            ("data.task.type", "a classification needs at least 2 classes, but there is 1", ""),
+        ),
+        (
+            {"data": TABLE | {"task": "multilabel_classification", "num_outputs": 1}},
+            (
+                "data.task.type",
+                "several labels are at least 2, but there is 1: that is a classification in 2 classes",
                 "",
             ),
         ),
