@@ -290,6 +290,8 @@ def _check_lengths(job: Job, length: Lengths) -> list[Problem]:
         ForgeError: it would go wrong.
     """
     found = [*out_of_step(job.scheduler, length), *job.freezing.late(length.horizon("epoch"))]
+    for name, callback in job.settings.callbacks.items():
+        found += callback.late(f"callbacks.{name}", job.terms, length.steps("epoch"), length.steps("step"))
     found += too_short(job.plan, job.settings.data, length)
     if wrong := [problem for problem in found if problem.severity == "error"]:
         raise ForgeError(wrong)
