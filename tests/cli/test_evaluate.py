@@ -84,6 +84,20 @@ def test_another_metric_than_the_run_reported_is_status_one(run: Path, tmp_path:
     assert not list((tmp_path / "out").glob("*.png"))
 
 
+@pytest.mark.parametrize("precision", ["bf16-mixed", "bf16-true", "64-true"])
+def test_a_run_is_evaluated_in_its_own_precision(tmp_path: Path, precision: str):
+    run = trained(tmp_path / "run", "data=digits", f"trainer.precision={precision}", "data.batch_size=50")
+    answer = evaluate(run, [], None, "cpu", plots=False)
+    assert (answer.status, answer.data["differs"]) == (0, [])
+    assert answer.data["metrics"] == answer.data["reported"]
+    status = run / "status.json"
+    told = json.loads(status.read_text())
+    for factor, differs in ((1 + 1e-7, []), (1.02, ["loss"])):
+        loss = answer.data["metrics"]["loss"] * factor
+        status.write_text(json.dumps(told | {"metrics": told["metrics"] | {"test/loss": loss}}))
+        assert evaluate(run, [], None, "cpu", plots=False).data["differs"] == differs
+
+
 @pytest.mark.parametrize(
     ("override", "message"),
     [
