@@ -21,18 +21,23 @@ class Arithmetic:
     products: torch.dtype | None = None
     """What autocast takes for products of matrices; None for that of the weights."""
 
-    def rounding(self, model: nn.Module) -> float:
+    def products_on(self, device: torch.device) -> torch.dtype | None:
+        """What autocast takes on a device; on the CPU no float16, in which torch lacks layers: as in Lightning."""
+        return torch.bfloat16 if (self.products, device.type) == (torch.float16, "cpu") else self.products
+
+    def rounding(self, model: nn.Module, device: torch.device) -> float:
         """The relative distance of neighbouring numbers among those in which a converted model computes."""
         kinds = {weight.dtype for weight in model.parameters() if weight.is_floating_point()}
-        return max(torch.finfo(kind).eps for kind in (torch.float32, self.products, *kinds) if kind is not None)
+        every = (torch.float32, self.products_on(device), *kinds)
+        return max(torch.finfo(kind).eps for kind in every if kind is not None)
 
     @contextmanager
     def on(self, device: torch.device) -> Generator[None]:
         """Computes in these numbers in its body, as Lightning does in a step."""
-        before = torch.get_default_dtype()
+        products, before = self.products_on(device), torch.get_default_dtype()
         torch.set_default_dtype(torch.float64 if self.weights == torch.float64 else before)
         try:
-            with torch.autocast(device.type, self.products, enabled=self.products is not None):
+            with torch.autocast(device.type, products, enabled=products is not None):
                 yield
         finally:
             torch.set_default_dtype(before)

@@ -177,7 +177,7 @@ class Run:
                 targets.append(batch[1].numpy())
         metrics = {name: _computed(name, meter, len(part)) for name, meter in {**meters, "loss": loss}.items()}
         report = task.report(torch.cat(kept), np.concatenate(targets), self.fitted) if kept else Report()
-        rounding = self.arithmetic.rounding(self.model) + -(-len(part) // data.batch_size) * FLOAT32
+        rounding = self.arithmetic.rounding(self.model, self._device) + -(-len(part) // data.batch_size) * FLOAT32
         return Evaluation(metrics, report, len(part), of, found, rounding)
 
     def _part(self, overrides: Mapping[str, Any]) -> tuple[Part, str, tuple[Problem, ...]]:
@@ -214,10 +214,14 @@ class Run:
             raise ForgeError(problems)
         return settings.data
 
+    @property
+    def _device(self) -> torch.device:
+        return next((one.device for one in self.model.parameters()), torch.device("cpu"))
+
     def _run(self, part: Part) -> Iterator[tuple[Tensor, Batch]]:
         """The outputs of each batch, with the batch, in the order of the examples, as a step computes them."""
         batched, size = Batched(part), self.source.batch_size
-        device = next((one.device for one in self.model.parameters()), torch.device("cpu"))
+        device = self._device
         with torch.inference_mode(), self.arithmetic.on(device):
             for first in range(0, len(part), size):
                 inputs, targets = batched.__getitems__(range(first, min(first + size, len(part))))

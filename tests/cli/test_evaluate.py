@@ -84,7 +84,8 @@ def test_another_metric_than_the_run_reported_is_status_one(run: Path, tmp_path:
     assert not list((tmp_path / "out").glob("*.png"))
 
 
-@pytest.mark.parametrize("precision", ["bf16-mixed", "bf16-true", "64-true"])
+@pytest.mark.parametrize("precision", ["bf16-mixed", "bf16-true", "64-true", "16-mixed"])
+@pytest.mark.filterwarnings("ignore:.*AMP with fp16 is not supported on CPU.*")  # which Lightning says of 16-mixed
 def test_a_run_is_evaluated_in_its_own_precision(tmp_path: Path, precision: str):
     run = trained(tmp_path / "run", "data=digits", f"trainer.precision={precision}", "data.batch_size=50")
     answer = evaluate(run, [], None, "cpu", plots=False)
