@@ -37,6 +37,9 @@ class Answer:
     """0 fine, 1 problems found, 2 misuse."""
     problems: tuple[Problem, ...] = ()
     """What is wrong, or worth knowing, although there is an answer: goes to stderr before it, with `--json` as data."""
+    is_data: bool = False
+    """Whether the text is for programs: all its characters go into a file or a pipe; a terminal gets escapes of those
+    that cannot be seen."""
 
 
 def say(
@@ -64,7 +67,9 @@ def say(
         if as_json:
             _say_json(answer.data, sys.stdout)
         elif isinstance(answer.text, str):
-            Stream(sys.stdout).write(printable(answer.text, "\n\t\r\u200b"))  # Markdown of ours uses the last
+            as_it_is = answer.is_data and not sys.stdout.isatty()
+            # Markdown of ours uses the last.
+            Stream(sys.stdout).write(answer.text if as_it_is else printable(answer.text, "\n\t\r\u200b"))
         else:
             _show(answer.text, console())
         sys.stdout.flush()

@@ -3,22 +3,23 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import yaml
 from rich.console import Group
 from rich.text import Text
 
 from modelforge.cli.answer import Answer
+from modelforge.config.overrides import parse
 from modelforge.core.errors import ForgeError, Problem
 from modelforge.core.files import write_atomically
 from modelforge.core.words import digits, plural
 from modelforge.report.aligned import Aligned, Wrapped
 from modelforge.report.columns import as_csv, plain
 from modelforge.report.figures import draw
-from modelforge.train.trained_run import Evaluation, load_run
+from modelforge.train.trained_run import FLOAT32, Evaluation, load_run
 
 FOLDER = "evaluation"
 """Where the report goes in the run folder."""
@@ -27,7 +28,9 @@ MAX_ROWS = 20
 
 
 def evaluate(run: Path, overrides: Sequence[str], output: Path | None, device: str, *, plots: bool = True) -> Answer:
-    """Computes the metrics of a run again and writes its report. Status 1 if the test part gives another metric.
+    """Computes the metrics of a run again and writes its report.
+
+    Status 1 if the test part gives another metric, by more than the rounding of the run's `trainer.precision`.
 
     Args:
         run: The folder of a run.
@@ -45,7 +48,7 @@ def evaluate(run: Path, overrides: Sequence[str], output: Path | None, device: s
     files = _write(found, folder, plots)
     of_test = {name.removeprefix("test/"): it for name, it in loaded.reported.items() if name.startswith("test/")}
     reported = {} if overrides else of_test
-    differs = [name for name, value in found.metrics.items() if reported.get(name, value) != value]
+    differs = [name for name, value in found.metrics.items() if not _same(value, reported.get(name), found.rounding)]
     data = {
         "of": found.of,
         "num_examples": found.num_examples,
@@ -59,19 +62,18 @@ def evaluate(run: Path, overrides: Sequence[str], output: Path | None, device: s
     return Answer(data, _text(found, reported, differs, folder), int(bool(differs)), found.warnings)
 
 
+def _same(now: float, then: float | None, rounding: float) -> bool:
+    """Whether a metric is the one that the run reported, if it did."""
+    return then is None or now == then or math.isclose(now, then, rel_tol=rounding, abs_tol=FLOAT32)
+
+
 def _parsed(overrides: Sequence[str]) -> dict[str, Any]:
     """Overrides as keys of the `data` section, each with its value."""
-    values: dict[str, Any] = {}
     for override in overrides:
-        key, equals, value = override.partition("=")
-        if not equals or not key.startswith("data."):
+        if "=" not in override or not override.startswith("data."):
             message = f"`{override}` must change the data: `data.path=new.csv`"
             raise ForgeError([Problem("MF150", override, message)])
-        try:
-            values[key.removeprefix("data.")] = yaml.safe_load(value)
-        except yaml.YAMLError:
-            raise ForgeError([Problem("MF150", override, f"`{value}` of `{key}` cannot be read as YAML")]) from None
-    return values
+    return {override.key_or_group.removeprefix("data."): override.value() for override in parse(overrides)}
 
 
 def _write(found: Evaluation, folder: Path, plots: bool) -> list[Path]:

@@ -47,7 +47,7 @@ def predict(run: Path, file: Path, output: Path | None, keep: Sequence[str], dev
             raise _wrong_keep(f"`{name}` has {plural(len(values), 'value')}, for {plural(number, 'prediction')}")
     columns = {**kept, **predicted}
     if output is None:
-        return Answer(plain(columns), as_csv(columns), problems=new.warnings)
+        return Answer(plain(columns), as_csv(columns), problems=new.warnings, is_data=True)
     _write(columns, output)
     said = f"{plural(number, 'prediction')} of {loaded.checkpoint} in {output}"
     data = {"output": str(output), "num_examples": number, "columns": list(columns)}

@@ -79,7 +79,7 @@ def sweep(
         write_atomically(output, to_parquet(found), OPTION)
         return Answer(data, _line(found, output), status)
     text = _text(name, grouped, compared, output, every=every, with_jobs=not over and not baseline)
-    answer = Answer(data, text, status)
+    answer = Answer(data, text, status, is_data=name == "csv")
     return answer if output is None else written(answer, output, _line(found, output).rstrip("\n"))
 
 

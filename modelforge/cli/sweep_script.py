@@ -20,4 +20,4 @@ def sweep_script(kind: Kind, folder: Path, *, parallel: int | None) -> Answer:
         ForgeError: the folder holds no sweep, or its name cannot be written into a script.
     """
     text = script(kind, folder, parallel=parallel)
-    return Answer({"kind": kind, "script": text}, text.rstrip("\n"))
+    return Answer({"kind": kind, "script": text}, text.rstrip("\n"), is_data=True)

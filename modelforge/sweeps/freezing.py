@@ -16,7 +16,7 @@ from modelforge.config.origins import Origins
 from modelforge.config.resolve import resolve
 from modelforge.config.sweeps import Sweep
 from modelforge.core.errors import ForgeError, Place, Problem
-from modelforge.core.files import SWEEP
+from modelforge.core.files import MARK, SWEEP
 from modelforge.runs.jobs import (
     JOBS_FOLDER,
     SWEEP_FILE,
@@ -33,9 +33,9 @@ from modelforge.sweeps.resume import way_on
 from modelforge.sweeps.selection import Candidate, Selection
 from modelforge.train.settings import SweepSettings
 
-FROZEN = re.compile(r"\d{4,}\.yaml|\.\d{4,}\.yaml\.[a-z0-9_]{8}")
+FROZEN = re.compile(rf"\d{{4,}}\.yaml|\.\d{{4,}}\.yaml{MARK}")
 """The names of frozen jobs, and of their temporary files."""
-UNFINISHED = re.compile(rf"\.{re.escape(SWEEP_FILE)}\.[a-z0-9_]{{8}}")
+UNFINISHED = re.compile(rf"\.{re.escape(SWEEP_FILE)}{MARK}")
 """The name of a temporary file of sweep.json."""
 STANDARD = "${mf.folder_name:${hydra:job.num},${hydra:job.override_dirname}}"
 """How conf/hydra/default.yaml names the folder of a job."""

@@ -18,7 +18,7 @@ from lightning.pytorch.plugins.io import TorchCheckpointIO
 from lightning.pytorch.trainer.states import TrainerFn
 
 from modelforge.core.files import replacing
-from modelforge.train.resume import BEST, KEY, LAST, PROCESSES, SECTIONS, STATE, Position, Start
+from modelforge.train.resume import BEST, DATA, KEY, LAST, PROCESSES, SECTIONS, STATE, Position, Start
 from modelforge.train.tasks.task import Mode
 from modelforge.train.trackers.history import History
 
@@ -46,6 +46,7 @@ class Checkpoints(Checkpoint):
             checkpoint.
         every_n_steps: The number of steps after which last.ckpt is written within an epoch, too.
         processes: The number of processes that train.
+        data: The digest of what they train on.
     """
 
     def __init__(
@@ -58,6 +59,7 @@ class Checkpoints(Checkpoint):
         config: Mapping[str, Any],
         every_n_steps: int | None = None,
         processes: int = 1,
+        data: str | None = None,
     ) -> None:
         self.folder = folder
         self.metric = metric
@@ -67,6 +69,7 @@ class Checkpoints(Checkpoint):
         self.config = {section: config.get(section) for section in SECTIONS}
         self.every_n_steps = every_n_steps
         self.processes = processes
+        self.data = data
         self.best_score = start.best_score
         self.best_step = start.best_step
         self._is_new = False
@@ -103,6 +106,7 @@ class Checkpoints(Checkpoint):
     def on_save_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
         checkpoint[KEY] = self.config
         checkpoint[PROCESSES] = self.processes
+        checkpoint[DATA] = self.data
         if self._is_between:
             between_epochs(checkpoint)
 

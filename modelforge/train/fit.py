@@ -7,7 +7,7 @@ import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -56,7 +56,7 @@ from modelforge.train.prepare import Job, located, prepare
 from modelforge.train.preprocessing import write_preprocessing
 from modelforge.train.progress import EpochBar
 from modelforge.train.promises import broken_promises
-from modelforge.train.resume import ASK, adopt
+from modelforge.train.resume import ASK, adopt, check_data
 from modelforge.train.rows import Rows
 from modelforge.train.tasks.task import Task
 from modelforge.train.trackers.history import History, history_of
@@ -150,6 +150,7 @@ def _run_spec(config: Config, folder: Path) -> RunSpec:
 def _begin(job: Job, run: Running, join: Callable[[], World], launch: Launch | None = None) -> Outcome:
     settings, folder = job.settings, run.folder
     examples = read(settings.data)
+    examples = replace(examples, fitted={**examples.fitted, "digest": digest(examples)})
     for problem in filter(None, (*job.warnings, *examples.warnings, job.start.warning)):
         run.warn(problem)
     if run.show_plan:
@@ -158,29 +159,30 @@ def _begin(job: Job, run: Running, join: Callable[[], World], launch: Launch | N
         run.warn(problem, shown=run.show_plan)
     if run.show_plan:
         run.console.print()
-    found = digest(examples)
     world = join()
     length = lengths(settings.data, job.trainer, rows=len(examples.train), processes=world.size)
     for problem in _check_lengths(job, length):
         run.warn(problem)
     if world.size > 1:
         run.say(f"batch: {length.batch_words} examples")
-        _check_data(found, len(examples.train), world)
+        _check_data(examples, world)
+    check_data(job.start, examples, settings.data)
     source = settings.data.model_copy(update={"task": settings.data.task.prepared(examples)})
     if world.is_rank_zero:
         _write_json(folder / "plan.json", job.plan.to_dict())
-        complete(folder, data=found)
-        write_preprocessing(folder, source, {**examples.fitted, "digest": found})
+        complete(folder, data=examples.fitted["digest"])
+        write_preprocessing(folder, source, examples.fitted)
     with quiet(), threads(settings.num_threads):
         return _fit(job, source.task, run, examples, length, world, launch)
 
 
-def _check_data(found: str, rows: int, world: World) -> None:
+def _check_data(examples: Examples, world: World) -> None:
     """Checks that all processes read the same data, and that there is enough of it.
 
     Raises:
         ForgeError: they did not, or there is not.
     """
+    found, rows = examples.fitted["digest"], len(examples.train)
     if other := next((rank for rank, one in enumerate(world.gather(found)) if one != found), None):
         message = f"process {other} of {world.size} reads other data than process 0: its digest differs"
         hint = "give all machines the same files, in one folder that they share"
@@ -214,7 +216,7 @@ def _fit(
     hooks = [callback.make(context) for callback in settings.callbacks.values()]
     is_silent = bool(job.trainer.get("fast_dev_run")) or not world.is_rank_zero  # a dry run has nothing to keep
     with history_of({} if is_silent else settings.logger, context) as history:
-        checkpoints = _checkpoints(job, context, history, world)
+        checkpoints = _checkpoints(job, context, history, world, examples.fitted["digest"])
         trainer = make_trainer(
             job.trainer,
             folder=folder,
@@ -253,7 +255,7 @@ def _start(job: Job, run: Running, world: World) -> Model:
     return model
 
 
-def _checkpoints(job: Job, context: Context, history: History, world: World) -> Checkpoints:
+def _checkpoints(job: Job, context: Context, history: History, world: World, data: str) -> Checkpoints:
     return Checkpoints(
         context.folder / "checkpoints",
         job.settings.metric,
@@ -263,6 +265,7 @@ def _checkpoints(job: Job, context: Context, history: History, world: World) -> 
         context.config,
         job.settings.checkpoint.every_n_steps,
         world.size,
+        data,
     )
 
 
@@ -287,6 +290,8 @@ def _check_lengths(job: Job, length: Lengths) -> list[Problem]:
         ForgeError: it would go wrong.
     """
     found = [*out_of_step(job.scheduler, length), *job.freezing.late(length.horizon("epoch"))]
+    for name, callback in job.settings.callbacks.items():
+        found += callback.late(f"callbacks.{name}", job.terms, length.steps("epoch"), length.steps("step"))
     found += too_short(job.plan, job.settings.data, length)
     if wrong := [problem for problem in found if problem.severity == "error"]:
         raise ForgeError(wrong)

@@ -9,7 +9,7 @@ from types import MappingProxyType
 from typing import Any
 
 import torch
-from lightning import LightningModule
+from lightning import LightningModule, Trainer
 from lightning.pytorch.trainer.states import TrainerFn
 from torch import Tensor, distributed, nn
 from torchmetrics import MeanMetric, Metric
@@ -35,12 +35,19 @@ _UPDATES = "updates"
 
 def counted(task: Task, meters: Mapping[str, Metric], loss: MeanMetric, outputs: Tensor, batch: Batch) -> None:
     """Adds one batch of a test to the task's metric, further ones, and the loss, as a run counts them."""
-    loss.update(task.loss(outputs, batch).detach(), len(batch[1]))
+    loss.update(task.loss(outputs, batch).detach(), task.weight(batch))
     for name, meter in meters.items():
         if name == task.metric:
             task.count(meter, outputs, batch)
         else:
             meter.update(*task.scored(outputs, batch))
+
+
+def num_accumulated(trainer: Trainer, batch_idx: int) -> int:
+    """The number of batches of the step that a batch belongs to; the last step of an epoch may have fewer."""
+    most = trainer.accumulate_grad_batches
+    left = trainer.num_training_batches - batch_idx // most * most
+    return int(min(most, left))
 
 
 class Learner(LightningModule):
@@ -76,9 +83,9 @@ class Learner(LightningModule):
         self.further = further
         # Registered in order, so that Lightning moves and resets them.
         self._further = nn.ModuleList(meter for meters in further.values() for meter in meters.values())
-        # Unlike the sum that Lightning keeps of a loss, this one can be saved in the middle of an epoch.
+        # Unlike the sum that Lightning keeps of a loss, these go by the weight of a batch, and the first can be saved
+        # in the middle of an epoch.
         self.train_loss = MeanMetric(nan_strategy=math.nan)
-        # Over several processes, Lightning divides the sum by a mean of whole numbers, which it rounds.
         self.other_losses = nn.ModuleDict({stage: MeanMetric(nan_strategy=math.nan) for stage in ("_val", "_test")})
         self.optimizer = optimizer
         self.scheduler = scheduler
@@ -113,16 +120,19 @@ class Learner(LightningModule):
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         """The loss of one batch.
 
-        Of several processes, the gradients are averaged: where the last examples of an epoch do not go round, a process
-        with more of them counts more.
+        Of several processes, the gradients are averaged: each counts by the weight of its examples. A step divides by
+        the number of batches that it accumulates, also the last one of an epoch, which may have fewer.
 
         Raises:
             NotFinite: it is not finite.
         """
         share = self.share("train", batch_idx)
         loss = self._step(batch, "train", share)[0]
-        even = share.own * self.world.size == share.all
-        return loss if even or self.world.size == 1 else loss * (share.own * self.world.size / share.all)
+        factor = self.trainer.accumulate_grad_batches / num_accumulated(self.trainer, batch_idx)
+        if self.world.size > 1:
+            weight = float(self.task.weight(batch)) if share.own else 0.0
+            factor *= weight / self.world.mean(weight)
+        return loss if factor == 1 else loss * factor
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
         """Counts one batch towards `val/loss` and the metric."""
@@ -222,11 +232,11 @@ class Learner(LightningModule):
         assert isinstance(mean, MeanMetric)
         if size:
             self.task.count(meter, outputs.detach(), batch)
-            mean.update(loss.detach(), size)
+            mean.update(loss.detach(), self.task.weight(batch))
             for one in further.values():
                 one.update(*self.task.scored(outputs.detach(), batch))
         log = partial(self.log, on_step=False, on_epoch=True, batch_size=size)
-        log(f"{stage}/loss", loss if stage != "train" and self.world.group is None else mean)
+        log(f"{stage}/loss", mean)
         log(f"{stage}/{self.task.metric}", meter)
         for name, one in further.items():
             log(f"{stage}/{name}", one)

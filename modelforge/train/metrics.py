@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Mapping
+import warnings
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from importlib import import_module
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, TypeVar
 
+import torch
+from torch import Tensor
+
 from modelforge.core.errors import Problem
 from modelforge.core.quoting import quoted, sentence, shortened
 from modelforge.core.registry import Registry
 from modelforge.train.arguments import check_arguments, misuse
+from modelforge.train.data.batches import Batch
 from modelforge.train.tasks.task import Data, Mode, Task
 
 if TYPE_CHECKING:
@@ -27,7 +32,6 @@ FILLED = MappingProxyType(
     {
         "num_classes": "num_outputs",
         "num_labels": "num_outputs",
-        "num_outputs": "num_outputs",
         "ignore_index": "ignored_class",
     }
 )
@@ -100,6 +104,49 @@ def parse_metrics(section: Any, task: Task, data: Data) -> tuple[Mapping[str, Me
         if factory is not None:
             factories[str(name)] = factory
     return MappingProxyType(factories), problems
+
+
+def unfit_metrics(factories: Mapping[str, MetricFactory], task: Task, data: Data) -> Iterator[Problem]:
+    """The problems of metrics that cannot score the task's outputs, or give more than one number.
+
+    Each is computed once, of two examples that have the shapes of the real ones.
+    """
+    batch = _two_examples(task, data)
+    for name, factory in factories.items():
+        kind = factory.kind.__name__
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # of classes that two examples do not have
+                metric = factory()
+                metric.update(*task.scored(*batch))
+                value = metric.compute()
+        except Exception as error:  # of all kinds: it is torchmetrics' code, or the user's
+            yield misuse(f"metrics.{name}", f"{kind} cannot score the outputs of this task: {sentence(error)}")
+            continue
+        if not (isinstance(value, Tensor | int | float) and torch.as_tensor(value).numel() == 1):
+            shape = f"a tensor of shape {tuple(value.shape)}" if isinstance(value, Tensor) else type(value).__name__
+            averages = isinstance(value, Tensor) and "average" in inspect.signature(factory.kind).parameters
+            hint = "write `average: macro`" if averages else ""
+            yield misuse(f"metrics.{name}", f"{kind} must give one number here, but gives {shape}", hint)
+
+
+def _two_examples(task: Task, data: Data) -> tuple[Tensor, Batch]:
+    """Outputs and a batch of two examples, each of one step where real ones have several."""
+    steps = (2, *(1 for _ in data.positions))
+    due = task.output(data).shape[len(steps) :]
+    outputs = torch.rand((*steps, *map(int, due)), generator=torch.Generator().manual_seed(0))
+    inputs = tuple(torch.zeros((2, *map(int, one.shape[1:])), dtype=getattr(torch, one.dtype)) for one in data.given)
+    match task.target_kind:
+        case "class" | "token":
+            targets = torch.tensor([0, data.num_outputs - 1]).view(steps)
+        case "labels":
+            targets = torch.arange(2 * data.num_outputs).view(2, -1) % 2
+        case "number":
+            targets = torch.arange(2.0 * data.num_outputs).view(*steps, -1)
+        case "input":
+            targets = torch.zeros(2)
+            inputs = (outputs.flip(0),)
+    return outputs, (inputs[0] if len(inputs) == 1 else inputs, targets)
 
 
 def _parse(name: str, settings: Any, task: Task, data: Data) -> tuple[MetricFactory | None, list[Problem]]:

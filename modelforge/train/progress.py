@@ -1,4 +1,4 @@
-"""The progress of a training: one live line on a terminal, ten plain lines elsewhere."""
+"""The progress of a training: one live line on a terminal, at most ten plain lines elsewhere."""
 
 from __future__ import annotations
 
@@ -70,11 +70,11 @@ class EpochBar(ProgressBar):
             self._show(trainer)
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Shows the values of the epoch, or prints a line of them for every tenth."""
+        """Shows the values of the epoch, or prints a line of them for every tenth of the training."""
         done, total = _count(trainer)
         if self._bar is not None:
             self._show(trainer)
-        elif self._enabled and (done % max(1, total // NUM_PLAIN_LINES) == 0 or done == total):
+        elif self._enabled and _is_shown(done, total):
             self.console.print(f"{_epoch(trainer)}  {_values(trainer, self.long)}", highlight=False, soft_wrap=True)
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
@@ -97,6 +97,16 @@ class EpochBar(ProgressBar):
             self._show(trainer)
             self._bar.stop()
             self._bar = None
+
+
+def _is_shown(done: int, total: int) -> bool:
+    """Whether an epoch is the first of another tenth of all; each where they are not limited.
+
+    Example:
+        >>> [done for done in range(1, 20) if _is_shown(done, 19)]
+        [2, 4, 6, 8, 10, 12, 14, 16, 18, 19]
+    """
+    return not total or done * NUM_PLAIN_LINES // total > (done - 1) * NUM_PLAIN_LINES // total
 
 
 def _epoch(trainer: Trainer) -> str:

@@ -20,12 +20,20 @@ from modelforge.core.regular_files import NotRegular, check_regular, open_regula
 from modelforge.results.comparison import changes
 from modelforge.runs.status import read, resume_command
 from modelforge.train.arguments import misuse
+from modelforge.train.data.digest import digest
+from modelforge.train.data.parts import Examples
+from modelforge.train.data.source import Source
 
 KEY = "modelforge_config"
 PROCESSES = "modelforge_processes"
 """The key in a checkpoint of the number of processes that trained."""
+DATA = "modelforge_data"
+"""The key in a checkpoint of the digest of what it was trained on."""
 SECTIONS = ("model", "init", "weights", "dtype", "data", "optimizer", "scheduler", "freeze", "seed")
-"""What must not change on the way; the trainer, loggers and tags may."""
+"""What must not change on the way."""
+MAY_CHANGE = ("trainer", "checkpoint", "callbacks", "logger", "tags")
+FREE = ("data.num_workers",)
+"""What may change of the former, since it leaves the numbers as they are."""
 LAST = "last.ckpt"
 BEST = "best.ckpt"
 STATE = "Checkpoints"
@@ -67,6 +75,8 @@ class Start:
     best_step: int = 0
     best: Path | None = None
     """The file with its values."""
+    data: str | None = None
+    """The digest of what it was trained on; None where no checkpoint says."""
     warning: Problem | None = None
 
 
@@ -90,12 +100,12 @@ def check_resumable(path: Path, config: Config, metric: str, batches: Batches = 
     """
     checkpoint = load_checkpoint(path)
     try:
-        hint = _settings_of(path)
+        hint = _settings_of(path, config)
         before = _as_dealt_to(batches, checkpoint, config)
         found = (it for name in SECTIONS for it in _differences(name, before.get(name), config.values.get(name)))
         if problems := [misuse(key, message, hint) for key, message in islice(found, NUM_SHOWN)]:
             raise ForgeError(problems)
-        start = Start(path, _position(checkpoint["loops"]["fit_loop"]))
+        start = Start(path, _position(checkpoint["loops"]["fit_loop"]), data=checkpoint.get(DATA))
         if problem := _within_epoch(start.position, batches, checkpoint):
             raise ForgeError([problem])
         most, done = (config.values.get("trainer") or {}).get("max_epochs"), start.position.epoch
@@ -107,6 +117,20 @@ def check_resumable(path: Path, config: Config, metric: str, batches: Batches = 
         return start if state is None else _with_best(start, checkpoint, metric)
     except (LookupError, TypeError, ValueError, AttributeError, RecursionError) as error:
         raise _refusal(f"`{path}` is damaged: it does not hold the position of its run", ASK) from error
+
+
+def check_data(start: Start, examples: Examples, source: Source) -> None:
+    """Checks that the data is what the checkpoint was trained on; `examples.fitted` has its digest.
+
+    Raises:
+        ForgeError: it is not. Data that is not twice the same has no digest to compare.
+    """
+    now = examples.fitted["digest"]
+    if start.data in (None, now) or digest(examples) != now:
+        return
+    message = f"the data is no longer what `{start.ckpt}` was trained on: its digest differs"
+    hint = "restore it, or start a new run from the values of that one: `weights=run weights.path=RUN`, without `ckpt`"
+    raise ForgeError([misuse(f"data.{source.reads or 'type'}", message, hint)])
 
 
 def adopt(start: Start, folder: Path) -> None:
@@ -224,19 +248,27 @@ def _inside(folder: Path) -> str:
     return ASK if found is None else f"its last checkpoint: `ckpt={found}`"
 
 
-def _settings_of(checkpoint: Path) -> str:
-    """How to go on with the settings of the run that made a checkpoint."""
+def _settings_of(checkpoint: Path, config: Config) -> str:
+    """How to go on with the settings of the run that made a checkpoint, and those of this config that may change."""
     try:
         status = read(checkpoint.parent.parent)
-        command = resume_command(status["overrides"], str(checkpoint), status.get("repeats"))
+        now = {_key(override): override for override in config.overrides if _key(override).startswith(MAY_CHANGE)}
+        before = (override for override in status["overrides"] if _key(override) not in now)
+        command = resume_command([*before, *now.values()], str(checkpoint), status.get("repeats"))
         return f"with the settings of the run that made it: `{command}`"
     except (OSError, ValueError, LookupError, TypeError, AttributeError):
         return "resume with the settings of the run that made it: they are in its config.yaml"
 
 
+def _key(override: str) -> str:
+    return override.partition("=")[0].lstrip("+~")
+
+
 def _differences(name: str, before: Any, now: Any) -> Iterator[tuple[str, str]]:
     """The keys of a section with other values, each with a message."""
     for change in changes(name, before, now):
+        if change.name in FREE:
+            continue
         old, new = change.before or "nothing", change.now or "nothing"
         yield change.name, f"the checkpoint was made with `{change.name}` = {old}, but this config says {new}"
 

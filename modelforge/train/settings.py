@@ -21,7 +21,7 @@ from modelforge.train.callbacks.registry import CALLBACKS, CallbackSettings, par
 from modelforge.train.data.registry import SOURCES, parse_source
 from modelforge.train.data.source import Source, mistake
 from modelforge.train.loggers.registry import LOGGERS, LoggerSettings, parse_loggers
-from modelforge.train.metrics import MetricFactory, parse_metrics
+from modelforge.train.metrics import MetricFactory, parse_metrics, unfit_metrics
 from modelforge.train.tasks.registry import TASKS, main_metric, task_type, val_metrics
 from modelforge.train.tasks.task import Mode
 
@@ -88,7 +88,8 @@ class Settings(Node):
 
     @model_validator(mode="after")
     def _check_metric(self) -> Settings:
-        if problems := parse_metrics(self.metrics or {}, self.data.task, self.data)[1]:
+        factories, problems = parse_metrics(self.metrics or {}, self.data.task, self.data)
+        if problems := problems or [*unfit_metrics(factories, self.data.task, self.data)]:
             raise all_wrong((tuple(one.path.split(".")), wrong(one.code, one.message, one.hint)) for one in problems)
         if self.metric not in self.directions:
             known = " or ".join(map(repr, self.directions))
@@ -139,11 +140,15 @@ def parse_sweep(section: Any) -> SweepSettings:
 
 
 def judged_by(values: Mapping[str, Any]) -> dict[str, Any]:
-    """The optimized metric of a config that is not checked yet, and the metrics of which less is better."""
+    """The optimized metric of a config, and the metrics of which less is better; of a wrong one, those of its task."""
     task = task_type(values.get("data"))
+    settings, _ = parse_settings(values)
+    directions = settings.directions if settings else {}
+    known = {name.removeprefix("val/"): mode for name, mode in directions.items()}
+    of_task = TASKS.get(task).lower_is_better if task in TASKS else ("loss",)
     return {
-        "optimized_metric": str(values.get("optimized_metric") or main_metric(task)),
-        "lower_is_better": TASKS.get(task).lower_is_better if task in TASKS else ("loss",),
+        "optimized_metric": settings.metric if settings else str(values.get("optimized_metric") or main_metric(task)),
+        "lower_is_better": tuple(name for name in dict.fromkeys((*of_task, *known)) if known.get(name, "min") == "min"),
     }
 
 

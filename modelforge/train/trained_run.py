@@ -31,6 +31,7 @@ from modelforge.train.data.parts import Array, Part
 from modelforge.train.data.read import read
 from modelforge.train.data.source import Source
 from modelforge.train.learner import counted
+from modelforge.train.precision import Arithmetic, arithmetic_of
 from modelforge.train.preprocessing import read_preprocessing
 from modelforge.train.resume import BEST, LAST, load_checkpoint
 from modelforge.train.settings import Settings, parse_settings
@@ -38,6 +39,8 @@ from modelforge.train.tasks.report import Report
 
 MODEL = "model."
 """What stands before a parameter's name in a checkpoint."""
+FLOAT32 = torch.finfo(torch.float32).eps
+"""The relative distance of neighbouring numbers of float32."""
 HANDLING = frozenset({"batch_size", "num_workers"})
 """Keys of a `data` section that do not change what the examples are."""
 
@@ -54,6 +57,9 @@ class Evaluation:
     """What was evaluated, in words."""
     warnings: tuple[Problem, ...] = ()
     """What the user should know of the data."""
+    rounding: float = 0.0
+    """How far the same metrics may be apart where sums are taken in another order, relative to their size: the rounding
+    of the numbers in which the model computes, and one of float32 for each batch."""
 
 
 @dataclass(frozen=True)
@@ -89,6 +95,8 @@ class Run:
     checkpoint: Path
     reported: Mapping[str, float]
     """The metrics that the run reported at its end; empty where it did not get there."""
+    arithmetic: Arithmetic
+    """The numbers in which it computes, by `trainer.precision`."""
 
     @property
     def source(self) -> Source:
@@ -144,7 +152,7 @@ class Run:
 
     def outputs(self, part: Part) -> Tensor:
         """The model's outputs for all examples of a part, on the CPU."""
-        return torch.cat([outputs for outputs, _ in self._run(part)])
+        return torch.cat([_wide(outputs) for outputs, _ in self._run(part)])
 
     def evaluate(self, overrides: Mapping[str, Any] = MappingProxyType({})) -> Evaluation:
         """Metrics and report of the run's test part, or of other data with targets.
@@ -165,11 +173,12 @@ class Run:
         for outputs, batch in self._run(part):
             counted(task, meters, loss, outputs, batch)
             if task.reports:
-                kept.append(outputs)
+                kept.append(_wide(outputs))
                 targets.append(batch[1].numpy())
         metrics = {name: _computed(name, meter, len(part)) for name, meter in {**meters, "loss": loss}.items()}
         report = task.report(torch.cat(kept), np.concatenate(targets), self.fitted) if kept else Report()
-        return Evaluation(metrics, report, len(part), of, found)
+        rounding = self.arithmetic.rounding(self.model, self._device) + -(-len(part) // data.batch_size) * FLOAT32
+        return Evaluation(metrics, report, len(part), of, found, rounding)
 
     def _part(self, overrides: Mapping[str, Any]) -> tuple[Part, str, tuple[Problem, ...]]:
         """What to evaluate, what it is in words, and warnings about it."""
@@ -205,15 +214,19 @@ class Run:
             raise ForgeError(problems)
         return settings.data
 
+    @property
+    def _device(self) -> torch.device:
+        return next((one.device for one in self.model.parameters()), torch.device("cpu"))
+
     def _run(self, part: Part) -> Iterator[tuple[Tensor, Batch]]:
-        """The outputs of each batch, with the batch, in the order of the examples."""
+        """The outputs of each batch, with the batch, in the order of the examples, as a step computes them."""
         batched, size = Batched(part), self.source.batch_size
-        device = next((one.device for one in self.model.parameters()), torch.device("cpu"))
-        with torch.inference_mode():
+        device = self._device
+        with torch.inference_mode(), self.arithmetic.on(device):
             for first in range(0, len(part), size):
                 inputs, targets = batched.__getitems__(range(first, min(first + size, len(part))))
                 moved = mapped(lambda one: one.to(device), inputs)
-                outputs = read_by(self.model, moved).float().cpu()
+                outputs = read_by(self.model, moved).cpu()
                 if outputs.isnan().any():
                     row = first + int(outputs.isnan().flatten(1).any(1).nonzero()[0]) + 1
                     message = f"the model's output for example {row:,} is not a number"
@@ -248,6 +261,8 @@ def load_run(folder: str | Path, *, device: torch.device | str = "cpu") -> Run:
         model = build(spec, device=device)
     except ValueError as error:  # of the device
         raise ForgeError([Problem("MF150", "--device", sentence(error))]) from None
+    arithmetic = arithmetic_of(config.get("trainer"))
+    model.to(arithmetic.weights)  # before it gets the values, which may have more digits than float32
     state = {
         name.removeprefix(MODEL): value for name, value in checkpoint["state_dict"].items() if name.startswith(MODEL)
     }
@@ -263,7 +278,13 @@ def load_run(folder: str | Path, *, device: torch.device | str = "cpu") -> Run:
         model.eval(),
         path,
         MappingProxyType(reported(folder)),
+        arithmetic,
     )
+
+
+def _wide(outputs: Tensor) -> Tensor:
+    """Outputs in float32 at least, which NumPy knows."""
+    return outputs.float() if outputs.itemsize < 4 else outputs
 
 
 def _warnings(part: Part) -> tuple[Problem, ...]:

@@ -26,6 +26,7 @@ RESERVED = MappingProxyType(
         "model_registry": "it belongs to a service that modelforge does not use",
         "barebones": "it switches off what a run's folder is made of",
         "reload_dataloaders_every_n_epochs": "the data does not change",
+        "limit_predict_batches": "a training predicts nothing: `modelforge predict RUN FILE`",
         "use_distributed_sampler": "modelforge deals the examples to the processes itself, each of them once",
     }
 )
@@ -63,7 +64,6 @@ def Trainer(  # messages call it as Lightning does
     limit_train_batches: Batches = None,
     limit_val_batches: Batches = None,
     limit_test_batches: Batches = None,
-    limit_predict_batches: Batches = None,
     overfit_batches: Number = 0.0,
     val_check_interval: int | float | str | dict[str, int] | None = None,
     check_val_every_n_epoch: int | None = 1,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 
 import pytest
@@ -26,6 +27,23 @@ def test_text_answers_are_escaped(capsys: pytest.CaptureFixture[str]):
     with pytest.raises(SystemExit):
         say(lambda: Answer(None, "one\x1b[31m\ntwo\u202e\n"))
     assert capsys.readouterr().out == "one\\x1b[31m\ntwo\\u202e\n"
+
+
+DATA = "who\nक्\u200cष\n❤\ufe0f ok\n"
+
+
+@pytest.mark.parametrize(
+    ("is_data", "is_terminal", "escaped"), [(True, False, False), (True, True, True), (False, False, True)]
+)
+def test_data_goes_into_a_file_or_a_pipe_as_it_is(
+    is_data: bool, is_terminal: bool, escaped: bool, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: is_terminal)
+    with pytest.raises(SystemExit):
+        say(lambda: Answer(None, DATA, is_data=is_data))
+    assert capsys.readouterr().out == (
+        DATA.replace("\ufe0f", "\\ufe0f").replace("\u200c", "\\u200c") if escaped else DATA
+    )
 
 
 def test_an_answer_has_its_own_exit_status_and_problems_have_that_of_the_command(capsys: pytest.CaptureFixture[str]):

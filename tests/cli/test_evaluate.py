@@ -10,10 +10,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hydra.core.override_parser.overrides_parser import OverridesParser
 from rich.console import Console
 
 from modelforge.cli.answer import say
-from modelforge.cli.evaluate import evaluate
+from modelforge.cli.evaluate import _parsed, evaluate
 from modelforge.cli.predict import predict
 from modelforge.core.errors import ForgeError
 from modelforge.train.trained_run import load_run
@@ -83,6 +84,21 @@ def test_another_metric_than_the_run_reported_is_status_one(run: Path, tmp_path:
     assert not list((tmp_path / "out").glob("*.png"))
 
 
+@pytest.mark.parametrize("precision", ["bf16-mixed", "bf16-true", "64-true", "16-mixed"])
+@pytest.mark.filterwarnings("ignore:.*AMP with fp16 is not supported on CPU.*")  # which Lightning says of 16-mixed
+def test_a_run_is_evaluated_in_its_own_precision(tmp_path: Path, precision: str):
+    run = trained(tmp_path / "run", "data=digits", f"trainer.precision={precision}", "data.batch_size=50")
+    answer = evaluate(run, [], None, "cpu", plots=False)
+    assert (answer.status, answer.data["differs"]) == (0, [])
+    assert answer.data["metrics"] == answer.data["reported"]
+    status = run / "status.json"
+    told = json.loads(status.read_text())
+    for factor, differs in ((1 + 1e-7, []), (1.02, ["loss"])):
+        loss = answer.data["metrics"]["loss"] * factor
+        status.write_text(json.dumps(told | {"metrics": told["metrics"] | {"test/loss": loss}}))
+        assert evaluate(run, [], None, "cpu", plots=False).data["differs"] == differs
+
+
 @pytest.mark.parametrize(
     ("override", "message"),
     [
@@ -90,7 +106,9 @@ def test_another_metric_than_the_run_reported_is_status_one(run: Path, tmp_path:
         ("data.path", "must change the data"),
         ("data.task=regression", "`data.task` cannot be changed for an evaluation"),
         ("data.nothing=3", "`data.nothing` cannot be changed for an evaluation"),
-        ("data.batch_size=[", "cannot be read as YAML"),
+        ("data.batch_size=[", "the override `data.batch_size=[` cannot be read"),
+        ("data.batch_size=1,2", "`data.batch_size` is given several values"),
+        ("data.path=new #2.csv", "the override `data.path=new #2.csv` cannot be read"),
         ("data.batch_size=0", "must be greater than 0"),
     ],
 )
@@ -98,6 +116,13 @@ def test_what_cannot_be_evaluated(run: Path, override: str, message: str):
     with pytest.raises(ForgeError) as caught:
         evaluate(run, [override], None, "cpu")
     assert message in caught.value.problems[0].message
+
+
+@pytest.mark.parametrize("value", ["a: b.csv", "2026-01-31", "'new #2.csv'", "1e3x"])
+def test_values_are_read_as_train_py_reads_them(value: str):
+    text = f"data.path={value}"
+    (override,) = OverridesParser.create().parse_overrides([text])
+    assert _parsed([text]) == {"path": override.value()} == {"path": value.strip("'")}
 
 
 def test_predictions_are_printed_as_csv(run: Path, images: Path):

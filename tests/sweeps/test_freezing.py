@@ -115,10 +115,11 @@ def test_what_a_freeze_that_was_killed_left_does_not_hinder_a_new_one(tmp_path: 
     with pytest.raises(ForgeError, match="holds no whole sweep") as caught:
         read_sweep_file(folder)
     assert "start the sweep again" in caught.value.problems[0].hint
-    temporary = (folder / ".sweep.json.abcd_fgh", folder / JOBS_FOLDER / ".0001.yaml.abcd_fgh")
+    mark = "modelforge-0123abcd"
+    temporary = (folder / f".sweep.json.{mark}", folder / JOBS_FOLDER / f".0001.yaml.{mark}")
     for path in (*temporary, folder / LOCK):
         path.touch()
-    for others in (folder / JOBS_FOLDER / "notes.txt", folder / "0,seed=1", folder / ".status.json.abcd_fgh"):
+    for others in (folder / JOBS_FOLDER / "notes.txt", folder / "0,seed=1", folder / f".status.json.{mark}"):
         others.touch()
         remove_unfinished_freeze(folder)
         assert all(path.exists() for path in (*temporary, others)), "all of it stays where there is something else"

@@ -44,12 +44,12 @@ def test_a_job_runs_once_and_goes_on(sweep: Path, capsys: pytest.CaptureFixture[
     assert (sweep / "0/status.json").stat().st_mtime_ns == when
     # As a job that was killed before its end stands there.
     work(sweep, 1)
-    (sweep / "1/.status.json.abcd_fgh").write_text("{")
+    (sweep / "1/.status.json.modelforge-0123abcd").write_text("{")
     set_status(sweep / "1", state="interrupted")
     again = work(sweep, 1)
     assert (again.exit_code, again.status.attempt) == (0, 2)
     assert again.status.config_hash == first.status.config_hash
-    assert not (sweep / "1/.status.json.abcd_fgh").exists()
+    assert not (sweep / "1/.status.json.modelforge-0123abcd").exists()
     assert f"ckpt: {last(sweep / '1')}" in (sweep / "1/config.yaml").read_text()
     assert_equal(sweep / "0", sweep / "1")
     # A damaged checkpoint, and a damaged status: from the beginning.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import pytest
@@ -9,9 +10,11 @@ import torch
 from lightning import Trainer
 from torch import nn
 
+from modelforge.train.data.distributed_samplers import Share
 from modelforge.train.divergence import NotFinite
-from modelforge.train.learner import COUNTED, Learner
+from modelforge.train.learner import COUNTED, Learner, num_accumulated
 from modelforge.train.optimizers.optimizer import parse_optimizer
+from modelforge.train.parallel.world import World
 from modelforge.train.schedulers.scheduler import parse_scheduler
 from modelforge.train.tasks.classification import Classification
 from tests.train.tables import digits
@@ -30,6 +33,7 @@ def learner(monkeypatch: pytest.MonkeyPatch) -> Learner:
     logged: dict[str, Any] = {}
     monkeypatch.setattr(learner, "log", lambda name, value, **_: logged.update({name: value}))
     monkeypatch.setattr(Learner, "global_step", 7, raising=False)
+    monkeypatch.setattr(Learner, "trainer", Trainer(logger=False, enable_checkpointing=False, accelerator="cpu"))
     monkeypatch.setattr(learner, "logged", logged, raising=False)
     return learner
 
@@ -49,13 +53,61 @@ def test_each_stage_counts_for_itself(learner: Learner):
     assert set(learner.logged) == {"val/loss", "val/accuracy", "test/loss", "test/accuracy"}
 
 
+@pytest.mark.parametrize("size", [4, 2, 1])
+def test_the_loss_of_a_part_does_not_depend_on_the_size_of_its_batches(learner: Learner, size: int):
+    """With class weights, a batch counts by the sum of the weights that its mean divides by."""
+    learner.task = Classification(class_weights=(9.0, 1.0, 2.0, *[1.0] * 7))
+    scores = torch.tensor([[2.0, 0.0, 0.0], [0.0, 1.0, 0.0], [0.0, 3.0, 0.0], [0.0, 0.0, 1.0]])
+    learner.model = nn.Linear(3, 10, bias=False)
+    nn.init.eye_(learner.model.weight)
+    whole = learner.task.loss(learner.model(scores), (scores, BATCH[1]))
+    for index, (inputs, targets) in enumerate(zip(scores.split(size), BATCH[1].split(size), strict=True)):
+        learner.test_step((inputs, targets), index)
+        learner.training_step((inputs, targets), index)
+    assert learner.logged["test/loss"].compute().item() == pytest.approx(whole.item(), rel=1e-6)
+    assert learner.logged["train/loss"].compute().item() == pytest.approx(whole.item(), rel=1e-6)
+
+
+def test_the_last_step_of_an_epoch_divides_by_the_batches_that_it_has(
+    learner: Learner, monkeypatch: pytest.MonkeyPatch
+):
+    """Lightning divides each by `accumulate_grad_batches`."""
+    monkeypatch.setattr(learner.trainer, "accumulate_grad_batches", 4)
+    monkeypatch.setattr(learner.trainer.fit_loop, "max_batches", 10)
+    counted = [num_accumulated(learner.trainer, index) for index in range(10)]
+    assert counted == [4, 4, 4, 4, 4, 4, 4, 4, 2, 2]
+    losses = [learner.training_step(BATCH, index).item() for index in (7, 8)]
+    assert losses == pytest.approx([math.log(10), 2 * math.log(10)])
+
+
+def test_processes_count_by_the_weight_of_their_examples(learner: Learner):
+    """The mean of their gradients is that of one process with all examples."""
+    learner.task = Classification(class_weights=(9.0, 1.0, 2.0, *[1.0] * 7))
+    halves = [tuple(one[part] for one in BATCH) for part in (slice(0, 2), slice(2, 4))]
+    weights = [float(learner.task.weight(half)) for half in halves]
+    assert weights == [18.0, 3.0]
+
+    class Two(World):
+        def mean(self, number: float) -> float:
+            assert number in weights
+            return sum(weights) / 2
+
+    learner.share = lambda stage, index: Share(2, 4)
+    alone = learner.training_step(BATCH, 0)
+    learner.world = Two(0, 2)
+    both = [learner.training_step(half, 0) for half in halves]
+    gradients = [torch.autograd.grad(one, learner.model.weight)[0] for one in (alone, sum(both) / 2)]
+    assert torch.allclose(*gradients, rtol=1e-6)
+    assert alone.item() == pytest.approx((sum(both) / 2).item())
+
+
 def test_a_loss_that_is_not_finite_stops_the_training_but_not_the_test(learner: Learner):
     bad = (torch.full((4, 2), float("inf")), BATCH[1])
     for step in (learner.training_step, learner.validation_step):
         with pytest.raises(NotFinite):
             step(bad, 0)
     learner.test_step(bad, 0)
-    assert not torch.isfinite(learner.logged["test/loss"])
+    assert not torch.isfinite(learner.logged["test/loss"].compute())
 
 
 def test_what_was_counted_in_an_epoch_goes_on_from_a_checkpoint(learner: Learner, monkeypatch: pytest.MonkeyPatch):
@@ -65,7 +117,6 @@ def test_what_was_counted_in_an_epoch_goes_on_from_a_checkpoint(learner: Learner
     assert len(checkpoint[COUNTED]) == 2
     other = Learner(learner.model, learner.task, digits(), learner.optimizer)
     monkeypatch.setattr(other, "log", lambda *_, **__: None)
-    monkeypatch.setattr(Learner, "trainer", Trainer(logger=False, enable_checkpointing=False, accelerator="cpu"))
     other.on_load_checkpoint(checkpoint)
     more = (BATCH[0], torch.tensor([0, 0, 0, 0]))
     for one in (learner, other):

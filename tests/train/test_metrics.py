@@ -9,9 +9,10 @@ import pytest
 import torch
 from torchmetrics import Metric
 
-from modelforge.train.metrics import METRICS, parse_metrics, register_metric
+from modelforge.train.metrics import METRICS, parse_metrics, register_metric, unfit_metrics
+from modelforge.train.settings import parse_settings
 from modelforge.train.tasks.registry import parse_task
-from tests.train.tables import digits
+from tests.train.tables import csv, digits, reverse
 
 
 def parse(section: Any, task: str = "classification"):
@@ -60,6 +61,52 @@ def test_what_is_wrong_with_a_metric(section: Any, key: str, message: str, hint:
     assert hint in problem.hint
 
 
+@pytest.mark.parametrize(
+    ("metric", "message", "hint"),
+    [
+        ("ConfusionMatrix", "must give one number here, but gives a tensor of shape (10, 10)", ""),
+        ({"type": "F1Score", "average": "none"}, "but gives a tensor of shape (10,)", "write `average: macro`"),
+        ("ROC", "must give one number here, but gives tuple", ""),
+        ("BinaryF1Score", "BinaryF1Score cannot score the outputs of this task: ", ""),
+    ],
+)
+def test_a_metric_that_is_not_one_number_is_refused_before_the_training(metric: Any, message: str, hint: str):
+    factories, problems = parse({"it": metric})
+    assert problems == []
+    (problem,) = unfit_metrics(factories, parse_task("classification"), digits())
+    assert problem.path == "metrics.it"
+    assert message in problem.message
+    assert problem.hint == hint
+    data = {"type": "digits", "task": "classification", "num_classes": 10, "num_outputs": 10}
+    _, (told,) = parse_settings({"data": data | {"input": {"shape": [1, 8, 8]}}, "metrics": {"it": metric}})
+    assert (told.path, told.message) == (problem.path, problem.message)
+
+
+@pytest.mark.parametrize("kind", ["MeanSquaredError", "MeanAbsoluteError", "R2Score", "ExplainedVariance"])
+def test_of_several_targets_a_metric_is_the_mean(kind: str):
+    source = csv(task="regression", target=["price", "height"], num_outputs=2)
+    factories, problems = parse_metrics({"it": kind}, source.task, source)
+    assert problems == [*unfit_metrics(factories, source.task, source)] == []
+
+
+TASKS_AND_METRICS = [
+    ("classification", "AUROC"), ("classification", "CohenKappa"), ("classification", "CalibrationError"),
+    ("autoencoding", "MeanAbsoluteError"), ("classification", {"type": "Accuracy", "average": "macro"}),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("task", "metric"), TASKS_AND_METRICS, ids=str)
+def test_metrics_of_one_number_fit(task: str, metric: Any):
+    factories, problems = parse({"it": metric}, task)
+    assert problems == [*unfit_metrics(factories, parse_task(task), digits(task=task))] == []
+
+
+def test_metrics_of_each_step_fit():
+    source = reverse()
+    factories, problems = parse_metrics({"it": "F1Score", "far": "HammingDistance"}, source.task, source)
+    assert problems == [*unfit_metrics(factories, source.task, source)] == []
+
+
 def test_all_mistakes_at_once():
     _, problems = parse({"a": "F1Skore", "b": 3, "c": "Precision"})
     assert [problem.path for problem in problems] == ["metrics.a", "metrics.b"]
@@ -95,6 +142,7 @@ def test_a_metric_of_ones_own_is_logged_and_can_choose_the_checkpoint(train):
     assert result.exit_code == 0, result.status.error
     assert set(result.status.metrics) == {"val/worst", "test/worst", "test/mae", "test/r2", "test/loss"}
     assert result.status.metrics["test/worst"] > result.status.metrics["test/mae"] > 0
+    assert result.status.lower_is_better == ("loss", "worst", "mae")
     (problem,) = train(*overrides[:-1], "metrics={worst: {type: largest_error, flor: 1}}", folder="x").status.error
     assert problem["path"] == "metrics.worst.flor"
     assert problem["hint"] == "did you mean `floor`?"

@@ -243,6 +243,35 @@ def test_fewer_epochs_than_there_were_are_refused(train, tmp_path: Path, capsys)
     assert train("trainer.max_epochs=4", f"ckpt={last(tmp_path / 'a')}", folder="c").exit_code == 0
 
 
+def test_data_that_changed_is_refused(train, here: Path):
+    """Its rows would be dealt to other parts, and scaled by other means, than those that trained."""
+    settings = ("data=csv", "data.path=flowers.csv", "data.target=kind", "data.num_features=3", "data.num_outputs=3")
+    assert train(*settings, "trainer.max_epochs=1", folder="a").exit_code == 0
+    resumed = (*settings, *resuming(here / "a"))
+    head, *rows = (here / "flowers.csv").read_text().splitlines()
+    (here / "flowers.csv").write_text("\n".join([head, *reversed(rows)]))
+    result = train(*resumed, folder="b")
+    (problem,) = result.status.error
+    assert problem["path"] == "data.path"
+    assert problem["message"].startswith("the data is no longer what `")
+    assert "weights=run weights.path=RUN" in problem["hint"]
+    assert not (here / "b" / "checkpoints").exists()
+    (here / "flowers.csv").write_text("\n".join([head, *rows]))
+    assert train(*resumed, folder="c").exit_code == 0
+
+
+def test_workers_may_change_and_the_hint_keeps_what_may(train, tmp_path: Path):
+    assert train("trainer.max_epochs=1", "data.batch_size=128", folder="a").exit_code == 0
+    resumed = ("data.num_workers=1", "trainer.max_epochs=2", *resuming(tmp_path / "a"))
+    (problem,) = train(*resumed, "tags=[longer]", folder="b").status.error
+    assert problem["path"] == "data.batch_size"
+    assert "trainer.max_epochs=2" in problem["hint"]
+    assert "trainer.max_epochs=1" not in problem["hint"]
+    assert "data.batch_size=128" in problem["hint"]
+    assert "tags=[longer]" in problem["hint"]
+    assert train("data.batch_size=128", *resumed, folder="c").exit_code == 0
+
+
 def test_what_is_no_regular_file_is_refused(train, tmp_path: Path):
     os.mkfifo(tmp_path / "pipe")
     for path, kind in ((tmp_path / "pipe", "a named pipe"), (Path("/dev/zero"), "a device")):

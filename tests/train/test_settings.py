@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from modelforge.train.settings import parse_settings
+from modelforge.train.settings import judged_by, parse_settings
 from tests.train.problems import said
 
 DATA = {
@@ -14,6 +14,8 @@ DATA = {
     "num_outputs": 10,
     "input": {"shape": [1, 8, 8]},
 }
+
+TABLE = {"type": "csv", "path": "a.csv", "target": "kind", "num_features": 3, "input": {"shape": [3]}}
 
 
 @pytest.mark.parametrize(
@@ -81,6 +83,18 @@ DATA = {
                 "",
             ),
         ),
+        (
+            {"data": TABLE | {"task": "classification", "num_outputs": 1}},
+            ("data.task.type", "a classification needs at least 2 classes, but there is 1", ""),
+        ),
+        (
+            {"data": TABLE | {"task": "multilabel_classification", "num_outputs": 1}},
+            (
+                "data.task.type",
+                "several labels are at least 2, but there is 1: that is a classification in 2 classes",
+                "",
+            ),
+        ),
         ({"data": DATA, "tags": "foo"}, ("tags", "`tags` must be a list, but is 'foo'", "")),
         (
             {"data": DATA | {"input": {"shape": 64}}},
@@ -123,3 +137,18 @@ DATA = {
 )
 def test_wrong_settings(values, expected):
     assert said(parse_settings(values)[1]) == [expected]
+
+
+@pytest.mark.parametrize(
+    ("values", "metric", "lower"),
+    [
+        ({"data": DATA}, "val/accuracy", ("loss",)),
+        ({"data": DATA, "metrics": {"f1": "F1Score", "far": "HammingDistance"}}, "val/accuracy", ("loss", "far")),
+        ({"data": DATA | {"task": "autoencoding"}, "optimized_metric": "val/loss"}, "val/loss", ("loss", "mse")),
+        ({"data": DATA, "metrics": {"f1": "F1Skore"}}, "val/accuracy", ("loss",)),
+    ],
+)
+def test_a_metric_has_one_direction_in_the_status_of_a_run_and_in_its_checkpoints(values, metric, lower):
+    assert judged_by(values) == {"optimized_metric": metric, "lower_is_better": lower}
+    if (settings := parse_settings(values)[0]) is not None:
+        assert {name for name, mode in settings.directions.items() if mode == "min"} == {f"val/{one}" for one in lower}

@@ -35,6 +35,17 @@ class CallbackSettings(Named, ABC):
         """The problems of the settings with the rest of the config; `key` is the override key of the callback."""
         return iter(())
 
+    def late(self, key: str, terms: Terms, epochs: int | None, steps: int | None) -> Iterator[Problem]:
+        """Warnings about what would begin after the training has ended.
+
+        Args:
+            key: The override key of the callback.
+            terms: The rest of the config.
+            epochs: Whole epochs of the training; None where nothing says how many.
+            steps: Its steps; None likewise.
+        """
+        return iter(())
+
 
 CALLBACKS = Registry[type[CallbackSettings]](
     "a callback", "modelforge.callbacks", package="modelforge.train.callbacks", base=CallbackSettings

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt
 
 from modelforge.core.errors import Problem
+from modelforge.core.words import plural
 from modelforge.train.arguments import misuse
 from modelforge.train.callbacks.registry import CallbackSettings, register_callback
 from modelforge.train.context import Context, Terms
@@ -34,6 +35,12 @@ class ExponentialAverage(CallbackSettings):
     """Steps from one update to the next."""
     start_step: NonNegativeInt = 0
     """Steps before the first update."""
+
+    def late(self, key: str, terms: Terms, epochs: int | None, steps: int | None) -> Iterator[Problem]:
+        """The warning of an average without a step."""
+        first = self.start_step + self.every_n_steps
+        if steps is not None and first > steps:
+            yield _never(f"{key}.start_step" if self.start_step else f"{key}.every_n_steps", "step", first, steps)
 
     def make(self, context: Context) -> Averaging:
         from modelforge.train.hooks.averaging import Averaging
@@ -73,12 +80,27 @@ class StochasticWeightAverage(CallbackSettings):
             message = "`swa.lr` and the scheduler both set the learning rate"
             yield misuse(f"{key}.lr", message, f"`{key}.lr=null` leaves it to the scheduler, or write `scheduler=null`")
 
+    def late(self, key: str, terms: Terms, epochs: int | None, steps: int | None) -> Iterator[Problem]:
+        """The warning of an average without a whole epoch."""
+        first = self._num_before(terms) + 1
+        if epochs is not None and first > epochs:
+            yield _never(f"{key}.start", "epoch", first, epochs)
+
     def make(self, context: Context) -> Averaging:
         from modelforge.train.hooks.averaging import Averaging
 
-        first = int(self.start * context.terms.trainer["max_epochs"])
+        first = self._num_before(context.terms)
         rate = None if self.lr is None else (first, self.lr)
         return Averaging(lambda trainer: trainer.is_last_batch and trainer.current_epoch >= first, _mean, rate)
+
+    def _num_before(self, terms: Terms) -> int:
+        """Epochs that do not count."""
+        return int(self.start * terms.trainer["max_epochs"])
+
+
+def _never(key: str, unit: str, first: int, there_are: int) -> Problem:
+    message = f"the average begins with {unit} {first:,}, but the training has {plural(there_are, unit)}: there is none"
+    return Problem("MW211", key, message, "begin earlier, or train longer", severity="warning")
 
 
 def _mean(num_averaged: int) -> float:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Generator, Iterable
 from contextlib import contextmanager
-from glob import glob
+from glob import escape, glob
 from importlib import import_module
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -57,8 +57,20 @@ def matching(pattern: str, key: str = "files") -> list[Path]:
         return [existing(pattern, key=key)]
     paths = sorted(path for path in map(Path, glob(str(exact), recursive=True)) if path.is_file())
     if not paths:
-        inside = f"of all files in it: `data.{key}={pattern.rstrip('/')}/**`" if exact.is_dir() else ""
+        inside = f"of all files in it: `data.{key}={escape(pattern.rstrip('/'))}/**`" if exact.is_dir() else ""
         raise refusal(key, f"no file matches `{pattern}`", inside or "see from which folder this runs, and the ending")
+    return paths
+
+
+def inside(folder: Path, key: str = "files") -> list[Path]:
+    """The files below a folder, sorted by name; its own name is no pattern.
+
+    Raises:
+        ForgeError: there is none.
+    """
+    paths = sorted(path for name in glob("**", root_dir=folder, recursive=True) if (path := folder / name).is_file())
+    if not paths:
+        raise refusal(key, f"`{folder}` holds no file", "names that begin with a dot are left out")
     return paths
 
 

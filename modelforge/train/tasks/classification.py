@@ -22,6 +22,8 @@ from modelforge.train.tasks.task import Data, Task, wrong_shape
 if TYPE_CHECKING:
     from torchmetrics import Metric
 
+IGNORED = -100
+"""The label that torch's cross entropy leaves out."""
 Weights = Annotated[tuple[Annotated[float, Field(gt=0)], ...], AsTuple]
 
 
@@ -51,6 +53,16 @@ class Classification(Task):
         weights = None if self.class_weights is None else scores.new_tensor(self.class_weights)
         return functional.cross_entropy(scores, labels, weights, label_smoothing=self.label_smoothing)
 
+    def weight(self, batch: Batch) -> Tensor:
+        """The weights of the classes of all examples; for each step of a sequence its share of the example."""
+        labels = batch[1]
+        counted = labels != IGNORED
+        if self.class_weights is None:
+            weights = counted.float()
+        else:
+            weights = labels.new_tensor(self.class_weights, dtype=torch.float)[labels.where(counted, 0)] * counted
+        return weights.sum() / (labels[0].numel() or 1)
+
     def prepared(self, examples: Examples) -> Self:
         """The task with numbers in place of `balanced`; a class that the training part lacks gets weight 1."""
         if self.class_weights != "balanced":
@@ -60,6 +72,8 @@ class Classification(Task):
         return self.model_copy(update={"class_weights": tuple(weights.tolist())})
 
     def wrong_settings(self, data: Data) -> Iterator[tuple[str, str]]:
+        if data.num_outputs < 2:
+            yield "type", "a classification needs at least 2 classes, but there is 1"
         if isinstance(self.class_weights, tuple) and len(self.class_weights) != data.num_outputs:
             given = plural(len(self.class_weights), "weight")
             yield "class_weights", f"`class_weights` has {given}, but there are {data.num_outputs} classes"

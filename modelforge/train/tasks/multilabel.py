@@ -50,6 +50,8 @@ class MultilabelClassification(Task):
         return self.model_copy(update={"positive_weights": tuple(weights.tolist())})
 
     def wrong_settings(self, data: Data) -> Iterator[tuple[str, str]]:
+        if data.num_outputs < 2:
+            yield "type", "several labels are at least 2, but there is 1: that is a classification in 2 classes"
         if isinstance(self.positive_weights, tuple) and len(self.positive_weights) != data.num_outputs:
             given = plural(len(self.positive_weights), "weight")
             yield "positive_weights", f"`positive_weights` has {given}, but there are {data.num_outputs} labels"

@@ -67,6 +67,13 @@ class Task(Node, ABC):
     def loss(self, outputs: Tensor, batch: Batch) -> Tensor:
         """The value to minimize for one batch; differentiable."""
 
+    def weight(self, batch: Batch) -> float | Tensor:
+        """What a batch counts beside others, whose losses are means over their own examples: how many these are.
+
+        A task whose loss divides by something else, such as a sum of weights, gives that.
+        """
+        return len(batch[1])
+
     @abstractmethod
     def meter(self, data: Data) -> Metric:
         """A new counter of the metric."""

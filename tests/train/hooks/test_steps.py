@@ -36,7 +36,7 @@ class Square(LightningModule):
 
 
 def by_hand(size: int, accumulate: int) -> list[dict[str, float]]:
-    """What each step does; the last one of an epoch may accumulate fewer batches, and divides by as many."""
+    """What each step does; Lightning divides by `accumulate` where the last one of an epoch has fewer batches, too."""
     batches = INPUTS.double().split(size)
     weight, rate, rows = 1.0, 0.001, []
     for step in range(-(-len(batches) // accumulate)):

@@ -82,3 +82,13 @@ def test_a_gpt_goes_on_from_one_process_to_sharded_ones_to_copies_and_back(
         np.testing.assert_allclose(losses(run), losses(whole)[:steps], rtol=ROUNDING)
         assert mf.load_run(run).evaluate().metrics["loss"] == pytest.approx(last_of(run, "test/loss"), rel=ROUNDING)
     assert last_of(run, "val/loss") == pytest.approx(last_of(whole, "val/loss"), rel=ROUNDING)
+
+
+def test_weights_of_classes_count_over_all_processes(tmp_path: Path):
+    """Each step has other classes in its halves, and the last of an epoch fewer examples."""
+    task = "data.task={type: classification, class_weights: [1, 9]}"
+    settings = ("model=mlp", "data=breast_cancer", task, "trainer.max_epochs=1", "trainer.log_every_n_steps=1")
+    one = trained(tmp_path / "one", *settings, "data.batch_size=32")
+    two = trained(tmp_path / "two", *settings, "data.batch_size=16", *DDP)
+    np.testing.assert_allclose(losses(two), losses(one), rtol=ROUNDING)
+    assert last_of(two, "test/loss") == pytest.approx(last_of(one, "test/loss"), rel=ROUNDING)

@@ -13,7 +13,7 @@ from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveInt, Valid
 
 from modelforge.core.errors import ForgeError, Refusal
 from modelforge.core.words import plural
-from modelforge.train.data.files import matching, read_utf8
+from modelforge.train.data.files import inside, matching, read_utf8
 from modelforge.train.data.parts import Array, Examples, Rows, Text
 from modelforge.train.data.refusals import fault, refusal, undeclared
 from modelforge.train.data.registry import register_data
@@ -88,7 +88,7 @@ class TextFiles(Bounded, OneInput):
 
     def raw(self, path: Path) -> str:
         """The text of a file, or of all files in a folder."""
-        paths = [path] if path.is_file() else matching(str(path / "**"))
+        paths = inside(path) if path.is_dir() else matching(str(path))
         return "\n".join(read_utf8(paths, "files", self.max_bytes))
 
     def encode(self, raw: Any, fitted: Mapping[str, Any], *, labelled: bool = False) -> Windows:

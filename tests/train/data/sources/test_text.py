@@ -11,6 +11,7 @@ import pytest
 from pydantic import ValidationError
 
 import modelforge as mf
+from modelforge.train.data.files import matching
 from modelforge.train.data.read import read
 from modelforge.train.data.registry import parse_source
 from modelforge.train.data.source import Source
@@ -218,3 +219,17 @@ def test_a_run_predicts_from_raw_text_what_it_reported(train, book: Path, tmp_pa
     assert found.metrics["bits"] == pytest.approx(result.status.metrics["test/bits"], rel=1e-6)
     predicted = run.predict("Æther and æther again.\n" * 3)
     assert all(isinstance(piece, str) for piece in predicted["prediction"])
+
+
+def test_the_name_of_a_folder_of_new_text_is_no_pattern(book: Path):
+    for name in ("tx[1]", "tx1"):
+        (book.parent / name / "deeper").mkdir(parents=True)
+        (book.parent / name / "deeper" / "a.txt").write_text(f"of {name}")
+    source = text(files="*.txt")
+    assert source.raw(book.parent / "tx[1]") == "of tx[1]"
+    ((_, _, hint),) = told(text(files="tx[1]"))
+    assert hint == "of all files in it: `data.files=tx[[]1]/**`"
+    assert len(matching("tx[[]1]/**")) == 1
+    (book.parent / "empty[a]").mkdir()
+    with pytest.raises(mf.ForgeError, match=r"`.*empty\[a\]` holds no file"):
+        source.raw(book.parent / "empty[a]")
