@@ -96,6 +96,8 @@ class Step:
     gates: tuple[Moments, ...]
     alike: Alike = APART
     """How alike it and the step before are before the gate of what is added."""
+    mean: float = 0.0
+    """Of h."""
 
 
 class Cell(ABC):
@@ -204,7 +206,7 @@ class Plain(Cell):
     def step(self, x: float, state: tuple[float, ...], alike: Alike = APART) -> Step:
         del alike  # nothing is kept
         (gate,) = self._gates((self.kind,), x, state[0])
-        return Step(x, state, (gate.second, 0.0), (gate,))
+        return Step(x, state, (gate.second, 0.0), (gate,), mean=gate.mean)
 
     def back(self, step: Step, arriving: tuple[float, ...], alike: Alike = APART) -> tuple[float, tuple[float, ...]]:
         del alike

@@ -2,22 +2,41 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from math import log, sqrt
-from typing import Any
+from collections.abc import Iterator, Mapping
+from math import inf, isfinite, log, sqrt
+from typing import Any, NamedTuple
 
 import torch
 
 import modelforge as mf
 from modelforge.core.tensors import leaves
 from modelforge.signal.predict import NodeSignal, Prediction
+from modelforge.signal.value import Gradient, Signal
+
+ROUNDING = -60.0
+"""ln of an energy that counts as none."""
+WIDEST = 1.0
+"""The largest spread that is predicted, unless a test says otherwise: a greater one would excuse anything."""
+TAILS = 4 / 3
+"""By how many more spreads a mean may be off: numbers that are alike by chance have tails that are not normal."""
+OFF = 0.02
+"""By how much a mean may be off in any case, in units of the root mean square."""
 
 
-def measured(
-    plan: mf.Plan, spec: mf.ModelSpec, *, seeds: int, batch: int, training: bool = True
-) -> dict[str, tuple[list[float], list[float]]]:
-    """For each leaf ln of the mean square of its output and of the gradient there, one number a seed."""
-    found: dict[str, tuple[list[float], list[float]]] = {}
+class Found(NamedTuple):
+    """What was measured at one place, one number a seed."""
+
+    forward: list[float]
+    """ln of the mean square of the output."""
+    backward: list[float]
+    """ln of that of the gradient; none where no gradient arrives."""
+    means: list[float]
+    """The mean of the output."""
+
+
+def measured(plan: mf.Plan, spec: mf.ModelSpec, *, seeds: int, batch: int, training: bool = True) -> dict[str, Found]:
+    """What each leaf of a few built models gives, and the gradient there."""
+    found: dict[str, Found] = {}
     leaf_paths = [layer.path for layer in plan.layers if not layer.children]
     for seed in range(seeds):
         model = mf.build(spec, seed=seed).train(training)
@@ -45,10 +64,11 @@ def measured(
         outputs = model(*inputs.values())
         sum((out * torch.randn_like(out)).sum() for out in _tensors(outputs)).backward()
         for path, tensor in kept.items():
-            forward, backward = found.setdefault(path, ([], []))
-            forward.append(_energy(tensor))
+            at = found.setdefault(path, Found([], [], []))
+            at.forward.append(_energy(tensor))
+            at.means.append(float(tensor.detach().double().mean()))
             if tensor.grad is not None:
-                backward.append(_energy(tensor.grad))
+                at.backward.append(_energy(tensor.grad))
     assert len(list(leaves(plan.output))) >= 1
     return found
 
@@ -72,33 +92,53 @@ def _tensors(outputs: Any) -> list[torch.Tensor]:
 
 def _energy(tensor: torch.Tensor) -> float:
     energy = float(tensor.detach().double().square().mean())
-    return log(energy) if energy > 0 else -float("inf")
+    return log(energy) if energy > 0 else -inf
 
 
 def misses(
-    prediction: Prediction, found: Mapping[str, tuple[list[float], list[float]]], sigmas: float = 3.0
+    prediction: Prediction, found: Mapping[str, Found], sigmas: float = 3.0, widest: float = WIDEST
 ) -> list[str]:
-    """Nodes whose measured energies lie off by more than `sigmas` spreads of their mean logarithm.
+    """What is off at nodes: mean logarithms of energies and means by more than `sigmas` spreads, spreads themselves.
 
     The logarithm of an energy that scatters with variance s² has its mean s²/2 below the logarithm of the mean.
     """
-    wrong: list[str] = []
-    for node in prediction.nodes:
-        if node.path in found:
-            wrong += _missed(node, found[node.path], sigmas)
-    return wrong
+    return [
+        f"{node.path} ({node.type}) {miss}"
+        for node in prediction.nodes
+        if node.path in found
+        for miss in _missed(node, found[node.path], sigmas, widest)
+    ]
 
 
-def _missed(node: NodeSignal, found: tuple[list[float], list[float]], sigmas: float) -> list[str]:
+def _missed(node: NodeSignal, found: Found, sigmas: float, widest: float) -> Iterator[str]:
     signal, gradient = node.signal, node.gradient
-    pairs = [("forward", found[0], signal if signal and signal.second else None)]
-    pairs.append(("backward", found[1], gradient if gradient and gradient.energy else None))
-    wrong: list[str] = []
-    for which, logs, expected in pairs:
-        if not logs or expected is None:
-            continue
-        off = sum(logs) / len(logs) - expected.log_mean
-        allowed = sigmas * expected.spread / sqrt(len(logs))
-        if abs(off) > allowed:
-            wrong.append(f"{node.path} ({node.type}) {which}: off by {off:+.3f}, allowed {allowed:.3f}")
-    return wrong
+    if signal is not None:
+        yield from _off("forward", found.forward, signal, signal.second, sigmas, widest)
+        yield from _mean_off(found.means, signal, sigmas)
+    if gradient is not None:
+        yield from _off("backward", found.backward, gradient, gradient.energy, sigmas, widest)
+
+
+def _off(
+    which: str, logs: list[float], expected: Signal | Gradient, energy: float, sigmas: float, widest: float
+) -> Iterator[str]:
+    if not logs:
+        return
+    if energy == 0 or not all(map(isfinite, logs)):
+        if energy > 0 or max(logs) > ROUNDING:
+            yield f"{which}: {energy:.3g}, but ln of what is measured is {max(logs):.3g}"
+        return
+    off, allowed = sum(logs) / len(logs) - expected.log_mean, sigmas * expected.spread / sqrt(len(logs))
+    if abs(off) > allowed:
+        yield f"{which}: off by {off:+.3f}, allowed {allowed:.3f}"
+    if expected.spread > widest:
+        yield f"{which}: a spread of {expected.spread:.3g} is above {widest:.3g}"
+
+
+def _mean_off(means: list[float], signal: Signal, sigmas: float) -> Iterator[str]:
+    own = max(0.0, signal.overlap(signal.second, signal.along, signal.across) - signal.mean**2)
+    spread = sqrt(own / signal.shape.num_units + (signal.mean * signal.spread / 2) ** 2)
+    off = sum(means) / len(means) - signal.mean
+    allowed = TAILS * sigmas * spread / sqrt(len(means)) + OFF * sqrt(signal.second)
+    if abs(off) > allowed:
+        yield f"mean: {signal.mean:.3g}, off by {off:+.3g}, allowed {allowed:.3g}"

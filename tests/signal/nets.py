@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import modelforge as mf
-from tests.signal.measured import measured, misses
+from tests.signal.measured import WIDEST, measured, misses
 
 
 def chain(*layers: Any, shape: list[int], init: Any, dtype: str = "float32") -> mf.ModelSpec:
@@ -23,10 +23,13 @@ def mlp(activation: Any, depth: int, width: int, init: Any) -> mf.ModelSpec:
     return chain(*[{"type": "Linear", "out_features": width}, activation] * depth, shape=[width], init=init)
 
 
-def check(spec: mf.ModelSpec, *, seeds: int = 6, batch: int = 16, training: bool = True) -> mf.Plan:
+def check(
+    spec: mf.ModelSpec, *, seeds: int = 6, batch: int = 16, training: bool = True, widest: float = WIDEST
+) -> mf.Plan:
     """Compares everything that is predicted of a network with what a few draws of it do."""
     plan = mf.plan(spec)
     prediction = mf.predict(plan, batch=batch, training=training)
     assert not prediction.unknown
-    assert not misses(prediction, measured(plan, spec, seeds=seeds, batch=batch, training=training))
+    wrong = misses(prediction, measured(plan, spec, seeds=seeds, batch=batch, training=training), widest=widest)
+    assert not wrong, "\n".join(wrong)
     return plan

@@ -49,12 +49,13 @@ def recurrent(node: Node) -> Passed:
     second = float(energies.mean())
     shape = node.shape(-1, (0,))
     share = _shared(layers[-1][0], passes[-1][0][0])
+    mean, near = _mean(passes[-1][0]), max(share, _in_time(layers[-1][0], passes[-1][0][0]))
     output = Signal(
         shape,
-        0.0,
+        mean,
         second,
-        max(share, _in_time(layers[-1][0], passes[-1][0][0])) * second,
-        share * second,
+        mean**2 + near * (second - mean**2),
+        mean**2 + share * (second - mean**2),
         drift=signal.drift + sum(2 * len(steps[0]) / arguments["hidden_size"] for steps, _ in passes) / 4,
         chance=1 / shape.num_units,
         profile=FrozenDict({1: energies / second}) if second else FLAT,
@@ -99,7 +100,9 @@ def one_step(node: Node) -> Passed:
         share = _shared(cell, [step])
         alike = [share + (1 - share) * of / x.second if x.second else 1.0 for of in (x.along, x.across)]
         drift = sum(one.drift + one.noise for one in known)
-        made = Signal(shape, 0.0, energy, alike[0] * energy, alike[1] * energy, drift=drift, chance=1 / shape.num_units)
+        mean = step.mean
+        near, far = (mean**2 + of * (energy - mean**2) for of in alike)
+        made = Signal(shape, mean, energy, near, far, drift=drift, chance=1 / shape.num_units)
         outputs[index] = replace(made, noise=normal_noise(made))
 
     def back(gradients: Mapping[Index, Gradient]) -> tuple[Gradient | None, ...]:
@@ -113,7 +116,7 @@ def one_step(node: Node) -> Passed:
             for energy, read in zip(energies, known, strict=True)
         )
 
-    return Passed(outputs, back, note="states taken as normal with mean 0")
+    return Passed(outputs, back, note="states taken as normal")
 
 
 def _thinned(energies: np.ndarray, alike: Alike, dropped: float) -> tuple[np.ndarray, Alike]:
@@ -170,6 +173,11 @@ def _in_time(cell: Cell, steps: list[Step]) -> float:
     near = likeness(cell, steps[-1], min(length - 1, FARTHEST))
     total = sum(float(part * (sizes[:-lag] @ sizes[lag:])) for lag, part in enumerate(near, start=1))
     return 2 * total / (length * (length - 1)) / float(energies.mean())
+
+
+def _mean(steps: list[list[Step]]) -> float:
+    """E h over steps and directions; 0 but behind a rectifier."""
+    return float(np.mean([step.mean for one in steps for step in one]))
 
 
 def _shared(cell: Cell, steps: list[Step]) -> float:

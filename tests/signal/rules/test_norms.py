@@ -29,7 +29,10 @@ def test_batch_norms_around_convolutions_of_single_pixels(layer):
     """Each kernel is one number, which a batch norm takes back, and the direction of what it reads with it."""
     own = {"type": layer, "out_channels": 64, "kernel_size": 1, "groups": 64, "bias": False}
     mixed = {"type": "Conv2d", "out_channels": 64, "kernel_size": 1, "bias": False}
-    check(chain(*[mixed, "BatchNorm2d", "ReLU", own, "BatchNorm2d", "ReLU"] * 2, mixed, shape=[48, 1, 1], init=HE))
+    check(
+        chain(*[mixed, "BatchNorm2d", "ReLU", own, "BatchNorm2d", "ReLU"] * 2, mixed, shape=[48, 1, 1], init=HE),
+        widest=2,
+    )
 
 
 def test_batch_norms_of_padded_maps_of_few_pixels():
@@ -45,7 +48,8 @@ def test_layer_norms_of_single_pixels_in_series():
     check(
         chain(
             conv, last, "LayerNorm", "LayerNorm", {"type": "Linear", "out_features": 32}, shape=[1, 8, 8], init=scheme
-        )
+        ),
+        widest=4,
     )
 
 
@@ -103,9 +107,8 @@ def test_without_a_scale_a_norm_keeps_what_it_keeps_with_a_scale_of_1():
 
 @pytest.mark.parametrize("bias", ["zeros", {"scheme": "normal", "std": 2.0}])
 def test_of_a_single_number_a_norm_leaves_its_bias(bias):
-    check(
-        chain(LINEAR | {"out_features": 1}, "LayerNorm", LINEAR, shape=[64], init={"scheme": "kaiming", "bias": bias})
-    )
+    init = {"scheme": "kaiming", "bias": bias}
+    check(chain(LINEAR | {"out_features": 1}, "LayerNorm", LINEAR, shape=[64], init=init), widest=1.5)
 
 
 @pytest.mark.parametrize("kept", [True, False])
