@@ -17,6 +17,7 @@ from modelforge.diagnosis.document import (
     MAX_LEVELS,
     Cause,
     Diagnosis,
+    EqualUnits,
     Finding,
     Ignored,
     Jacobian,
@@ -25,6 +26,7 @@ from modelforge.diagnosis.document import (
     Spectrum,
     Start,
     Steps,
+    Stuck,
     finite,
     spaced,
 )
@@ -42,6 +44,7 @@ from modelforge.signal.passes import bare
 from modelforge.signal.predict import Prediction, predict
 from modelforge.signal.probe import check_batch
 from modelforge.signal.recurrent import Spectrum as Eigenvalues
+from modelforge.signal.stuck import Stuck as FoundStuck
 
 MAX_FINDINGS = 40
 MAX_EIGENVALUES = 128
@@ -49,6 +52,7 @@ MAX_SPECTRA = 8
 MAX_STEPS = 64
 MAX_STEPPED = 8
 MAX_SINGULAR = 100
+MAX_STUCK = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -212,6 +216,18 @@ def _measurement(measured: Measured) -> Measurement:
         spectra=tuple(_spectrum(one) for one in probe.spectra[:MAX_SPECTRA] if isfinite(one.radius)),
         steps=tuple(map(_steps, stepped[:MAX_STEPPED])),
         histograms=measured.histograms,
+        stuck=None if measured.stuck is None or measured.stuck.not_finite else _stuck(measured.stuck),
+    )
+
+
+def _stuck(found: FoundStuck) -> Stuck:
+    return Stuck(
+        equal_units=tuple(
+            EqualUnits(path=one.path, num_units=one.num_units, num_distinct=one.num_distinct)
+            for one in found.equal_units[:MAX_STUCK]
+        ),
+        zero_gradients=found.zero_gradients[:MAX_STUCK],
+        unused=found.unused[:MAX_STUCK],
     )
 
 

@@ -203,6 +203,26 @@ class Jacobian(Data):
     """Largest first; of more than a hundred, those at equal distances."""
 
 
+class EqualUnits(Data):
+    """Units of a layer that start equal and get equal gradients, so that they stay equal."""
+
+    path: Text
+    """Of the weight."""
+    num_units: Count
+    num_distinct: Count
+    """The number of units that the layer is worth."""
+
+
+class Stuck(Data):
+    """What training cannot change in the first network that was built, as the batch shows; of many the first ones."""
+
+    equal_units: tuple[EqualUnits, ...] = ()
+    zero_gradients: tuple[Text, ...] = ()
+    """Parameters whose gradient is 0, also after one step."""
+    unused: tuple[Text, ...] = ()
+    """Parameters that the output does not depend on."""
+
+
 class Measurement(Data):
     """What built networks do with a batch."""
 
@@ -215,6 +235,8 @@ class Measurement(Data):
     spectra: tuple[Spectrum, ...] = ()
     steps: tuple[Steps, ...] = ()
     histograms: tuple[Histogram, ...] = ()
+    stuck: Stuck | None = None
+    """Null where that was not looked for: it costs too much, or gradients are not finite."""
 
 
 class Row(Data):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from math import prod
 from typing import Any
@@ -23,6 +24,7 @@ from modelforge.planning.plan import Plan
 from modelforge.signal.flow import flow
 from modelforge.signal.measured import Probe
 from modelforge.signal.probe import probe
+from modelforge.signal.stuck import Stuck, find_stuck
 
 BATCH = 32
 """Examples of a batch, where they are cheap."""
@@ -65,6 +67,8 @@ class Measured:
     histograms: tuple[Histogram, ...]
     spoiled: Mapping[str, int]
     """How many values of a parameter of the first seed are not finite, by the path of those that have some."""
+    stuck: Stuck | None
+    """Of the first seed; None where that costs too much."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +78,8 @@ class Size:
     batch: int
     seeds: tuple[int, ...]
     jacobian: bool
+    stuck: bool
+    """Whether units that stay equal, and parameters without gradients, are looked for."""
 
 
 def size_of(plan: Plan, batch: int | None = None) -> Size:
@@ -92,6 +98,7 @@ def size_of(plan: Plan, batch: int | None = None) -> Size:
         examples,
         tuple(range(plan.seed, plan.seed + seeds)),
         3 * cost * min(outputs * LEAST, NUM_PROBES) * seeds <= MAX_JACOBIAN_COST,
+        cost <= CHEAP and plan.num_parameters <= MAX_PARAMETERS // 40,
     )
 
 
@@ -123,9 +130,17 @@ def measured_of(plan: Plan, size: Size, *, model: Model | None = None, batch: Ba
             seeds=seeds,
             jacobian=size.jacobian,
         )
-        return Measured(found, given, first.ledger, histograms(plan, first, given.inputs), _spoiled(first))
+        pictures = histograms(plan, first, given.inputs)
+        stuck = _stuck(first, given, seeds[0]) if size.stuck else None
+        return Measured(found, given, first.ledger, pictures, _spoiled(first), stuck)
     except ForgeError as error:
         return error.problems[0].message
+
+
+def _stuck(model: Model, batch: Batch, seed: int) -> Stuck | None:
+    with suppress(ForgeError):  # gradients of weights need what those of signals do not
+        return find_stuck(model, batch.inputs, seed=seed)
+    return None
 
 
 def _spoiled(model: Model) -> Mapping[str, int]:

@@ -6,13 +6,15 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from math import isnan, log10, nan
 
-from modelforge.core.words import number
-from modelforge.diagnosis.document import Energy, Level, Start, spaced
+from modelforge.core.quoting import listed
+from modelforge.core.words import number, plural
+from modelforge.diagnosis.document import Energy, Level, Start, Stuck, spaced
 from modelforge.diagnosis.ledger_rows import pattern
 
 BARS = "▁▂▃▄▅▆▇█"
 WIDTH = 12
 """Characters of a curve."""
+MAX_NAMED = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +81,19 @@ def ends(start: Start) -> tuple[float | None, float | None]:
     gradients = [seen(level.gradient, level.measured_gradient) for level in start.levels]
     last, first = (next((value for value in values if value is not None), None) for values in (signals, gradients))
     return last, first
+
+
+def stuck(found: Stuck) -> list[str]:
+    """What training cannot change, in sentences."""
+    units = [
+        f"`{one.path}`: units start equal and stay equal, {plural(one.num_units, 'unit')} are worth {one.num_distinct}"
+        for one in found.equal_units
+    ]
+    lists = [
+        (found.zero_gradients, "no gradient, also after one step: "),
+        (found.unused, "the output does not depend on "),
+    ]
+    return units + [words + listed(paths, MAX_NAMED, quote="`") for paths, words in lists if paths]
 
 
 def sparkline(values: Sequence[float | None], bounds: tuple[float, float] | None = None, width: int = WIDTH) -> str:

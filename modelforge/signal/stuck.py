@@ -14,9 +14,11 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call
 
+from modelforge.core.errors import ForgeError, Problem
 from modelforge.core.paths import join
+from modelforge.core.quoting import sentence
 from modelforge.core.rng import Key
-from modelforge.modules.calling import call, replaced, seed_devices
+from modelforge.modules.calling import call, replaced, seed_devices, shapes
 from modelforge.modules.parameters import layout
 from modelforge.modules.untouched import gpus, untouched
 from modelforge.signal.passes import Loss, bare, eager, ends_of
@@ -52,6 +54,8 @@ class Stuck:
     """Parameters whose gradient is zero throughout, also after one step: of two zeros in series, or cut by a ReLU."""
     unused: tuple[str, ...]
     """Parameters that the output does not depend on."""
+    not_finite: tuple[str, ...] = ()
+    """Parameters whose gradient holds NaN or infinity: no step from there is one."""
 
 
 def find_stuck(model: nn.Module, batch: Any, *, loss: Loss | None = None, seed: int = 0) -> Stuck:
@@ -69,7 +73,7 @@ def find_stuck(model: nn.Module, batch: Any, *, loss: Loss | None = None, seed: 
         [('0.weight', ((0, 1, 2, 3),))]
 
     Raises:
-        ForgeError: the model cannot run on the batch.
+        ForgeError: the model cannot run on the batch, or has no gradients there.
     """
     model = bare(model)
     weights = {path: weight for path, weight in model.named_parameters() if weight.requires_grad}
@@ -83,6 +87,7 @@ def find_stuck(model: nn.Module, batch: Any, *, loss: Loss | None = None, seed: 
             tuple(_equal_units(model, first)),
             tuple(path for path in weights if _is_zero(first[path]) and _is_zero(second[path])),
             tuple(path for path in weights if first[path] is None),
+            tuple(path for path in weights if not _is_finite(first[path])),
         )
 
 
@@ -99,7 +104,12 @@ def _gradients(
     ends, given = ends_of(output, loss, seed)
     if not (ends and weights):
         return dict.fromkeys(weights)
-    return dict(zip(weights, torch.autograd.grad(ends, [*weights.values()], given, allow_unused=True), strict=True))
+    try:
+        found = torch.autograd.grad(ends, [*weights.values()], given, allow_unused=True)
+    except RuntimeError as error:
+        message = f"{type(model).__name__} has no gradients on this batch {shapes(batch)}: {sentence(error)}"
+        raise ForgeError([Problem("MF050", "batch", message)]) from error
+    return dict(zip(weights, found, strict=True))
 
 
 def _moved(weight: Tensor, gradient: Tensor | None) -> Tensor:
@@ -111,6 +121,10 @@ def _moved(weight: Tensor, gradient: Tensor | None) -> Tensor:
 
 def _is_zero(gradient: Tensor | None) -> bool:
     return gradient is not None and not bool(gradient.any())
+
+
+def _is_finite(gradient: Tensor | None) -> bool:
+    return gradient is None or bool(gradient.isfinite().all())
 
 
 def _equal_units(model: nn.Module, gradients: Mapping[str, Tensor | None]) -> Iterator[EqualUnits]:
@@ -131,10 +145,14 @@ def _equal_units(model: nn.Module, gradients: Mapping[str, Tensor | None]) -> It
 
 def _groups(rows: Tensor, slopes: Tensor) -> Iterator[tuple[int, ...]]:
     """The rows that are equal, and whose gradients are equal and not zero."""
-    _, kinds, counts = torch.unique(rows, dim=0, return_inverse=True, return_counts=True)
+    _, kinds, counts = torch.unique(rows[:, 0], return_inverse=True, return_counts=True)
+    begins_alike = counts[kinds].gt(1).nonzero().flatten()
+    if not len(begins_alike):
+        return  # comparing whole rows takes long
+    _, kinds, counts = torch.unique(rows[begins_alike], dim=0, return_inverse=True, return_counts=True)
     scale = float(slopes.abs().max())
     for kind in counts.gt(1).nonzero().flatten().tolist():
-        rest = [row for row in kinds.eq(kind).nonzero().flatten().tolist() if bool(slopes[row].any())]
+        rest = [row for row in begins_alike[kinds.eq(kind)].tolist() if bool(slopes[row].any())]
         while rest:
             alike = (slopes[rest] - slopes[rest[0]]).abs().amax(dim=1) <= TOLERANCE * scale
             group = tuple(row for row, same in zip(rest, alike.tolist(), strict=True) if same)

@@ -11,10 +11,14 @@ import torch
 import modelforge as mf
 from modelforge.core.errors import ForgeError
 from modelforge.diagnosis.diagnose import diagnose
-from modelforge.diagnosis.document import Diagnosis, diagnosis_schema
+from modelforge.diagnosis.document import Diagnosis, Stuck, diagnosis_schema
 from modelforge.diagnosis.formats import as_json
+from modelforge.diagnosis.formats.markdown import markdown
+from modelforge.diagnosis.formats.page import page
+from modelforge.diagnosis.formats.text import text
 from modelforge.diagnosis.measuring import Batch
-from tests.diagnosis.nets import deep, recurrent
+from modelforge.report.table import to_text
+from tests.diagnosis.nets import HIDDEN, deep, recurrent
 
 MAX_BYTES = 256 * 1024
 
@@ -72,6 +76,35 @@ def test_levels_are_thinned_out_and_counted():
     assert start.levels[-1].path == "deep.129.act"
     assert {level.copies for level in start.levels[1:]} == {130}
     assert len(as_json(found)) < MAX_BYTES
+
+
+def test_what_training_cannot_change_is_shown():
+    zeros = {"type": "Linear", "out_features": 16, "init": "zeros"}
+    layers = {"first": HIDDEN, "act": "Tanh", "down": zeros, "up": zeros}
+    found = diagnose(mf.plan(mf.parse({"input": {"shape": [8]}, "layers": layers}, init="xavier")), solve=False)
+    stuck = found.first.measurement.stuck
+    assert stuck.zero_gradients == ("first.weight", "down.weight", "down.bias", "up.weight")
+    assert (stuck.equal_units, stuck.unused) == ((), ())
+    shown = "no gradient, also after one step: `first.weight`, `down.weight`, `down.bias` and `up.weight`"
+    assert shown in to_text(text(found), width=200)
+    assert f"- {shown}" in markdown(found)
+    assert "What training cannot change" in page(found)
+    clean = diagnose(deep("kaiming", depth=2), jacobian=False)
+    assert clean.first.measurement.stuck == Stuck()
+    assert "What training cannot change" not in page(clean)
+
+
+def test_units_that_stay_equal_are_counted_on_the_model_that_is_built():
+    layers = {"first": HIDDEN, "act": "Tanh", "head": {"type": "Linear", "out_features": 2}}
+    plan = mf.plan(mf.parse({"input": {"shape": [8]}, "layers": layers}, init="xavier"))
+    model = mf.build(plan)
+    with torch.no_grad():
+        for name in ("first.weight", "head.weight"):
+            model.get_parameter(name).fill_(0.1)
+    found = diagnose(plan, model=model, jacobian=False)
+    (units,) = found.first.measurement.stuck.equal_units
+    assert (units.path, units.num_units, units.num_distinct) == ("first.weight", 64, 1)
+    assert "`first.weight`: units start equal and stay equal, 64 units are worth 1" in to_text(text(found), width=200)
 
 
 def test_many_configs_side_by_side():

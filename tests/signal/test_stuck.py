@@ -8,6 +8,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from modelforge.core.errors import ForgeError
 from modelforge.signal.stuck import find_stuck
 
 
@@ -111,3 +112,35 @@ def test_of_many_equal_units_the_readers_decide_which_stay_equal():
     (units,) = find_stuck(model, normal(8, 3)).equal_units
     assert units.groups == ((0, 1), (2, 3))
     assert (units.num_units, units.num_distinct) == (6, 4)
+
+
+def test_gradients_that_are_not_finite_are_told_apart():
+    model = net(None, None)
+    model[2].weight.data[0, 0] = torch.nan
+    found = find_stuck(model, normal(8, 3))
+    assert found.not_finite == ("0.weight", "0.bias")  # those of the head do not read it
+    assert find_stuck(net(None, None), normal(8, 3)).not_finite == ()
+
+
+def test_rows_that_only_begin_alike_are_not_equal():
+    model = net(None, 0.3)
+    model[0].weight.data[:, 0] = 0.5
+    assert groups(model, normal(8, 3)) == {}
+    model[0].weight.data[4] = model[0].weight.data[1]
+    assert groups(model, normal(8, 3)) == {"0.weight": ((1, 4),)}
+
+
+def test_a_network_without_gradients_of_weights_is_a_problem():
+    class Overwritten(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.first, self.second = nn.Linear(3, 3), nn.Linear(3, 3)
+
+        def forward(self, x: Tensor) -> Tensor:
+            x = self.first(x)
+            y = self.second(x)
+            x.zero_()
+            return y
+
+    with pytest.raises(ForgeError, match="has no gradients on this batch"):
+        find_stuck(Overwritten(), normal(8, 3))

@@ -8,7 +8,16 @@ from shlex import quote
 from modelforge.core.quoting import printable
 from modelforge.core.words import magnitude, number, plural
 from modelforge.diagnosis.document import Diagnosis, Start
-from modelforge.diagnosis.rows import energy, level_rows, limits, measured_gradient, measured_signal, seen, sparkline
+from modelforge.diagnosis.rows import (
+    energy,
+    level_rows,
+    limits,
+    measured_gradient,
+    measured_signal,
+    seen,
+    sparkline,
+    stuck,
+)
 
 MAX_ROWS = 40
 """Rows of a table; more are counted."""
@@ -36,12 +45,14 @@ def _start(start: Start) -> Iterator[str]:
     if start.repair is not None:
         yield from ("Repair:", "", "```sh", *(printable(quote(one)) for one in start.repair.overrides), "```", "")
     yield from _table(start)
+    still = [] if start.measurement is None or start.measurement.stuck is None else stuck(start.measurement.stuck)
+    yield from (f"- {_prose(words)}" for words in still)
     for finding in start.findings:
         where = f" ({_code(finding.spot.words)})" if finding.spot else ""
         yield f"- `{finding.code}` {_prose(finding.message)}{where}"
     for finding in start.ignored:
         yield f"- `{finding.code}` is ignored: {_prose(finding.reason)}"
-    if start.findings or start.ignored:
+    if still or start.findings or start.ignored:
         yield ""
     yield f"{magnitude(start.num_parameters)} parameters in {plural(start.num_layers, 'layer')}, seed {start.seed}."
     yield ""

@@ -20,6 +20,7 @@ from modelforge.diagnosis.rows import (
     measured_signal,
     seen,
     sparkline,
+    stuck,
 )
 from modelforge.report.charts import Chart
 from modelforge.report.page import render
@@ -91,6 +92,12 @@ class Part:
     steps: tuple[Chart, ...]
     changes: Mapping[int, str]
     """The class of each level by what becomes of the signal."""
+
+    @property
+    def stuck(self) -> list[str]:
+        """What training cannot change."""
+        found = self.start.measurement
+        return stuck(found.stuck) if found is not None and found.stuck is not None else []
 
     @property
     def ends(self) -> tuple[float | None, float | None]:

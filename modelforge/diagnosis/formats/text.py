@@ -21,6 +21,7 @@ from modelforge.diagnosis.rows import (
     measured_signal,
     seen,
     sparkline,
+    stuck,
 )
 from modelforge.report.aligned import PATH, WORDS, Aligned, Wrapped
 from modelforge.report.table import Fitted
@@ -169,6 +170,7 @@ def _below(start: Start) -> Iterator[RenderableType]:
         lines += [
             ("recurrent", f"{one.path}: largest eigenvalue {number(_rounded(one.radius))}") for one in found.spectra
         ]
+        lines += [("stuck", words) for words in (stuck(found.stuck) if found.stuck else [])]
         for one in found.steps:
             known = [value for value in one.gradient if value is not None]
             ends = " → ".join(number(_rounded(value)) for value in _ends(known)) or "none"
