@@ -5,7 +5,7 @@ The nearest block with a scheme wins; nearer blocks without one refine it field 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Hashable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import cache
 from math import prod, sqrt
@@ -125,6 +125,7 @@ class _Assigner:
         # Copies of a layer have the same rules and matrices.
         self._place = cache(origins.place)
         self._initializer = cache(self._validate)
+        self._chains: dict[Hashable, tuple[Rule, ...]] = {}
         self._fills: dict[Initializer, dict[Matrix, Fill]] = {}
 
     def plan(self, parameter: ModelParameter) -> ParameterPlan | None:
@@ -174,13 +175,19 @@ class _Assigner:
 
     def _chain(self, parameter: ModelParameter) -> tuple[Rule, ...]:
         """The rules of a parameter, each with its verdict and place."""
-        chain: list[Rule] = []
+        # Facts and blocks are long, and equal ones are the same object.
+        alike = parameter.frozen, id(parameter.facts), *((id(scope.block), scope.key) for scope in parameter.scopes)
+        key = parameter.path if self.precedence.by_name(parameter) else alike
+        if key not in self._chains:
+            self._chains[key] = tuple(self._judged(parameter))
+        return self._chains[key]
+
+    def _judged(self, parameter: ModelParameter) -> Iterator[Rule]:
         won = False
         for rule in self.precedence.rules(parameter):
             verdict = "overridden" if won else "wins" if rule.scheme is not None else "refines"
             won = won or rule.scheme is not None
-            chain.append(replace(rule, verdict=verdict, place=None if rule.default else self._place(rule.key)))
-        return tuple(chain)
+            yield replace(rule, verdict=verdict, place=None if rule.default else self._place(rule.key))
 
     def _validate(self, won: Rule, *refinements: Rule) -> Initializer | None:
         """The initializer of a rule and of those that refine it, farthest first: nearer ones have the last word."""

@@ -72,6 +72,7 @@ class Precedence:
         self._types: set[str] = set()
         self._clashes: set[tuple[str, ...]] = set()
         self._globs: dict[int, tuple[Collection[str], Globs]] = {}
+        self._has_names: dict[int, tuple[InitSpec, bool]] = {}
         self._num_compared = 0
 
     @property
@@ -90,6 +91,16 @@ class Precedence:
             before[1].update(self._types)
         self._matched, self._types = before
         return found
+
+    def by_name(self, parameter: ModelParameter) -> bool:
+        """Whether the names of a parameter say which rules it has, and not only what it is and what is around it."""
+        return any(scope.skip or self._names_any(scope.block) for scope in parameter.scopes)
+
+    def _names_any(self, block: InitSpec) -> bool:
+        if id(block) not in self._has_names:
+            has_names = bool(block.params) or any(map(self._names_any, block.types.values()))
+            self._has_names[id(block)] = block, has_names  # it keeps the block, and so its id
+        return self._has_names[id(block)][1]
 
     def _rules(self, parameter: ModelParameter) -> Iterator[Rule]:
         for scope in parameter.scopes:

@@ -70,4 +70,7 @@ class Ties:
         others: dict[str, dict[str, str | None]] = {}
         for path, first in self.first.items():
             others.setdefault(first, {})[path] = self._facts[path].layout.role
-        return [replace(parameter, aliases=FrozenDict(others.get(parameter.path, {}))) for parameter in parameters]
+        return [
+            replace(parameter, aliases=FrozenDict(others[parameter.path])) if parameter.path in others else parameter
+            for parameter in parameters
+        ]

@@ -265,8 +265,17 @@ class Walk:
             if item.name not in names:
                 continue
             self.parameters.append(ModelParameter(f"{path}.{item.name}", item, key, (*self._nearest, *site.scopes)))
-        planned = LayerPlan(path, key, spec.type, FrozenDict(facts.arguments), reads, inputs, facts.output)
-        planned = replace(planned, has_buffers=facts.has_buffers, parameters=names)
+        planned = LayerPlan(
+            path,
+            key,
+            spec.type,
+            FrozenDict(facts.arguments),
+            reads,
+            inputs,
+            facts.output,
+            has_buffers=facts.has_buffers,
+            parameters=names,
+        )
         return planned, Flow(facts.output, (path,), key)
 
     def _facts(self, spec: LayerSpec, site: _Site, inputs: tuple[Value, ...], flows: list[Flow]) -> LayerFacts | None:

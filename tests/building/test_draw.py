@@ -16,6 +16,7 @@ from modelforge.building.shards import shard_of
 from modelforge.core.errors import Refusal
 from modelforge.inits.base import Matrix, Matrixwise
 from modelforge.inits.registry import register_initializer, unregister_initializer
+from modelforge.inits.schemes.identity import Diagonal
 from modelforge.layers import unregister_layer
 from tests.models import INIT, MODELS, spec
 
@@ -79,6 +80,58 @@ def test_each_element_is_drawn_once(name, scheme, monkeypatch):
             job.run()
             written.update(torch.nonzero(~tensor.view(-1).isnan()).view(-1).tolist())
         assert written == Counter(range(tensor.numel())), item.path
+
+
+@pytest.mark.parametrize(("scheme", "shape"), [("eye", (100, 24)), ("eye", (24, 100)), ("dirac", (40, 6, 3, 3))])
+def test_rows_that_are_filled_apart_are_those_of_the_whole(scheme, shape, monkeypatch):
+    layer = (
+        nn.Conv2d(shape[1], shape[0], shape[2], bias=False) if len(shape) > 2 else nn.Linear(*shape[::-1], bias=False)
+    )
+    whole, jobs = mf.initialize(layer, scheme), 0
+    expected = layer.weight.detach().clone()
+    monkeypatch.setattr(draw, "CHUNK", 64)
+    monkeypatch.setattr(draw, "BLOCK", 32)
+    real = draw._draw_rows
+
+    def counted(*args: Any) -> Any:
+        nonlocal jobs
+        jobs += 1
+        return real(*args)
+
+    monkeypatch.setattr(draw, "_draw_rows", counted)
+    with torch.no_grad():
+        layer.weight.fill_(torch.nan)
+    parts = mf.initialize(layer, scheme)
+    assert jobs > 1
+    assert torch.equal(layer.weight, expected)
+    assert parts.ok
+    assert parts["weight"].digest == whole["weight"].digest
+    assert parts["weight"].measured_std == pytest.approx(whole["weight"].measured_std)
+
+
+def test_a_value_beside_the_diagonal_of_some_rows_shows(monkeypatch):
+    sound = Diagonal.fill
+
+    def spoiled(self: Any, out: Tensor, *rest: Any) -> None:
+        sound(self, out, *rest)
+        out[-1, 0] = 0.5
+
+    monkeypatch.setattr(draw, "CHUNK", 64)
+    monkeypatch.setattr(Diagonal, "fill", spoiled)
+    entry = mf.initialize(nn.Linear(64, 64, bias=False), "eye")["weight"]
+    assert (entry.verdict, entry.reason) == ("fail", "4 values that are not those of its formula")
+
+
+@pytest.mark.parametrize("side", [8, 300])
+def test_autocast_around_it_does_not_matter(side):
+    """Few values are drawn in the caller's thread, where autocast would round the factors of products."""
+    layer = nn.Linear(side, side)
+    mf.initialize(layer, "orthogonal")
+    expected = layer.weight.detach().clone()
+    with torch.autocast("cpu", torch.bfloat16):
+        ledger = mf.initialize(layer, "orthogonal")
+    assert ledger.ok
+    assert torch.equal(layer.weight, expected)
 
 
 @pytest.mark.parametrize("name", MODELS)

@@ -24,6 +24,7 @@ def test_a_predicted_line_in_its_band_and_measured_points():
     assert energy.spread is not None
     assert x == 6
     assert high / low == pytest.approx(exp(4 * energy.spread))
+    assert energy.typical is not None
     assert low < energy.typical < high
     assert measured.names[0].startswith("input: ")
 
@@ -43,7 +44,7 @@ def test_the_repair_stands_beside_it_on_the_same_scale():
     assert after is not None
     assert after.y_range == charts.by_depth(start, signal=True).y_range
     assert [series.label for series in after.series] == ["repaired", "as it is"]
-    assert [point[1] for point in after.series[0].points] == [0.5] * 7  # typical, as what it stands beside
+    assert [point and point[1] for point in after.series[0].points] == [0.5] * 7  # typical, as what it stands beside
 
 
 def test_networks_of_different_depth_share_an_axis():

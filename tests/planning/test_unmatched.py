@@ -39,7 +39,7 @@ def test_the_steps_grow_with_the_number_of_blocks(kind: str, monkeypatch: pytest
 
     run(2)
     few, more, most = (steps(lambda size=size: run(size)) for size in (8, 24, 56))
-    assert most - more < 2.2 * (more - few)
+    assert most - more < 2.3 * (more - few)  # twice where they grow with the number, five times with its square
 
 
 def test_too_many_comparisons_are_one_problem(monkeypatch: pytest.MonkeyPatch):
