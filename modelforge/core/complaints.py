@@ -112,6 +112,20 @@ def require(value: object, kinds: type | UnionType, what: str) -> None:
         raise TypeError(f"{what}, but gets {a_class(value)}")
 
 
+def require_count(value: object, what: str) -> None:
+    """Checks a number of things that a public function is given.
+
+    Args:
+        value: What is given.
+        what: The function and the argument: ``predict takes `batch` examples``.
+
+    Raises:
+        ValueError: it is no whole number from 1 on.
+    """
+    if not isinstance(value, int) or isinstance(value, bool) or value < 1:
+        raise ValueError(f"{what}, a whole number from 1 on, but gets {value!r}")
+
+
 @dataclass(frozen=True, slots=True, repr=False)
 class Later:
     """A hint that is made when its problem is shown: of thousands of problems most never are."""

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 from modelforge._version import __version__
 from modelforge.building.build import Model
-from modelforge.core.complaints import require
+from modelforge.core.complaints import require, require_count
 from modelforge.diagnosis.causes import cause
 from modelforge.diagnosis.document import (
     MAX_LEVELS,
@@ -86,6 +86,9 @@ def diagnose(
         solve: Whether to look for initial values that repair it.
         training: How the network is trained, or each by label: some rules of the linter depend on it.
 
+    Raises:
+        ValueError: there is no plan; `batch` is no whole number from 1 on.
+
     Example:
         >>> from modelforge.planning.plan import plan
         >>> from modelforge.language import parse
@@ -98,6 +101,10 @@ def diagnose(
     plans = plan if isinstance(plan, Mapping) else {title or "model": plan}
     for one in plans.values():
         require(one, Plan, "diagnose takes a Plan, as `plan` gives")
+    if not plans:
+        raise ValueError("diagnose takes one plan or more, but gets none")
+    if batch is not None:
+        require_count(batch, "diagnose takes `batch` examples")
     starts: list[Start] = []
     for index, (label, one) in enumerate(plans.items()):
         first = model if index == 0 else None

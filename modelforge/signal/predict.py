@@ -10,7 +10,7 @@ from typing import Any
 from rich.console import RenderableType
 from rich.text import Text
 
-from modelforge.core.complaints import require
+from modelforge.core.complaints import require, require_count
 from modelforge.core.suggestions import did_you_mean
 from modelforge.core.tensors import TensorValue
 from modelforge.core.words import number
@@ -147,6 +147,9 @@ def predict(plan: Plan, *, batch: int = 32, training: bool = True) -> Prediction
         batch: Examples in a batch, which batch norms and the spread depend on.
         training: Dropout and batch norms act as in training.
 
+    Raises:
+        ValueError: `batch` is no whole number from 1 on.
+
     Example:
         >>> from modelforge.planning.plan import plan
         >>> from modelforge.language import parse
@@ -157,6 +160,7 @@ def predict(plan: Plan, *, batch: int = 32, training: bool = True) -> Prediction
         (1.0, 1.0)
     """
     require(plan, Plan, "predict takes a Plan, as `plan` gives")
+    require_count(batch, "predict takes `batch` examples")
     flowing = flow(plan)
     signals: dict[Source, Signal | None] = {
         Source(f"@{name}"): arriving_at(value, batch) for name, value in plan.inputs.items()

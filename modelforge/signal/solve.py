@@ -9,7 +9,7 @@ from functools import cached_property
 from math import exp, log
 from typing import Literal, get_args
 
-from modelforge.core.complaints import require
+from modelforge.core.complaints import require, require_count
 from modelforge.inits import registry
 from modelforge.inits.defaults import ROLE_DEFAULTS, constant
 from modelforge.planning.assign import ParameterPlan, moments
@@ -53,7 +53,7 @@ def solve(plan: Plan, direction: Direction = "forward", *, batch: int = 32) -> S
         batch: Examples in a batch, as in `predict`.
 
     Raises:
-        ValueError: there is no such direction.
+        ValueError: there is no such direction; `batch` is no whole number from 1 on.
 
     Example:
         >>> from modelforge.planning.plan import plan
@@ -65,6 +65,7 @@ def solve(plan: Plan, direction: Direction = "forward", *, batch: int = 32) -> S
         ('++model.init.params={down.weight: {gain: 1.4142}}',)
     """
     require(plan, Plan, "solve takes a Plan, as `plan` gives")
+    require_count(batch, "solve takes `batch` examples")
     if direction not in get_args(Direction):
         raise ValueError(f"`direction` is one of {', '.join(get_args(Direction))}, not {direction!r}")
     network = _Network(plan, direction, batch)

@@ -110,3 +110,11 @@ def test_a_layer_that_was_registered_without_a_rule_is_named():
     finally:
         unregister_layer("Opaque")
     assert note == "unknown from here on: `Opaque` has no signal rule, register one"
+
+
+@pytest.mark.parametrize("function", [mf.predict, mf.solve, mf.diagnose])
+@pytest.mark.parametrize("batch", [0, -1, 1.5, "a", True])
+def test_a_batch_is_a_number_of_examples(function, batch):
+    plan = mf.plan(mf.parse({"input": {"shape": [4]}, "layers": {"act": "Tanh"}}, init="xavier"))
+    with pytest.raises(ValueError, match=r"takes `batch` examples, a whole number from 1 on, but gets"):
+        function(plan, batch=batch)
