@@ -125,7 +125,7 @@ def require_count(value: object, what: str) -> None:
         ValueError: it is below 1.
     """
     if isinstance(value, bool) or not isinstance(value, SupportsIndex):
-        raise TypeError(f"{what} of a whole number of examples, but gets a {type(value).__name__}")
+        raise TypeError(f"{what} of a whole number of examples, but gets {a_class(value)}")
     if index(value) < 1:
         raise ValueError(f"{what} of 1 example or more, but gets {value}")
 

@@ -54,6 +54,7 @@ def lint(plan: Plan, training: Training | None = None, *, rules: Collection[str]
 
     Raises:
         ForgeError: no rule has such a code.
+        TypeError: `rules` is a text.
 
     Example:
         >>> from modelforge.planning.plan import plan
@@ -65,6 +66,8 @@ def lint(plan: Plan, training: Training | None = None, *, rules: Collection[str]
         ['MW101']
     """
     require(plan, Plan, "lint takes a Plan, as `plan` gives")
+    if isinstance(rules, str):
+        raise TypeError(f"lint takes a list of codes, but gets a str: write `rules=[{rules!r}]`")
     found = examine(plan, training, [RULES.get(code) for code in rules] or None)
     return (*(found.planned if rules else ()), *found.problems)
 

@@ -150,6 +150,10 @@ def predict(plan: Plan, *, batch: int = 32, training: bool = True) -> Prediction
         batch: Examples in a batch, which batch norms and the spread depend on.
         training: Dropout and batch norms act as in training.
 
+    Raises:
+        TypeError: `batch` is no whole number.
+        ValueError: `batch` is below 1.
+
     Example:
         >>> from modelforge.planning.plan import plan
         >>> from modelforge.language import parse

@@ -9,7 +9,7 @@ from functools import cached_property
 from math import exp, log
 from typing import Literal, get_args
 
-from modelforge.core.complaints import require
+from modelforge.core.complaints import require, require_count
 from modelforge.inits import registry
 from modelforge.inits.defaults import ROLE_DEFAULTS, constant
 from modelforge.planning.assign import ParameterPlan, moments
@@ -54,7 +54,8 @@ def solve(plan: Plan, direction: Direction = "forward", *, batch: int = 32) -> S
         batch: Examples in a batch, as in `predict`.
 
     Raises:
-        ValueError: there is no such direction.
+        TypeError: `batch` is no whole number.
+        ValueError: there is no such direction; `batch` is below 1.
 
     Example:
         >>> from modelforge.planning.plan import plan
@@ -66,6 +67,7 @@ def solve(plan: Plan, direction: Direction = "forward", *, batch: int = 32) -> S
         ('++model.init.params={down.weight: {gain: 1.4142}}',)
     """
     require(plan, Plan, "solve takes a Plan, as `plan` gives")
+    require_count(batch, "solve takes a batch")
     if direction not in get_args(Direction):
         raise ValueError(f"`direction` is one of {', '.join(get_args(Direction))}, not {direction!r}")
     network = _Network(plan, direction, batch)

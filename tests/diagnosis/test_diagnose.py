@@ -145,3 +145,8 @@ def test_arguments_are_checked():
 def test_the_json_of_models_that_ship_is_small(model):
     plan = mf.plan(mf.load("conf", overrides=[f"model={model}"]))
     assert len(as_json(diagnose(plan))) < MAX_BYTES
+
+
+def test_no_plan_is_none_to_diagnose():
+    with pytest.raises(ValueError, match="takes one plan or more, but gets none"):
+        diagnose({})

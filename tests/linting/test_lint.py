@@ -149,3 +149,10 @@ def test_a_layer_that_a_scheme_cannot_see_into():
         "`gpt2` cannot see into this layer: its inner residual branches are not known, so none is counted, and none of "
         "its parameters is treated as the end of one",
     )
+
+
+def test_rules_are_a_list():
+    layers = {"up": {"type": "Linear", "out_features": 8}}
+    plan = mf.plan(mf.parse({"input": {"shape": [4]}, "layers": layers}, init="xavier"))
+    with pytest.raises(TypeError, match=r"but gets a str: write `rules=\['MW101'\]`"):
+        mf.lint(plan, rules="MW101")

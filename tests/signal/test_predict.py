@@ -95,12 +95,6 @@ def test_it_prints_as_a_table_and_as_data():
         prediction.node("linear00")
 
 
-@pytest.mark.parametrize("batch", [0, -2])
-def test_a_batch_has_an_example(batch):
-    with pytest.raises(ValueError, match=f"predict takes a batch of 1 example or more, but gets {batch}"):
-        mf.predict(mf.plan(mf.parse({"input": {"shape": [4]}, "layers": {"act": "ReLU"}})), batch=batch)
-
-
 @pytest.mark.parametrize(
     ("activation", "gain"), [("Tanh", 1e-30), ("ReLU", 1e30), ("PReLU", 1e-30), ("Identity", 1e30)]
 )
@@ -124,3 +118,11 @@ def test_a_layer_that_was_registered_without_a_rule_is_named():
     finally:
         unregister_layer("Opaque")
     assert note == "unknown from here on: `Opaque` has no signal rule, register one"
+
+
+@pytest.mark.parametrize("function", [mf.predict, mf.solve, mf.diagnose])
+@pytest.mark.parametrize("batch", [0, -1, 1.5, "a", True])
+def test_a_batch_is_a_number_of_examples(function, batch):
+    plan = mf.plan(mf.parse({"input": {"shape": [4]}, "layers": {"act": "Tanh"}}, init="xavier"))
+    with pytest.raises((TypeError, ValueError), match=r"takes a batch of (1|a whole number).*, but gets"):
+        function(plan, batch=batch)
