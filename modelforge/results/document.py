@@ -78,7 +78,7 @@ class GroupData(Data):
     """`paired`, `Welch`, or empty where there is no test."""
     p: float | None
     p_adjusted: float | None
-    """Corrected for the number of comparisons by Holm's method."""
+    """Corrected by Holm's method for the comparisons with a named baseline, or for all pairs."""
 
 
 class EffectData(Data):

@@ -1,4 +1,4 @@
-"""`compare_all`: each group against a baseline, by a t-test over seeds, corrected for their number (Holm)."""
+"""`contrasts`: each group against a baseline, by a t-test over seeds, corrected for the number of tests (Holm)."""
 
 from __future__ import annotations
 
@@ -33,7 +33,10 @@ class Contrast:
     p: float | None = None
     """Of no difference, two-sided."""
     adjusted: float | None = None
-    """The same, corrected for the number of comparisons by Holm's method."""
+    """The same, corrected by Holm's method for `num_tests`."""
+    num_tests: int = 0
+    """Comparisons that chance had: those with a baseline that was named; where it is the best group, which was found in
+    the same runs, those of all pairs."""
 
     @property
     def is_significant(self) -> bool:
@@ -55,7 +58,8 @@ def contrasts(grouped: Grouped, wanted: Sequence[str] = ()) -> tuple[Contrast, .
     asked = dict(_parsed(word) for word in wanted)
     references = _references(grouped, asked)
     found = [_contrast(one, _baseline(one, references, asked)) for one in grouped.groups]
-    return tuple(_corrected(found))
+    num_tests = sum(one.p is not None for one in found)
+    return tuple(_corrected(found, num_tests if asked else num_tests * (num_tests + 1) // 2))
 
 
 def _parsed(word: str) -> tuple[str, str]:
@@ -140,12 +144,15 @@ def can_test() -> bool:
     return find_spec("scipy") is not None
 
 
-def _corrected(found: Sequence[Contrast]) -> list[Contrast]:
-    """Holm 1979: the smallest p times the number of tests, the next times one less; none below the one before."""
+def _corrected(found: Sequence[Contrast], num_tests: int) -> list[Contrast]:
+    """Holm 1979: the smallest p times the number of tests, the next times one less; none below the one before.
+
+    What he rejects among all pairs holds at least what this does among those that have the best group.
+    """
     tested = sorted((one.p, index) for index, one in enumerate(found) if one.p is not None)
     adjusted: dict[int, float] = {}
     least = 0.0
     for rank, (p, index) in enumerate(tested):
-        least = max(least, min(1.0, (len(tested) - rank) * p))
+        least = max(least, min(1.0, (num_tests - rank) * p))
         adjusted[index] = least
-    return [replace(one, adjusted=adjusted.get(index)) for index, one in enumerate(found)]
+    return [replace(one, adjusted=adjusted.get(index), num_tests=num_tests) for index, one in enumerate(found)]

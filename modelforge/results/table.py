@@ -161,10 +161,10 @@ def notes(grouped: Grouped, compared: Sequence[Contrast]) -> Iterator[str]:
         yield f"difference: to {to}; ≈: below the spread over {over or 'repetitions'}"
     tests = Counter(one.test for one in compared if one.p is not None)
     if tests:
-        yield (
-            f"p: {' or '.join(sorted(tests))} t-test over {over}, of no difference; Holm-corrected for "
-            f"{plural(tests.total(), 'comparison')}"
-        )
+        num_tests = max(one.num_tests for one in compared)
+        pairs = ", all pairs: the best was found in the same runs" if num_tests > tests.total() else ""
+        corrected = f"Holm-corrected for {plural(num_tests, 'comparison')}{pairs}"
+        yield f"p: {' or '.join(sorted(tests))} t-test over {over}, of no difference; {corrected}"
     elif any(one.test for one in compared) and not can_test():
         yield "p: not computed, it needs scipy: pip install 'modelforge[train]'"
     least = min((one.group.n for one in compared if one.p is not None), default=1)

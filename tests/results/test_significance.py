@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
+from random import Random
 
 import pytest
 
 from modelforge.core.errors import ForgeError
+from modelforge.core.frozen import FrozenDict
 from modelforge.results import collect
 from modelforge.results.grouping import group
-from modelforge.results.significance import contrasts, t_test
+from modelforge.results.significance import LEVEL, contrasts, t_test
+from modelforge.results.sweep import Row, Sweep
 from tests.results.sweeps import gains, swept
 
 stats = pytest.importorskip("scipy.stats", reason="the `train` extra")
@@ -59,15 +62,42 @@ def test_everything_is_compared_with_the_best(tmp_path: Path):
     assert found[1].adjusted is None, "each seed is worse by the same: there is no spread of differences"
 
 
-def test_p_is_corrected_for_the_number_of_comparisons(tmp_path: Path):
+@pytest.mark.parametrize(("wanted", "num_tests"), [((), 6), (("init=a",), 3)])
+def test_p_is_corrected_for_the_number_of_comparisons(tmp_path: Path, wanted: tuple[str, ...], num_tests: int):
+    """The best of four is the best of six pairs."""
     values = {"a": [0.90, 0.92, 0.94], "b": [0.80, 0.83, 0.83], "c": [0.86, 0.91, 0.90], "d": [0.70, 0.69, 0.75]}
     results = {(init, "1", seed): one[seed] for init, one in values.items() for seed in range(3)}
-    found = {one.group.values["init"]: one for one in contrasts(group(collect(swept(tmp_path, results))))}
+    groups = group(collect(swept(tmp_path, results)))
+    found = {one.group.values["init"]: one for one in contrasts(groups, wanted)}
+    assert {one.num_tests for one in found.values()} == {num_tests}
     raw = {name: stats.ttest_rel(values["a"], values[name]).pvalue for name in "bcd"}
     assert {name: found[name].p for name in "bcd"} == pytest.approx(raw)
     low, middle, high = sorted(raw.values())
-    holm = [3 * low, max(3 * low, 2 * middle), max(3 * low, 2 * middle, high)]
+    holm = [n * p for n, p in zip(range(num_tests, 0, -1), (low, middle, high), strict=False)]
+    holm = [max(holm[: rank + 1]) for rank in range(3)]
     assert sorted(found[name].adjusted for name in "bcd") == pytest.approx([min(1, one) for one in holm])
+
+
+@pytest.mark.parametrize("wanted", [(), ("init=0",)])
+def test_where_groups_are_equal_one_sweep_in_twenty_has_a_significant_difference(wanted: tuple[str, ...]):
+    random = Random(0)
+    sweeps, hits = 300, 0
+    for _ in range(sweeps):
+        names = [(str(init), str(seed)) for init in range(10) for seed in range(5)]
+        rows = [
+            Row(
+                folder=f"{init},{seed}",
+                state="finished",
+                overrides=FrozenDict({"init": init, "seed": seed}),
+                metrics=FrozenDict({"val/accuracy": random.gauss(0.9, 0.01)}),
+                optimized_metric="val/accuracy",
+            )
+            for init, seed in names
+        ]
+        found = Sweep("", tuple(rows), ("init", "seed"), "val/accuracy").by("val/accuracy")
+        hits += any(one.is_significant for one in contrasts(group(found), wanted))
+    bound = next(k for k in range(sweeps) if stats.binom.sf(k, sweeps, LEVEL) < 1e-3)
+    assert hits <= bound
 
 
 def test_a_baseline_is_the_counterpart_with_its_values(tmp_path: Path):
