@@ -24,12 +24,20 @@ def mlp(activation: Any, depth: int, width: int, init: Any) -> mf.ModelSpec:
 
 
 def check(
-    spec: mf.ModelSpec, *, seeds: int = 6, batch: int = 16, training: bool = True, widest: float = WIDEST
+    spec: mf.ModelSpec,
+    *,
+    seeds: int = 6,
+    batch: int = 16,
+    training: bool = True,
+    widest: float = WIDEST,
+    spare: float = 0.0,
 ) -> mf.Plan:
     """Compares everything that is predicted of a network with what a few draws of it do."""
     plan = mf.plan(spec)
     prediction = mf.predict(plan, batch=batch, training=training)
     assert not prediction.unknown
-    wrong = misses(prediction, measured(plan, spec, seeds=seeds, batch=batch, training=training), widest=widest)
+    wrong = misses(
+        prediction, measured(plan, spec, seeds=seeds, batch=batch, training=training), widest=widest, spare=spare
+    )
     assert not wrong, "\n".join(wrong)
     return plan

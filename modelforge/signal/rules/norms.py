@@ -76,6 +76,8 @@ def _normalized(node: Node, signal: Signal, centre: _Centre, eps: float, *, cent
     levelled = _levelled(signal, centre, variance)
     read = _read_level(signal, centre, count)
     level = None if centre.across_examples or variance == 0 else _level(read, centre, freedom, count, eps / variance)
+    # Few biases differ by chance, in relation to a variance of about 1.
+    uneven_bias = 2 * (bias.std**2 / (scale + bias.second)) ** 2 if bias.std else 0.0
     by_unit = centre.across_examples or centre.channels == 1
     output = replace(
         signal,
@@ -87,7 +89,7 @@ def _normalized(node: Node, signal: Signal, centre: _Centre, eps: float, *, cent
         placed=factor * levelled * signal.placed,
         drift=kept**2 * signal.drift,
         lift=kept * signal.lift,
-        noise=kept**2 * signal.noise + 2 / (signal.shape.num_units * max(1, centre.size)),
+        noise=kept**2 * signal.noise + (2 / max(1, centre.size) + uneven_bias) / signal.shape.num_units,
         swing=kept**2 * signal.swing,
         level=level and level.raised(bias.std**2 / scale) if scale > 0 else None,
         table=signal.table and (signal.table[0], signal.table[1] * scale_mean / np.sqrt(variance + eps)),

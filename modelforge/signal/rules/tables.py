@@ -47,13 +47,17 @@ def embedding(node: Node) -> Passed:
     Formula: E y² = E w², E y y′ = (E w)² + Var w / rows
     """
     weight, rows = _rows(node), node.layer.arguments["num_embeddings"]
-    pair = weight.mean**2 + weight.std**2 / rows
+    # Where a row stands for padding, it is 0.
+    drawn = 1.0 if node.layer.arguments["padding_idx"] is None else 1 - 1 / rows
+    pair = drawn**2 * weight.mean**2 + drawn * weight.std**2 / rows
     shape = node.shape(-1)
     table = (node.parameters["weight"].path, 1.0)
-    output = Signal(shape, weight.mean, weight.second, pair, pair, chance=1 / shape.num_units, table=table)
-    # Equal numbers have equal vectors: no more than `rows` are drawn.
-    drawn = 1 / (shape.num_examples * shape.num_positions) + 1 / rows
-    return Passed({(): replace(output, noise=2 * drawn / shape.num_units)}, lambda gradients: (None,))
+    mean, second = drawn * weight.mean, drawn * weight.second
+    output = Signal(shape, mean, second, pair, pair, chance=1 / shape.num_units, table=table)
+    # Equal numbers have equal vectors: no more than `rows` are drawn; how often the 0 comes is chance, too.
+    count = shape.num_examples * shape.num_positions
+    noise = 2 * (1 / count + 1 / rows) / shape.num_units + (1 - drawn) / drawn / count
+    return Passed({(): replace(output, noise=noise)}, lambda gradients: (None,))
 
 
 @register_signal("EmbeddingBag")
