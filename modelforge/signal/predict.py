@@ -150,6 +150,9 @@ def predict(plan: Plan, *, batch: int = 32, training: bool = True) -> Prediction
         batch: Examples in a batch, which batch norms and the spread depend on.
         training: Dropout and batch norms act as in training.
 
+    Raises:
+        ValueError: `batch` is no whole number from 1 on.
+
     Example:
         >>> from modelforge.planning.plan import plan
         >>> from modelforge.language import parse
@@ -160,7 +163,7 @@ def predict(plan: Plan, *, batch: int = 32, training: bool = True) -> Prediction
         (1.0, 1.0)
     """
     require(plan, Plan, "predict takes a Plan, as `plan` gives")
-    require_count(batch, "predict takes a batch")
+    require_count(batch, "predict takes `batch` examples")
     flowing = flow(plan)
     signals: dict[Source, Signal | None] = {
         Source(f"@{name}"): arriving_at(value, batch) for name, value in plan.inputs.items()

@@ -97,7 +97,7 @@ def test_it_prints_as_a_table_and_as_data():
 
 @pytest.mark.parametrize("batch", [0, -2])
 def test_a_batch_has_an_example(batch):
-    with pytest.raises(ValueError, match=f"predict takes a batch of 1 example or more, but gets {batch}"):
+    with pytest.raises(ValueError, match=f"predict takes `batch` examples, a whole number from 1 on, but gets {batch}"):
         mf.predict(mf.plan(mf.parse({"input": {"shape": [4]}, "layers": {"act": "ReLU"}})), batch=batch)
 
 
