@@ -10,9 +10,8 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
-from operator import index
 from types import MappingProxyType, NoneType, UnionType
-from typing import Annotated, Any, Literal, SupportsIndex, Union, get_args, get_origin
+from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails, InitErrorDetails, PydanticCustomError
@@ -114,20 +113,17 @@ def require(value: object, kinds: type | UnionType, what: str) -> None:
 
 
 def require_count(value: object, what: str) -> None:
-    """Checks how many of something a public function is to take.
+    """Checks a number of things that a public function is given.
 
     Args:
         value: What is given.
-        what: What it counts, beginning with the function: `predict takes a batch`.
+        what: The function and the argument: ``predict takes `batch` examples``.
 
     Raises:
-        TypeError: it is no whole number.
-        ValueError: it is below 1.
+        ValueError: it is no whole number from 1 on.
     """
-    if isinstance(value, bool) or not isinstance(value, SupportsIndex):
-        raise TypeError(f"{what} of a whole number of examples, but gets {a_class(value)}")
-    if index(value) < 1:
-        raise ValueError(f"{what} of 1 example or more, but gets {value}")
+    if not isinstance(value, int) or isinstance(value, bool) or value < 1:
+        raise ValueError(f"{what}, a whole number from 1 on, but gets {value!r}")
 
 
 @dataclass(frozen=True, slots=True, repr=False)

@@ -100,8 +100,8 @@ def diagnose(
     Raises:
         ForgeError: a batch holds NaN, or no examples.
         TypeError: an argument is of another kind.
-        ValueError: there is no plan; the batch has no example; labels of `data` or `training` are not those of the
-            plans; the model is of another plan.
+        ValueError: there is no plan; `batch` is no whole number from 1 on; labels of `data` or `training` are not those
+            of the plans; the model is of another plan.
 
     Example:
         >>> from modelforge.planning.plan import plan
@@ -113,12 +113,12 @@ def diagnose(
         ('vanishes', 'init')
     """
     plans = plan if isinstance(plan, Mapping) else {title or "model": plan}
-    if not plans:
-        raise ValueError("diagnose takes one plan or more, but gets none")
     for one in plans.values():
         require(one, Plan, "diagnose takes a Plan, as `plan` gives")
+    if not plans:
+        raise ValueError("diagnose takes one plan or more, but gets none")
     if batch is not None:
-        require_count(batch, "diagnose takes a batch")
+        require_count(batch, "diagnose takes `batch` examples")
     for name, given in (("data", data), ("training", training)):
         if isinstance(given, Mapping):
             _check_labels(name, given, plans)

@@ -151,8 +151,7 @@ def predict(plan: Plan, *, batch: int = 32, training: bool = True) -> Prediction
         training: Dropout and batch norms act as in training.
 
     Raises:
-        TypeError: `batch` is no whole number.
-        ValueError: `batch` is below 1.
+        ValueError: `batch` is no whole number from 1 on.
 
     Example:
         >>> from modelforge.planning.plan import plan
@@ -164,7 +163,7 @@ def predict(plan: Plan, *, batch: int = 32, training: bool = True) -> Prediction
         (1.0, 1.0)
     """
     require(plan, Plan, "predict takes a Plan, as `plan` gives")
-    require_count(batch, "predict takes a batch")
+    require_count(batch, "predict takes `batch` examples")
     flowing = flow(plan)
     signals: dict[Source, Signal | None] = {
         Source(f"@{name}"): arriving_at(value, batch) for name, value in plan.inputs.items()

@@ -54,8 +54,7 @@ def solve(plan: Plan, direction: Direction = "forward", *, batch: int = 32) -> S
         batch: Examples in a batch, as in `predict`.
 
     Raises:
-        TypeError: `batch` is no whole number.
-        ValueError: there is no such direction; `batch` is below 1.
+        ValueError: there is no such direction; `batch` is no whole number from 1 on.
 
     Example:
         >>> from modelforge.planning.plan import plan
@@ -67,7 +66,7 @@ def solve(plan: Plan, direction: Direction = "forward", *, batch: int = 32) -> S
         ('++model.init.params={down.weight: {gain: 1.4142}}',)
     """
     require(plan, Plan, "solve takes a Plan, as `plan` gives")
-    require_count(batch, "solve takes a batch")
+    require_count(batch, "solve takes `batch` examples")
     if direction not in get_args(Direction):
         raise ValueError(f"`direction` is one of {', '.join(get_args(Direction))}, not {direction!r}")
     network = _Network(plan, direction, batch)
