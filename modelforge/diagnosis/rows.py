@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from math import isnan, log10, nan
+from typing import TypeAlias
 
 from modelforge.core.quoting import listed
 from modelforge.core.words import number, plural
@@ -15,6 +16,8 @@ BARS = "▁▂▃▄▅▆▇█"
 WIDTH = 12
 """Characters of a curve."""
 MAX_NAMED = 5
+Seen: TypeAlias = Callable[[Level], float | None]
+"""The energy of a level."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,15 +73,21 @@ def measured_gradient(level: Level) -> float | None:
     return nan if "gradient" in level.not_finite else energy(level.measured_gradient)
 
 
-def seen(predicted: Energy | None, measured: Energy | None) -> float | None:
-    """The energy as predicted, or as measured where it cannot be predicted."""
-    return energy(measured if predicted is None else predicted)
+def seen(levels: Sequence[Level]) -> tuple[Seen, Seen]:
+    """Which signal and which gradient of a network's levels curves show: as predicted, or all of them as measured where
+    something is measured that cannot be predicted. One curve never has some of both."""
+    measured = [level for level in levels if level.measured_signal and not level.signal]
+    sent_back = [level for level in levels if level.measured_gradient and not level.gradient]
+    return (
+        (lambda level: energy(level.measured_signal)) if measured else (lambda level: energy(level.signal)),
+        (lambda level: energy(level.measured_gradient)) if sent_back else (lambda level: energy(level.gradient)),
+    )
 
 
 def ends(start: Start) -> tuple[float | None, float | None]:
     """The energies of the last signal and of the first gradient that are known."""
-    signals = [seen(level.signal, level.measured_signal) for level in reversed(start.levels)]
-    gradients = [seen(level.gradient, level.measured_gradient) for level in start.levels]
+    signal, gradient = seen(start.levels)
+    signals, gradients = map(signal, reversed(start.levels)), map(gradient, start.levels)
     last, first = (next((value for value in values if value is not None), None) for values in (signals, gradients))
     return last, first
 
@@ -112,6 +121,13 @@ def sparkline(values: Sequence[float | None], bounds: tuple[float, float] | None
     low, high = bounds or limits(values)
     shown = [logs[index] for index in spaced(len(logs), width)]
     return "".join("·" if one is None else BARS[_step(one, low, high)] for one in shown)
+
+
+def sparklines(row: LevelRow, curves: Sequence[Seen], bounds: Sequence[tuple[float, float]]) -> list[str]:
+    """The curves over the copies of a row, each within its bounds; empty where it has no copies."""
+    if len(row.levels) < 2:
+        return [""] * len(curves)
+    return [sparkline([*map(curve, row.levels)], ends) for curve, ends in zip(curves, bounds, strict=True)]
 
 
 def limits(values: Sequence[float | None]) -> tuple[float, float]:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from modelforge.diagnosis.diagnose import diagnose
-from modelforge.diagnosis.rows import BARS, energy, level_rows, limits, sparkline
+from modelforge.diagnosis.document import Energy, Level
+from modelforge.diagnosis.rows import BARS, energy, level_rows, limits, seen, sparkline
 from tests.diagnosis.nets import deep, opaque
 
 
@@ -31,3 +32,17 @@ def test_limits_are_a_decade_apart_or_more():
     assert limits([2.0, 2.0])[1] - limits([2.0, 2.0])[0] == 1
     assert limits([1e-9, 1.0]) == (-9.0, 0.0)
     assert limits([]) == (-0.5, 0.5)
+
+
+def test_a_curve_is_predicted_or_measured_but_never_some_of_both():
+    def level(predicted: float | None, measured: float | None) -> Level:
+        return Level(path="a", type="Linear", size=1, signal=made(predicted), measured_signal=made(measured))
+
+    def made(value: float | None) -> Energy | None:
+        return None if value is None else Energy(energy=value)
+
+    known, unknown = level(1.0, 5.0), level(None, 7.0)
+    signal, gradient = seen([known, unknown])
+    assert [signal(known), signal(unknown)] == [5.0, 7.0]
+    signal, gradient = seen([known, level(2.0, None)])
+    assert [signal(known), signal(level(2.0, None)), gradient(known)] == [1.0, 2.0, None]

@@ -15,7 +15,7 @@ from modelforge.diagnosis.rows import (
     measured_gradient,
     measured_signal,
     seen,
-    sparkline,
+    sparklines,
     stuck,
 )
 
@@ -60,19 +60,20 @@ def _start(start: Start) -> Iterator[str]:
 
 def _table(start: Start) -> Iterator[str]:
     rows = level_rows(start.levels)
-    signal = limits([seen(level.signal, level.measured_signal) for level in start.levels])
-    gradient = limits([seen(level.gradient, level.measured_gradient) for level in start.levels])
+    curves = seen(start.levels)
+    bounds = [limits([*map(curve, start.levels)]) for curve in curves]
     yield "| layer | E x² | | measured | E g² | | measured |"
     yield "| --- | ---: | --- | ---: | ---: | --- | ---: |"
     for row in rows[:MAX_ROWS]:
+        signals, gradients = sparklines(row, curves, bounds)
         copies = f" ×{number(row.levels[0].copies)}" if len(row.levels) > 1 else ""
         cells = (
             _code(row.path) + copies,
             row.ends(lambda level: energy(level.signal)),
-            _curve([seen(level.signal, level.measured_signal) for level in row.levels], signal),
+            signals,
             row.ends(measured_signal),
             row.ends(lambda level: energy(level.gradient)),
-            _curve([seen(level.gradient, level.measured_gradient) for level in row.levels], gradient),
+            gradients,
             row.ends(measured_gradient),
         )
         yield f"| {' | '.join(cells)} |"
@@ -80,10 +81,6 @@ def _table(start: Start) -> Iterator[str]:
     if len(rows) > MAX_ROWS:
         yield f"{plural(len(rows) - MAX_ROWS, 'more layer')} are left out."
         yield ""
-
-
-def _curve(values: list[float | None], bounds: tuple[float, float]) -> str:
-    return sparkline(values, bounds) if len(values) > 1 else ""
 
 
 def _code(text: str) -> str:

@@ -19,7 +19,7 @@ from modelforge.diagnosis.rows import (
     measured_gradient,
     measured_signal,
     seen,
-    sparkline,
+    sparklines,
     stuck,
 )
 from modelforge.report.charts import Chart
@@ -133,26 +133,23 @@ def _part(start: Start, index: int) -> Part:
 
 def _table(start: Start) -> tuple[tuple[Column, ...], tuple[tuple[LevelRow, tuple[str, ...]], ...]]:
     """The columns of the table of layers that hold something, and its rows."""
-    signal = limits([seen(level.signal, level.measured_signal) for level in start.levels])
-    gradient = limits([seen(level.gradient, level.measured_gradient) for level in start.levels])
+    curves = seen(start.levels)
+    bounds = [limits([*map(curve, start.levels)]) for curve in curves]
     rows = level_rows(start.levels)
-    body = [_cells(row, signal, gradient) for row in rows]
+    body = [_cells(row, *(sparklines(row, curves, bounds))) for row in rows]
     used = [index for index in range(len(COLUMNS)) if any(cells[index] for cells in body)]
     shown = [tuple(cells[index] for index in used) for cells in body]
     return tuple(COLUMNS[index] for index in used), tuple(zip(rows, shown, strict=True))
 
 
-def _cells(row: LevelRow, signal: tuple[float, float], gradient: tuple[float, float]) -> tuple[str, ...]:
-    several = len(row.levels) > 1
-    signals = [seen(level.signal, level.measured_signal) for level in row.levels]
-    gradients = [seen(level.gradient, level.measured_gradient) for level in row.levels]
+def _cells(row: LevelRow, signals: str, gradients: str) -> tuple[str, ...]:
     return (
         row.type,
         row.ends(lambda level: energy(level.signal)),
-        sparkline(signals, signal) if several else "",
+        signals,
         row.ends(measured_signal),
         row.ends(lambda level: energy(level.gradient)),
-        sparkline(gradients, gradient) if several else "",
+        gradients,
         row.ends(measured_gradient),
         row.ends(lambda level: level.std),
         row.ends(lambda level: level.chi),
@@ -164,7 +161,8 @@ def _cells(row: LevelRow, signal: tuple[float, float], gradient: tuple[float, fl
 
 
 def _changes(start: Start) -> Mapping[int, str]:
-    values = [seen(level.signal, level.measured_signal) for level in start.levels]
+    signal, _ = seen(start.levels)
+    values = [*map(signal, start.levels)]
     first = next((value for value in values if value), 1.0)
     found: dict[int, str] = {}
     for index, value in enumerate(values):

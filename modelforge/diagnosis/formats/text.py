@@ -21,6 +21,7 @@ from modelforge.diagnosis.rows import (
     measured_signal,
     seen,
     sparkline,
+    sparklines,
     stuck,
 )
 from modelforge.report.aligned import PATH, WORDS, Aligned, Wrapped
@@ -122,8 +123,9 @@ def _table(start: Start) -> RenderableType:
         "note",
     )
     rows = level_rows(start.levels)
-    signal, gradient = (limits(_curve(start, signal=of_signal)) for of_signal in (True, False))
-    body = [tuple(map(Text, _cells(row, signal, gradient))) for row in rows]
+    curves = seen(start.levels)
+    bounds = [limits([*map(curve, start.levels)]) for curve in curves]
+    body = [tuple(map(Text, _cells(row, *sparklines(row, curves, bounds)))) for row in rows]
     used = [index for index in range(len(header)) if index < 2 or any(line[index].plain for line in body)]
     place = {index: new for new, index in enumerate(used)}
     steps = ((11, 24), (8, 0), (10, 0), (9, 0), (0, 14), (7, 0), (4, 0), (6, 0), (3, 0), (1, 0), (11, 0))
@@ -136,17 +138,17 @@ def _table(start: Start) -> RenderableType:
     )
 
 
-def _cells(row: LevelRow, signal: tuple[float, float], gradient: tuple[float, float]) -> tuple[str, ...]:
+def _cells(row: LevelRow, signals: str, gradients: str) -> tuple[str, ...]:
     levels = row.levels
     several = len(levels) > 1
     return (
         f"{row.path} ×{levels[0].copies}" if several else row.path,
         row.type,
         row.ends(lambda level: energy(level.signal)),
-        sparkline([seen(level.signal, level.measured_signal) for level in levels], signal) if several else "",
+        signals,
         row.ends(measured_signal),
         row.ends(lambda level: energy(level.gradient)),
-        sparkline([seen(level.gradient, level.measured_gradient) for level in levels], gradient) if several else "",
+        gradients,
         row.ends(measured_gradient),
         row.ends(lambda level: level.std),
         greatest_share([level.saturated for level in levels]),
@@ -198,9 +200,8 @@ def _finding(finding: Finding) -> Iterator[RenderableType]:
 
 
 def _curve(start: Start, *, signal: bool) -> list[float | None]:
-    if signal:
-        return [seen(level.signal, level.measured_signal) for level in start.levels]
-    return [seen(level.gradient, level.measured_gradient) for level in start.levels]
+    forward, backward = seen(start.levels)
+    return [*map(forward if signal else backward, start.levels)]
 
 
 def _ends(values: Sequence[float]) -> Sequence[float]:
