@@ -121,7 +121,8 @@ def _missed(node: NodeSignal, found: Found, sigmas: float, widest: float, spare:
     signal, gradient = node.signal, node.gradient
     if signal is not None:
         yield from _off("forward", found.forward, signal, signal.second, sigmas, widest, spare)
-        yield from _mean_off(found.means, signal, sigmas)
+        if signal.scatter is None:  # where examples are far apart, the mean of a few says nothing
+            yield from _mean_off(found.means, signal, sigmas)
     if gradient is not None:
         yield from _off("backward", found.backward, gradient, gradient.energy, sigmas, widest, spare)
 
