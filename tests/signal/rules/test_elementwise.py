@@ -25,27 +25,6 @@ def test_a_flat_activation_lets_no_gradient_through():
     assert prediction.node("linear0").gradient.energy == 0
 
 
-@pytest.mark.parametrize(("count", "std"), [(1, 0.0), (64, 0.0), (1, 0.3), (64, 1.0)])
-def test_slopes_that_are_drawn(count, std):
-    """Those of one unit are the same at all positions, over which a mean is taken."""
-    init = {"scheme": "normal", "mean": 0.25, "std": std} if std else {"scheme": "constant", "value": 0.25}
-    slopes = {"type": "PReLU", "num_parameters": count, "init": {"scale": init}}
-    kernels = {"type": "Conv1d", "out_channels": 64, "kernel_size": 1, "bias": False}
-    check(chain(*[kernels, slopes] * 3, {"type": "Mean", "dim": 2}, shape=[64, 6], init="kaiming"), seeds=24)
-
-
-def test_drawn_slopes_of_positions_are_refused():
-    slopes = {"type": "PReLU", "num_parameters": 6, "init": {"scale": {"scheme": "normal", "std": 1.0}}}
-    note = mf.predict(mf.plan(chain(LINEAR, slopes, shape=[6, 64], init="kaiming"))).node("prelu1").note
-    assert note == "unknown from here on: it draws a slope for each position"
-
-
-@pytest.mark.parametrize("training", [True, False])
-def test_slopes_of_elements(training):
-    slopes = {"type": "RReLU", "lower": -1.0, "upper": 1.0}
-    check(chain(*[LINEAR, slopes] * 3, shape=[6, 64], init="kaiming"), training=training)
-
-
 def test_drawn_parameters_of_other_activations_are_refused():
     @mf.register_layer(kind="activation")
     class Sharp(torch.nn.Module):
