@@ -311,9 +311,9 @@ def thinned(noise: float, uneven: float, units: int) -> float:
     return (noise + 1 / units) * uneven - 1 / units
 
 
-def shared_part(total: float, batch: float, count: int) -> float:
+def shared_part(total: float, batch: float, count: float) -> float:
     """What two examples share of a variance `total` of ln E, where that of the mean over a batch is `batch`."""
-    if count < 2:
+    if count <= 1:
         return 0.0
     return min(total, max(0.0, (count * batch - total) / (count - 1)))
 

@@ -167,11 +167,20 @@ class Signal:
         """The skewness E (x - E x)³ / σ³."""
         return self.third / self.variance**1.5 if self.variance > 0 else 0.0
 
-    def overlap(self, same: float, along: float, across: float) -> float:
-        """Mean over all pairs of elements of a unit of something that depends on the kind of the pair."""
+    def overlap(self, same: float, along: float, across: float, fewer: float = 1.0) -> float:
+        """Mean over all pairs of elements of a unit of something that depends on the kind of the pair.
+
+        Args:
+            same: Its value for an element and itself.
+            along: For two positions of one example.
+            across: For two examples.
+            fewer: How many times fewer elements there seem to be (`Shape.fewer`).
+        """
         positions, examples = self.shape.num_positions, self.shape.num_examples
-        pairs = same + (positions - 1) * along + (examples - 1) * positions * across
-        return pairs / (positions * examples)
+        count = positions * examples
+        others = (positions - 1) * along + (examples - 1) * positions * across
+        share = fewer / count
+        return share * same + (1 - share) * others / max(1, count - 1)
 
     def remade(self, shape: Shape, **moments: Any) -> Signal:
         """The signal of another tensor with some moments of this one.
@@ -327,7 +336,7 @@ class Gradient:
         alike, noise = min(1.0, square + self.chance), self.tail / shape.num_units
         total = self.drift * count / (1 + (count - 1) * alike)
         start = GradientScatter.normal((1 - alike) * total, alike * total, self.lift)
-        return replace(start, noise=noise, shared_noise=shared_part(noise, self.noise / shape.fewer(self.swing), count))
+        return replace(start, noise=noise, shared_noise=shared_part(noise, self.noise, count / shape.fewer(self.swing)))
 
     def scaled(self, factor: float) -> Gradient:
         """The gradient of which each number is √factor as large."""

@@ -168,3 +168,15 @@ def test_thirty_layers_as_measured(activation, direction):
     init = {"scheme": "lecun", "distribution": "normal"}
     (setting,) = mf.solve(mf.plan(mf.parse(model, init=init)), direction, batch=16).settings
     check(mf.parse({**model, "init": {"params": setting.value}}, init=init), seeds=12, widest=2.5)
+
+
+@pytest.mark.slow
+def test_examples_that_come_to_be_alike_share_their_energy():
+    """Behind 20 layers of ReLU all examples point one way: that some are larger takes no example away from a mean."""
+    layers = {"dense": {"type": "Linear", "out_features": 64, "bias": False}, "act": "ReLU"}
+    stack = {"stack": {"type": "Repeat", "times": 20, "layers": layers}}
+    plan = mf.plan(mf.parse({"input": {"shape": [64]}, "layers": stack}, init="kaiming"))
+    signal, draws = mf.predict(plan).nodes[-1].signal, 150
+    logs = torch.stack([mf.build(plan, seed=seed)(torch.randn(32, 64)).square().mean().log() for seed in range(draws)])
+    assert float(logs.std()) == pytest.approx(signal.spread, rel=4 / sqrt(2 * draws))
+    assert float(logs.mean()) == pytest.approx(signal.log_mean, abs=4 * signal.spread / sqrt(draws))

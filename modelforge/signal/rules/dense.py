@@ -92,7 +92,7 @@ def normal_noise(signal: Signal) -> float:
     uneven = prod(float((energy**2).mean()) for energy in signal.profile.values())
     for later in signal.later.values():
         along += alike[0] * (float(later**2 @ np.arange(len(later))) / max(1, len(later) * (len(later) - 1) / 2) - 1)
-    return 2 * signal.fewer * signal.overlap(uneven, along, across) / signal.shape.num_units
+    return 2 * signal.overlap(uneven, along, across, signal.fewer) / signal.shape.num_units
 
 
 def unweighted(
@@ -115,11 +115,16 @@ def unweighted(
         taken=gradient.taken,
         swing=gradient.swing + (1 + gradient.swing) * gradient.tail / max(1.0, fan_out),
     )
-    if back.energy == 0:
-        return back
-    alike = [(item / back.energy) ** 2 for item in (back.along, back.across)]
-    pairs = signal.overlap(1.0, *(square + (1 - square) * back.chance for square in alike))
-    return replace(back, noise=2 * signal.shape.fewer(back.swing) * pairs / signal.shape.num_units)
+    return replace(back, noise=_noise(back, signal, signal.shape.fewer(back.swing)))
+
+
+def _noise(gradient: Gradient, signal: Signal, fewer: float) -> float:
+    """Relative variance of the mean square of normal gradients of a signal's elements."""
+    if gradient.energy == 0:
+        return 0.0
+    alike = [(item / gradient.energy) ** 2 for item in (gradient.along, gradient.across)]
+    along, across = (square + (1 - square) * gradient.chance for square in alike)
+    return 2 * signal.overlap(1.0, along, across, fewer) / signal.shape.num_units
 
 
 def _across_rays(gradient: Gradient, fan_in: float) -> Gradient:
@@ -195,9 +200,7 @@ def linear(node: Node) -> Passed:
         count, noise = shape.num_examples, sent.tail / signal.shape.num_units
         scatter = gradient.scatter.unweighted(signal.scatter, output.scatter, share, signal.shape.num_units)
         drift, lift = lognormal(scatter.log_of_mean(signal.scatter, count))
-        scatter = replace(
-            scatter, noise=noise, shared_noise=shared_part(noise, sent.noise / signal.shape.fewer(sent.swing), count)
-        )
+        scatter = replace(scatter, noise=noise, shared_noise=shared_part(noise, _noise(sent, signal, 1.0), count))
         return replace(sent, drift=drift, lift=lift, scatter=scatter)
 
     return passed(output, back)
@@ -210,5 +213,6 @@ def _of_examples(output: Signal, signal: Signal, share: float) -> Signal:
     count, noise = output.shape.num_examples, output.tail / output.shape.num_units
     made = signal.scatter.weighted(share)
     drift, lift = lognormal(made.log_of_mean(count))
-    made = replace(made, noise=noise, shared=shared_part(noise, output.noise / output.fewer, count))
-    return replace(output, drift=drift, lift=lift, noise=output.noise / output.fewer, scatter=made)
+    of_mean = normal_noise(replace(output, swing=0.0))
+    made = replace(made, noise=noise, shared=shared_part(noise, of_mean, count))
+    return replace(output, drift=drift, lift=lift, noise=of_mean, scatter=made)

@@ -81,7 +81,7 @@ def activated(node: Node, function: Activation) -> Passed:
     drawn = _over_examples(function, signal, one, power, noise) if node.spreads else None
     if drawn is None:
         drawn = _over_draws(function, signal, one, power)
-        noise *= signal.shape.fewer(power**2 * signal.swing)
+        noise = _noise(signal, one, along, across, signal.shape.fewer(power**2 * signal.swing))
     factor, profile = _energy_profile(signal.profile, power) if signal.profile else (1.0, signal.profile)
     kept = _of_chance(signal, one, across)
     output = replace(
@@ -241,14 +241,14 @@ def _later(later: Profile, apart: float, together: float) -> Profile:
     return FrozenDict({axis: 1 + (shape - 1) * (1 - apart / together) for axis, shape in later.items()})
 
 
-def _noise(signal: Signal, one: Single, along: Pair, across: Pair) -> float:
+def _noise(signal: Signal, one: Single, along: Pair, across: Pair, fewer: float = 1.0) -> float:
     """Relative variance of the mean of φ² over the elements there are; κ of one is E φ⁴/(E φ²)² - 1."""
     if one.second == 0:
         return 0.0
     own = one.fourth - one.second**2
     # Correlations of either sign: of the series of E φ²φ′² in them, the square is the first that counts.
     by_chance = 2 * signal.chance * (one.growth * signal.variance) ** 2
-    pairs = signal.overlap(own, along.squares + by_chance, across.squares + by_chance)
+    pairs = signal.overlap(own, along.squares + by_chance, across.squares + by_chance, fewer)
     return max(0.0, pairs) / one.second**2 / signal.shape.num_units
 
 
@@ -279,18 +279,19 @@ def _back(
         (1 + 2 * max(square, gradient.chance)) * (item.slope_squares + second**2) - second**2
         for item, square in ((along, other**2), (across, 0.0))
     )
-    pairs = signal.overlap(own, max(0.0, near), max(0.0, far))
+    each = own, max(0.0, near), max(0.0, far)
+    unit = signal.shape.num_units * second**2
+    noise = signal.overlap(*each, signal.shape.fewer(gradient.swing)) / unit
     sway = one.slope_growth * signal.variance / second
-    fewer = signal.shape.fewer(gradient.swing)
-    noise = fewer * pairs / second**2 / signal.shape.num_units
     drift = (sqrt(gradient.drift) + abs(drawn.sway)) ** 2
     lift = gradient.lift + drawn.slope_mean + (drift - gradient.drift) / 2
     scatter = None
     if drawn.made is not None and drawn.slopes is not None:
-        count = signal.shape.num_examples
+        examples = signal.shape.num_examples
         scatter = gradient.by_example(signal.shape).through(drawn.slopes, signal.shape.num_units)
-        scatter = replace(scatter, shared_noise=shared_part(scatter.noise, noise / fewer, count))
-        drift, lift = lognormal(scatter.log_of_mean(drawn.made, count))
+        shared = shared_part(scatter.noise, signal.overlap(*each) / unit, examples)
+        scatter = replace(scatter, shared_noise=shared)
+        drift, lift = lognormal(scatter.log_of_mean(drawn.made, examples))
         if signal.scatter is None:
             scatter = scatter.flat()
     factor, profile = _by_place(gradient.profile, signal.profile, sway)
