@@ -35,12 +35,14 @@ def digits(value: float) -> str:
 
 
 def exponential(power: float) -> str:
-    """Two significant digits of e to a power, however large the result is.
+    """e to a power in two significant digits, or three near 1, however large it is.
 
-    >>> exponential(0.0), exponential(log(1.234)), exponential(2000 * log(2)), exponential(-2000 * log(2))
-    ('1', '1.2', '1.1e+602', '8.7e-603')
+    >>> exponential(0.0), exponential(log(837)), exponential(2000 * log(2)), exponential(-2000 * log(2))
+    ('1', '837', '1.1e+602', '8.7e-603')
     """
     decimal = power / log(10)
+    if abs(decimal) < 3:
+        return f"{exp(power):.3g}"
     if not 300 <= abs(decimal) < inf:
         return f"{exp(power):.2g}"
     whole = floor(decimal)
