@@ -12,16 +12,15 @@ from markupsafe import Markup, escape
 
 from modelforge.core.quoting import printable
 from modelforge.core.words import number
+from modelforge.report.ticks import MAX_TICKS, marks_between, tick_labels
 
 WIDTH, HEIGHT = 400, 250
 LEFT, RIGHT, TOP, BOTTOM = 50, 10, 10, 38
 """Room for the labels of the axes."""
-MAX_TICKS = 6
 NUM_COLOURS = 6
 """Colours that the page's style has."""
 EQUAL = 1e-9
 """Numbers that differ by no more than this share are drawn as one."""
-_SUPERSCRIPTS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 
 Point = tuple[float, float]
 
@@ -161,42 +160,17 @@ def _spread(ends: tuple[float, float], share: float) -> tuple[float, float]:
     return low - room, high + room
 
 
-def ticks(low: float, high: float, most: int = MAX_TICKS, steps: Sequence[int] = (1, 2, 5, 10)) -> list[float]:
-    """Round numbers between two ends.
-
-    >>> ticks(0, 10), ticks(-9.2, 0.3), ticks(0, 0.07), ticks(0, 1e-13, most=3)
-    ([0.0, 2.0, 4.0, 6.0, 8.0, 10.0], [-8.0, -6.0, -4.0, -2.0, 0.0], [0.0, 0.02, 0.04, 0.06], [0.0, 5e-14, 1e-13])
-    """
-    raw = (high - low) / max(1, most - 1)
-    power = 10.0 ** math.floor(math.log10(raw))
-    step = power * next(factor for factor in steps if factor * power >= raw * 0.999)
-    first = math.ceil(low / step - 1e-9)
-    digits = 2 - math.floor(math.log10(raw))
-    return [round(index * step, digits) for index in range(first, math.floor(high / step + 1e-9) + 1)]
-
-
-def _within_a_decade(low: float, high: float) -> list[float]:
-    """Logarithms of round numbers between two with few powers of ten between them: 1, 2 and 5.
-
-    >>> [round(10**mark, 3) for mark in _within_a_decade(-0.7, 0.4)]
-    [0.2, 0.5, 1.0, 2.0]
-    """
-    powers = range(math.floor(low), math.ceil(high) + 1)
-    marks = [power + math.log10(factor) for power in powers for factor in (1, 2, 5)]
-    return [mark for mark in marks if low <= mark <= high]
-
-
 def _grid(chart: Chart, axes: _Axes) -> Iterator[str]:
     width, height = axes.size
     bottom = height - BOTTOM
     left = 10.0 ** axes.x[0] if axes.log_x else axes.x[0]
-    rows = _marks(axes.y, axes.log, MAX_TICKS)
+    rows = marks_between(axes.y, axes.log, MAX_TICKS)
     for mark, label in zip(rows, tick_labels(rows, log=axes.log), strict=True):
         _, y = axes.at(left, 10.0**mark if axes.log else mark)
         yield f'<path class="grid" d="M{LEFT} {y:.1f}H{width - RIGHT}"/>'
         yield f'<text x="{LEFT - 5}" y="{y + 4:.1f}" text-anchor="end">{label}</text>'
     given = [math.log10(tick) if axes.log_x else tick for tick in chart.x_ticks]
-    columns = given or _marks(axes.x, axes.log_x, max(2, (width - LEFT) // 55))
+    columns = given or marks_between(axes.x, axes.log_x, max(2, (width - LEFT) // 55))
     for mark, label in zip(columns, tick_labels(columns, log=axes.log_x), strict=True):
         x, _ = axes.at(10.0**mark if axes.log_x else mark, 1.0)
         yield f'<text x="{x:.1f}" y="{bottom + 14}" text-anchor="middle">{label}</text>'
@@ -208,41 +182,6 @@ def _grid(chart: Chart, axes: _Axes) -> Iterator[str]:
         f'<text x="11" y="{middle:.0f}" text-anchor="middle" transform="rotate(-90 11 {middle:.0f})">'
         f"{_text(chart.y_label)}</text>"
     )
-
-
-def _marks(ends: tuple[float, float], log: bool, most: int) -> list[float]:
-    """Where an axis has labels, two or more; logarithms where it is logarithmic: powers of ten, else finer ones.
-
-    >>> _marks((-0.08, 0.08), False, 4)
-    [-0.05, 0.0, 0.05]
-    """
-    if not log:
-        marks = ticks(*ends, most=most)
-        return marks if len(marks) > 1 else ticks(*ends, most=2 * most)
-    marks = ticks(*ends, most=most, steps=(1, 2, 3, 4, 5, 10))
-    powers = sorted({float(round(mark)) for mark in marks if ends[0] <= round(mark) <= ends[1]})
-    finer = _within_a_decade(*ends)
-    return powers if len(powers) > 1 else finer if len(finer) > 1 else marks
-
-
-def tick_labels(marks: Sequence[float], *, log: bool) -> Sequence[str]:
-    """The labels of an axis, whose marks may be logarithms: as few digits as keep them apart.
-
-    >>> tick_labels([-9, 0, 1.30103], log=True), tick_labels([0.5, 10], log=False)
-    (['10⁻⁹', '1', '20'], ['0.5', '10'])
-    >>> tick_labels([0.12341, 0.12342], log=False)
-    ['0.12341', '0.12342']
-    """
-    tries = ([_label(mark, digits, log) for mark in marks] for digits in range(3 if log else 4, 17))
-    return next((labels for labels in tries if len({*labels}) == len(labels)), [*map(str, marks)])
-
-
-def _label(mark: float, digits: int, log: bool) -> str:
-    if not log:
-        return f"{mark:.{digits}g}"
-    if mark == round(mark) and abs(mark) >= 2:
-        return "10" + str(round(mark)).translate(_SUPERSCRIPTS)
-    return f"{float(f'{10.0**mark:.{digits}g}'):.{digits + 1}g}"
 
 
 def _colour(series: Series) -> str:

@@ -11,8 +11,9 @@ from statistics import fmean, stdev
 from typing import TypeVar
 
 from modelforge.core.words import number
-from modelforge.report.charts import Chart, Point, Series, tick_labels
+from modelforge.report.charts import Chart, Point, Series
 from modelforge.report.parallel import Axis, Parallel, Strand
+from modelforge.report.ticks import tick_labels
 from modelforge.results.curves import Curve, read_curve
 from modelforge.results.grouping import Group, Grouped
 from modelforge.results.starts import RunStart

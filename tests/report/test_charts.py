@@ -8,7 +8,7 @@ from xml.etree import ElementTree
 
 import pytest
 
-from modelforge.report.charts import BOTTOM, HEIGHT, LEFT, RIGHT, TOP, WIDTH, Chart, Series, svg, ticks
+from modelforge.report.charts import BOTTOM, HEIGHT, LEFT, RIGHT, TOP, WIDTH, Chart, Series, svg
 
 SVG = "{http://www.w3.org/2000/svg}"
 
@@ -97,13 +97,6 @@ def test_bars_start_at_zero():
     ends = [float(one.attrib["y"]) + float(one.attrib["height"]) for one in bars]
     assert ends == pytest.approx([HEIGHT - BOTTOM] * 2, abs=0.2)
     assert float(bars[1].attrib["height"]) == pytest.approx(3 * float(bars[0].attrib["height"]), abs=0.3)
-
-
-@pytest.mark.parametrize(("low", "high"), [(0, 1), (-9.3, 0.2), (1e-6, 2e-6), (-1e5, 3e5), (0, 0.07)])
-def test_ticks_are_few_round_and_inside(low, high):
-    found = ticks(low, high)
-    assert 2 <= len(found) <= 7
-    assert all(low - 1e-9 <= mark <= high + 1e-9 for mark in found)
 
 
 def test_a_logarithmic_x_has_powers_of_ten_and_leaves_out_what_is_not_positive():

@@ -144,7 +144,7 @@ class _Drawn:
     """Variance of ln E φ²."""
     lift: float
     sway: float
-    """The standard deviation of ln E φ′². It has a negative sign if E φ′² decreases as the energy increases."""
+    """The standard deviation of ln E φ′², negative where E φ′² falls with the energy."""
     slope_mean: float
     """The mean of ln E φ′² less that at the expected energy."""
     made: Scatter | None = None
