@@ -9,15 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from math import prod
-from typing import Any
 
 import numpy as np
-import torch
 from torch import Tensor
 
 from modelforge.building.shards import Shard
 from modelforge.core.rng import CHUNK
-from modelforge.inits.laws.seen import BLOCK, FACTORS, Seen, block_factor
+from modelforge.inits.laws.seen import BLOCK, FACTORS, Seen, block_factor, words_of
 from modelforge.inits.laws.transforms import loaded
 
 _WIDE = FACTORS.astype(np.uint64)
@@ -29,7 +27,7 @@ def checksum(values: Tensor, first: int = 0) -> int:
     """The checksum of values that lie side by side in the whole parameter, beginning at element `first`."""
     total = 0
     for piece in values.detach().reshape(-1).split(CHUNK):
-        words, each = _words(piece)
+        words, each = words_of(piece)
         total += _run(words, first * each)
         first += len(piece)
     return total & _MASK
@@ -37,9 +35,9 @@ def checksum(values: Tensor, first: int = 0) -> int:
 
 def checksum_of_seen(seen: Seen, first: int) -> int | None:
     """The checksum of values that were seen when they were drawn; None where they begin inside a block."""
-    if first % BLOCK:
+    if first * seen.each % BLOCK:
         return None
-    return _weighted(seen.blocks, first // BLOCK)
+    return _weighted(seen.blocks, first * seen.each // BLOCK)
 
 
 def checksum_of(shard: Shard) -> int:
@@ -50,7 +48,7 @@ def checksum_of(shard: Shard) -> int:
         return 0
     total = 0
     for values, places in _rows(shard):
-        words, each = _words(values)
+        words, each = words_of(values)
         spread = (places[:, None] * each + np.arange(each)).reshape(-1)
         total += int(
             (words * _WIDE[spread % BLOCK] * block_factor((spread // BLOCK).astype(np.uint64))).sum(dtype=np.uint64)
@@ -82,16 +80,6 @@ def _rows(shard: Shard) -> Iterator[tuple[Tensor, np.ndarray]]:
         places = np.ravel_multi_index(np.ix_(*spans), shard.shape) if spans else np.zeros(1, np.int64)
         start += len(spans[0]) if spans else 0
         yield part, places.reshape(-1)
-
-
-def _words(values: Tensor) -> tuple[np.ndarray, int]:
-    """The bits of values as words, and how many words each of them has."""
-    flat = values.detach().resolve_conj().resolve_neg().to("cpu").reshape(-1).contiguous()
-    size = flat.element_size()
-    kinds: dict[int, Any] = {1: np.uint8, 2: np.uint16}
-    if not len(flat):
-        return np.zeros(0, np.uint32), 1
-    return flat.view(torch.uint8).numpy().view(kinds.get(size, np.uint32)), max(1, size // 4)
 
 
 def _run(words: np.ndarray, first: int) -> int:

@@ -109,6 +109,8 @@ class _Job:
     region: int
     cost: int
     draw: Callable[[], Tally]
+    by_torch: bool = False
+    """Whether torch's own threads do it: they are there already, and cannot change a bit of it."""
     tally: Tally | None = None
 
     @torch.no_grad()
@@ -129,10 +131,12 @@ def _jobs(item: ParameterPlan, regions: Sequence[_Region], shard: Shard, seed: i
     """The draws for the part of a parameter that lives here; together they cover each element once."""
     for number, region in enumerate(regions):
         key = _key(seed, item, region)
-        if region.fill.elementwise:
-            size = _LONG * CHUNK if region.fill.promise.deterministic else CHUNK
-            for index, start in enumerate(range(region.start, region.stop, size)):
-                stop = min(start + size, region.stop)
+        if region.fill.constant and shard.span(region.start, region.stop) is not None:
+            chunk = partial(_draw_chunk, shard, region.start, region.stop, region, key)
+            yield _Job(item, number, region.stop - region.start, chunk, by_torch=True)
+        elif region.fill.elementwise:
+            for index, start in enumerate(range(region.start, region.stop, CHUNK)):
+                stop = min(start + CHUNK, region.stop)
                 if shard.count(start, stop):
                     chunk = partial(_draw_chunk, shard, start, stop, region, key.sub(index))
                     yield _Job(item, number, stop - start, chunk)
@@ -202,7 +206,7 @@ def _free(group: Sequence[tuple[Matrix, Fill]]) -> Fill | None:
 
 
 def _draw_chunk(shard: Shard, start: int, stop: int, region: _Region, key: Key) -> Tally:
-    memory = shard.span(start, stop) if _is_direct(shard) else None
+    memory = shard.span(start, stop) if region.fill.constant or _is_direct(shard) else None
     values = _empty_values(shard, stop - start) if memory is None else memory
     seen = region.fill.draw_(values, key)
     fixed = [(max(a, start), min(b, stop), value) for a, b, value in region.fixed if a < stop and b > start]
@@ -264,7 +268,10 @@ def _empty_values(shard: Shard, count: int) -> torch.Tensor:
 
 def _run(jobs: Sequence[_Job]) -> None:
     """Runs all jobs, on all cores. The first error ends the work and is raised."""
-    pending = deque(jobs)
+    for job in jobs:
+        if job.by_torch:
+            job.run()
+    pending = deque(job for job in jobs if not job.by_torch)
 
     def work() -> None:
         while pending:
@@ -276,12 +283,12 @@ def _run(jobs: Sequence[_Job]) -> None:
 
     # Our threads are the parallelism: torch's own inside them would compete, and change the bits of factorisations.
     with one_thread():
-        if sum(job.cost + _ONE_JOB for job in jobs) <= _FEW:
+        if sum(job.cost + _ONE_JOB for job in pending) <= _FEW:
             # As in a new thread, what the caller's thread has set must not matter.
             with torch.autocast("cpu", enabled=False):
                 work()
             return
-        number = min(len(jobs), num_cores())
+        number = min(len(pending), num_cores())
         with ThreadPoolExecutor(number) as pool:
             try:
                 done, _ = wait([pool.submit(work) for _ in range(number)], return_when=FIRST_EXCEPTION)

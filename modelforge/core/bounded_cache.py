@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable
+from contextlib import suppress
 from typing import Generic, TypeVar
 
 T = TypeVar("T")
@@ -17,11 +18,12 @@ class Recent(Generic[T]):
 
     def get(self, key: Hashable, make: Callable[[], T]) -> T:
         """The result for a key, made where it is not there."""
-        if key not in self._known:
-            made = make()
-            if isinstance(made, BaseException):
-                made.__traceback__ = made.__cause__ = made.__context__ = None
-            self._known[key] = made
-            if len(self._known) > self.most:
-                del self._known[next(iter(self._known))]
-        return self._known[key]
+        with suppress(KeyError):
+            return self._known[key]
+        made = make()
+        if isinstance(made, BaseException):
+            made.__traceback__ = made.__cause__ = made.__context__ = None
+        self._known[key] = made
+        if len(self._known) > self.most:
+            self._known.pop(next(iter(self._known)), None)
+        return made

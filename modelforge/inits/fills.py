@@ -209,13 +209,19 @@ class Fill:
         """Whether it may be drawn in chunks of any size; else the whole matrix is, in contiguous memory."""
         return self.drawn_by is not None and not isinstance(self.drawn_by, Whole)
 
+    @property
+    def constant(self) -> bool:
+        """Whether it gives all elements one value, in memory of any floating dtype, on any device."""
+        return isinstance(self.drawn_by, Constant)
+
     def of_rows(self, first: int, last: int) -> Fill | None:
         """The same for some rows of the matrix alone; None where only all of it can be filled."""
         rows = self.drawn_by.of_rows(first, last) if isinstance(self.drawn_by, Whole) else None
         return None if rows is None else Fill(self.promise, self.numbers, rows)
 
     def draw_(self, out: Tensor, key: Key) -> Seen | None:
-        """Fills `out` (contiguous; float64 for a parameter that is, else float32) in place with what `key` decides.
+        """Fills `out` (contiguous; float64 for a parameter that is, else float32; see `constant`) in place with what
+        `key` decides.
 
         Returns:
             What was seen of `out` on the way, about `mean` and in units of `std`; or None, and it is read again.

@@ -27,7 +27,7 @@ Kind = Literal["layer", "activation", "passthrough", "combinator", "unknown"]
 Axes = tuple[tuple[str, ...], ...]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class LayerType:
     """One kind of layer: its schema, how it is made, and what it reads."""
 

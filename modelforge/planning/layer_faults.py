@@ -8,7 +8,7 @@ even so (a table of 10⁹ rows, a picture of 10⁴ by 10⁴), or that the CPU ha
 from __future__ import annotations
 
 import warnings
-from collections.abc import Generator, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from math import inf
@@ -40,8 +40,12 @@ class Tried:
     warnings: tuple[Warned, ...]
 
 
+_OURS: Recent[Tried | Misfit | None] = Recent()
+"""What was found of modelforge's and torch's own layers, which are the same as long as the process lives."""
+
+
 class Trials:
-    """Tries layers, each kind at each size once."""
+    """Tries layers, each kind at each size once; those of modelforge and torch once in a process."""
 
     def __init__(self) -> None:
         self._known: Recent[Tried | Misfit | None] = Recent()
@@ -58,10 +62,10 @@ class Trials:
         setting, smaller = Setting(layer, arguments, inputs), shrunk(layer, arguments, inputs)
         tried: Tried | Misfit | None = None
         if smaller is not None and (layer.axes or seen.cost > CHEAP):
-            tried = self._known.get(_key(smaller), lambda: _judge_smaller(smaller, seen))
+            tried = self._found(smaller, lambda: _judge_smaller(smaller, seen))
         if not isinstance(tried, Tried):
             if seen.cost <= DEAR:
-                tried = self._known.get(_key(setting), lambda: _judge(setting))
+                tried = self._found(setting, lambda: _judge(setting))
             elif smaller is not None and not _can_run(smaller):  # it must not be that small
                 tried = None
         if isinstance(tried, Misfit):
@@ -71,9 +75,13 @@ class Trials:
         output = values(seen.output, observe(module, inputs, FEW).output)
         return Tried(output, () if tried is None else tried.warnings)
 
+    def _found(self, setting: Setting, judge: Callable[[], Tried | Misfit | None]) -> Tried | Misfit | None:
+        known = _OURS if _is_ours(setting.layer) else self._known
+        return known.get((setting.layer, repr(setting.arguments), repr(setting.inputs)), judge)
 
-def _key(setting: Setting) -> tuple[Any, ...]:
-    return setting.layer.name, setting.layer.make, repr(setting.arguments), repr(setting.inputs)
+
+def _is_ours(layer: LayerType) -> bool:
+    return layer.make is not None and layer.make.__module__.split(".")[0] in ("modelforge", "torch")
 
 
 def _judge(setting: Setting) -> Tried | Misfit | None:

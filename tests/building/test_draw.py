@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 import modelforge as mf
 from modelforge.building import draw
+from modelforge.building.checksum import checksum, digest_of
 from modelforge.building.draw import _jobs, _regions
 from modelforge.building.shards import shard_of
 from modelforge.core.errors import Refusal
@@ -120,6 +121,43 @@ def test_a_value_beside_the_diagonal_of_some_rows_shows(monkeypatch):
     monkeypatch.setattr(Diagonal, "fill", spoiled)
     entry = mf.initialize(nn.Linear(64, 64, bias=False), "eye")["weight"]
     assert (entry.verdict, entry.reason) == ("fail", "4 values that are not those of its formula")
+
+
+@pytest.mark.parametrize("value", [0.1, -0.0, 1e-9, 1.0000001, 7e4])
+@pytest.mark.parametrize("shape", [(), (3,), (1024,), (5, 300), (70, 1000)])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64, torch.bfloat16, torch.float16])
+def test_constants_are_filled_and_known_without_a_pass_over_memory(dtype, shape, value, monkeypatch):
+    def refuse(*args: Any) -> Any:
+        raise AssertionError("all values are read")
+
+    monkeypatch.setattr(draw, "measure", refuse)
+    monkeypatch.setattr(draw, "checksum", refuse)
+    module = nn.Module()
+    module.weight = nn.Parameter(torch.empty(shape, dtype=dtype))
+    entry = mf.initialize(module, {"scheme": "keep", "params": {"weight": {"scheme": "constant", "value": value}}})[
+        "weight"
+    ]
+    single = torch.float64 if dtype == torch.float64 else torch.float32
+    expected = torch.full(shape, value, dtype=single).to(dtype)
+    assert torch.equal(module.weight, expected)
+    assert torch.equal(module.weight.signbit(), expected.signbit())
+    assert entry.digest == digest_of(checksum(module.weight))
+    assert entry.measured_mean == pytest.approx(float(expected.view(-1)[0]), rel=1e-12)
+    assert entry.verdict == ("pass" if expected.isfinite().all() else "fail")
+
+
+def test_another_value_among_constants_is_looked_for_in_each_block(monkeypatch):
+    sound = torch.Tensor.fill_
+
+    def spoiled(self: Tensor, value: Any) -> Tensor:
+        sound(self, value)
+        if len(self) > 5000:
+            self[2048] = 0.25
+        return self
+
+    monkeypatch.setattr(torch.Tensor, "fill_", spoiled)
+    entry = mf.initialize(nn.Linear(100, 100, bias=False), {"scheme": "constant", "value": 0.5})["weight"]
+    assert (entry.verdict, entry.measured_mean) == ("fail", pytest.approx(0.5 - 0.25 / 10_000))
 
 
 @pytest.mark.parametrize("side", [8, 300])

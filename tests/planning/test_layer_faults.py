@@ -12,7 +12,10 @@ import torch
 from torch import Tensor, nn
 
 import modelforge as mf
+from modelforge.core.bounded_cache import Recent
 from modelforge.layers.register import unregister_layer
+from modelforge.planning import layer_faults
+from modelforge.planning.trial import Trial
 
 IMAGE, ROW, STEPS = [4, 9, 9], [4], [6, 4]
 
@@ -198,6 +201,23 @@ def own(request):
     yield register
     for name in names:
         unregister_layer(name)
+
+
+def test_torchs_own_layers_are_tried_once_in_a_process_and_others_in_each_plan(own, monkeypatch):
+    tried: list[str] = []
+
+    def counted(setting: Any) -> Trial:
+        tried.append(setting.layer.name)
+        return Trial(setting)
+
+    monkeypatch.setattr(layer_faults, "Trial", counted)
+    monkeypatch.setattr(layer_faults, "_OURS", Recent())
+    name = own(lambda m, x: x * 2)
+    for _ in range(2):
+        planned({"type": "Linear", "out_features": 3}, ROW)
+        planned(name, ROW)
+        assert code({"type": "Softmax", "dim": 5}, ROW) == "MF043"
+    assert sorted(tried) == sorted(["Linear", "Softmax", name, name])
 
 
 MIXING = {

@@ -17,7 +17,7 @@ from torch import Tensor
 
 from modelforge.core.rng import Key
 from modelforge.inits.laws import transforms as words
-from modelforge.inits.laws.seen import BLOCK, Seen, seen_of_equal
+from modelforge.inits.laws.seen import Seen, seen_of_equal
 
 
 class Distribution(Protocol):
@@ -107,13 +107,12 @@ class Constant:
         return np.asarray(x >= self.mean, dtype=np.float64)
 
     def draw_(self, out: Tensor, key: Key) -> Seen | None:
-        """See `Law.draw_`."""
-        values = _flat(out)
-        values.fill(self.mean)
-        if out.dtype != torch.float32 or not len(values):
-            return None
-        # A look at all values would take as long as the fill.
-        return seen_of_equal(values[0], len(values), self.mean) if np.ptp(values[::BLOCK].view(np.int32)) == 0 else None
+        """See `Law.draw_`; `out` may be of any floating dtype, on any device. Torch's own threads fill it."""
+        flat = out.detach().view(-1)
+        # Rounded to single precision on the way, as the values of other laws are.
+        single = out.dtype if out.dtype == torch.float64 else torch.float32
+        flat.fill_(torch.tensor(self.mean, dtype=single, device="cpu").to(out.dtype))
+        return seen_of_equal(flat, self.mean)
 
 
 @dataclass(frozen=True, slots=True)

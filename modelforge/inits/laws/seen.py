@@ -11,6 +11,8 @@ from math import inf
 from typing import Any, Final
 
 import numpy as np
+import torch
+from torch import Tensor
 
 from modelforge.core.rng import Key
 
@@ -58,17 +60,41 @@ class Seen:
 
     sums: Sums
     blocks: np.ndarray
-    """Of each block the sum of its words times their factors: its part in a checksum."""
+    """Of each block of words the sum of its words times their factors: its part in a checksum."""
+    each: int = 1
+    """How many words a value has."""
 
 
-def seen_of_equal(value: np.float32, count: int, mean: float) -> Seen:
-    """What there is to see of so many equal values, without looking at them."""
-    off, stored = float(value) - mean, float(value)
-    blocks = np.full(-(-count // BLOCK), FACTORS.sum(dtype=np.uint64))
-    if rest := count % BLOCK:
-        blocks[-1] = FACTORS[:rest].sum(dtype=np.uint64)
-    blocks *= value.view(np.uint32).astype(np.uint64)
-    return Seen(Sums(count, off * count, off**2 * count, least=stored, greatest=stored), blocks)
+def words_of(values: Tensor) -> tuple[np.ndarray, int]:
+    """The bits of values as words of 32 bits, or shorter ones, where values are shorter; and how many each has."""
+    flat = values.detach().resolve_conj().resolve_neg().to("cpu").reshape(-1).contiguous()
+    size = flat.element_size()
+    kinds: dict[int, Any] = {1: np.uint8, 2: np.uint16}
+    if not len(flat):
+        return np.zeros(0, np.uint32), 1
+    return flat.view(torch.uint8).numpy().view(kinds.get(size, np.uint32)), max(1, size // 4)
+
+
+def seen_of_equal(values: Tensor, mean: float) -> Seen | None:
+    """What there is to see of flat values that were filled with one: a look at one value in each block tells whether
+    they are equal. A look at all of them would take as long as the fill."""
+    count = len(values)
+    words, each = words_of(values[::BLOCK].clone(memory_format=torch.contiguous_format))
+    looked = words.reshape(-1, each)
+    if not count or (looked != looked[0]).any():
+        return None
+    stored = float(values[0])
+    off = stored - mean
+    blocks = np.full(-(-count * each // BLOCK), _of_block(looked[0], BLOCK))
+    if rest := count * each % BLOCK:
+        blocks[-1] = _of_block(looked[0], rest)
+    return Seen(Sums(count, off * count, off**2 * count, least=stored, greatest=stored), blocks, each)
+
+
+def _of_block(words: np.ndarray, length: int) -> np.uint64:
+    """The part of a block, or of the beginning of one, in a checksum: the words of one value over and over."""
+    factors = FACTORS[:length].reshape(-1, len(words)).sum(axis=0, dtype=np.uint64)
+    return (factors * words).sum(dtype=np.uint64)
 
 
 def seen_of_few(places: np.ndarray, values: np.ndarray, count: int, mean: float, std: float | None) -> Seen:
