@@ -111,7 +111,7 @@ class Constant:
         flat = out.detach().view(-1)
         # Rounded to single precision on the way, as the values of other laws are.
         single = out.dtype if out.dtype == torch.float64 else torch.float32
-        flat.fill_(torch.tensor(self.mean, dtype=single, device="cpu").to(out.dtype))
+        flat.fill_(torch.tensor(self.mean, dtype=single, device="cpu").to(out.dtype).item())
         return seen_of_equal(flat, self.mean)
 
 
