@@ -59,6 +59,11 @@ def test_errors_and_the_ledgers_words_need_no_torch():
     assert run("import sys, modelforge as mf; mf.ForgeError; mf.Problem; print('torch' in sys.modules)") == "False"
 
 
+def test_a_prediction_needs_no_trainer_and_no_metric():
+    names = "[n for n in ('lightning', 'torchmetrics', 'sklearn') if n in sys.modules]"
+    assert run(f"import sys, modelforge as mf; mf.load_run; print({names})") == "[]"
+
+
 def test_functions_stay_functions_whatever_is_imported_first():
     code = "import modelforge.planning.plan, modelforge.building.build, modelforge.linting.lint, modelforge as mf; "
     code += "print(all(callable(f) for f in (mf.plan, mf.build, mf.initialize, mf.lint)))"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +26,7 @@ def predict(run: Path, file: Path, output: Path | None, keep: Sequence[str], dev
         run: The folder of a run.
         file: New data of the kind that the run was trained on, targets not needed.
         output: Where the predictions go; None prints them.
-        keep: Columns of a table of new data to put before the predictions.
+        keep: Columns of a table of new data to put before the predictions, such as the target, where it is known.
         device: Where the model runs.
 
     Raises:
@@ -41,11 +41,9 @@ def predict(run: Path, file: Path, output: Path | None, keep: Sequence[str], dev
     number = len(next(iter(predicted.values())))
     kept = _kept(new.raw, keep, file)
     for name, values in kept.items():
-        if name in predicted:
-            raise _wrong_keep(f"`{name}` is the name of a column of the predictions", f"rename it in `{file}`")
         if len(values) != number:
             raise _wrong_keep(f"`{name}` has {plural(len(values), 'value')}, for {plural(number, 'prediction')}")
-    columns = {**kept, **predicted}
+    columns = {**kept, **_beside(kept, predicted, file)}
     if output is None:
         return Answer(plain(columns), as_csv(columns), problems=new.warnings, is_data=True)
     _write(columns, output)
@@ -63,6 +61,14 @@ def _kept(raw: Any, keep: Sequence[str], file: Path) -> dict[str, Any]:
         known = f"it has {listed(names, 10, quote='`')}" if names else "it is no table"
         raise _wrong_keep(f"`{file}` has no column `{unknown[0]}`", known)
     return {name: raw[name] for name in keep}
+
+
+def _beside(kept: Collection[str], predicted: Mapping[str, Any], file: Path) -> dict[str, Any]:
+    """The predictions; one whose name a kept column has, such as a known target, is called `predicted_NAME`."""
+    others = {name: f"predicted_{name}" for name in predicted if name in kept}
+    if taken := [name for name, other in others.items() if other in kept or other in predicted]:
+        raise _wrong_keep(f"`{taken[0]}` is the name of a column of the predictions", f"rename it in `{file}`")
+    return {others.get(name, name): values for name, values in predicted.items()}
 
 
 def _wrong_keep(message: str, hint: str = "") -> ForgeError:

@@ -45,7 +45,13 @@ def _quoted(text: str) -> str:
 
 
 def as_written(text: str) -> str:
-    """An override as a person writes it, from what `in_place` gives for a key of `weights` or `sweep`."""
+    """An override as a person writes it, from what `in_place` gives for a block, or for a key of `weights` or `sweep`.
+
+    >>> as_written("+init={scheme: orthogonal}"), as_written("++weights.path=best.ckpt"), as_written("+init.gain=2")
+    ('init={scheme: orthogonal}', 'weights.path=best.ckpt', '+init.gain=2')
+    """
+    if text.startswith("+") and _is_block(text[1:]):
+        return text[1:]
     return text.removeprefix("++") if text.removeprefix("++").startswith(_OPEN) else text
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from difflib import get_close_matches
 from functools import lru_cache
 from pathlib import Path
 from types import MappingProxyType
@@ -50,6 +51,8 @@ FAMILIAR = MappingProxyType(
     }
 )
 """What other tools call settings → what they are called here."""
+SLIP = 0.85
+"""How much of two names is equal where one is the other with a slip of a letter or two."""
 
 
 def parse(overrides: Sequence[str], *, sweeps: bool = False) -> tuple[Override, ...]:
@@ -124,6 +127,8 @@ def unknown_option(override: Override, option: str, known: Sequence[str], folder
     left_out = f"to leave it out: `~{group}`" if option == "null" and optional else ""
     hint = left_out or extra_hint(group, option) or did_you_mean(option, known)
     hint = hint or f"{folder} holds {len(known)} others"
+    if group == "init" and option != "null" and not get_close_matches(option, known, 1, SLIP):
+        hint += f"{'' if hint.endswith('?') else '.'} For a scheme without a file: `'init={{scheme: {option}}}'`"
     return Problem("MF001", group, f"`{group}` has no option `{option}`", hint, Place(override=override.input_line))
 
 

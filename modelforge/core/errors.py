@@ -210,8 +210,10 @@ def _elsewhere(problem: Problem, others: Sequence[Problem]) -> list[str]:
     if not others:
         return []
     if all(other.path == problem.path and other.place == problem.place for other in others):
-        more = [f"   = and {len(others) - MAX_PLACES:,} more"] if len(others) > MAX_PLACES else []
-        return [*(f"   = also: {printable(other.message)}" for other in others[:MAX_PLACES]), *more]
+        # One more is named, too, in the line that its count would take.
+        named = others if len(others) == MAX_PLACES + 1 else others[:MAX_PLACES]
+        more = [f"   = and {len(others) - len(named):,} more"] if len(others) > len(named) else []
+        return [*(f"   = also: {printable(other.message)}" for other in named), *more]
     spots = [f"`{shortened(other.path)}`" if other.path else other.place for other in others]
     return [f"   = {len(others) + 1:,} times, also at {listed(spots, MAX_PLACES)}"]
 

@@ -26,12 +26,12 @@ def number(value: float | None) -> str:
 
 
 def digits(value: float) -> str:
-    """A metric as lines and tables show it: five significant digits, however small it is.
+    """A metric as lines and tables show it: five significant digits, however small it is; all before the point.
 
-    >>> digits(0.9), digits(1.7109812), digits(0.00001234567), digits(0.0), digits(123456.7)
-    ('0.90000', '1.7110', '1.2346e-05', '0.0000', '1.2346e+05')
+    >>> digits(0.9), digits(1.7109812), digits(0.00001234567), digits(0.0), digits(16754.3), digits(-123456.7)
+    ('0.90000', '1.7110', '1.2346e-05', '0.0000', '16754', '-123457')
     """
-    return f"{value:#.5g}"
+    return f"{value:.0f}" if 1e4 <= abs(value) < 1e9 else f"{value:#.5g}"
 
 
 def exponential(power: float) -> str:

@@ -33,16 +33,6 @@ LENGTH = "modelforge_length"
 _UPDATES = "updates"
 
 
-def counted(task: Task, meters: Mapping[str, Metric], loss: MeanMetric, outputs: Tensor, batch: Batch) -> None:
-    """Adds one batch of a test to the task's metric, further ones, and the loss, as a run counts them."""
-    loss.update(task.loss(outputs, batch).detach(), task.weight(batch))
-    for name, meter in meters.items():
-        if name == task.metric:
-            task.count(meter, outputs, batch)
-        else:
-            meter.update(*task.scored(outputs, batch))
-
-
 def num_accumulated(trainer: Trainer, batch_idx: int) -> int:
     """The number of batches of the step that a batch belongs to; the last step of an epoch may have fewer."""
     most = trainer.accumulate_grad_batches

@@ -21,7 +21,7 @@ from modelforge.train.data.batches import Batch
 from modelforge.train.tasks.task import Data, Mode, Task
 
 if TYPE_CHECKING:
-    from torchmetrics import Metric
+    from torchmetrics import MeanMetric, Metric
 
 AnyMetric = TypeVar("AnyMetric", bound="type[Metric]")
 METRICS = Registry["type[Metric]"]("a metric", "modelforge.metrics", decorator="mf.register_metric")
@@ -128,6 +128,16 @@ def unfit_metrics(factories: Mapping[str, MetricFactory], task: Task, data: Data
             averages = isinstance(value, Tensor) and "average" in inspect.signature(factory.kind).parameters
             hint = "write `average: macro`" if averages else ""
             yield misuse(f"metrics.{name}", f"{kind} must give one number here, but gives {shape}", hint)
+
+
+def counted(task: Task, meters: Mapping[str, Metric], loss: MeanMetric, outputs: Tensor, batch: Batch) -> None:
+    """Adds one batch of a test to the task's metric, further ones, and the loss, as a run counts them."""
+    loss.update(task.loss(outputs, batch).detach(), task.weight(batch))
+    for name, meter in meters.items():
+        if name == task.metric:
+            task.count(meter, outputs, batch)
+        else:
+            meter.update(*task.scored(outputs, batch))
 
 
 def _two_examples(task: Task, data: Data) -> tuple[Tensor, Batch]:

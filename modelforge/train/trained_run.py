@@ -7,13 +7,12 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 import yaml
 from torch import Tensor, nn
-from torchmetrics import MeanMetric, Metric
 
 from modelforge.building.build import build
 from modelforge.core.errors import ForgeError, Problem
@@ -30,12 +29,15 @@ from modelforge.train.data.digest import digest
 from modelforge.train.data.parts import Array, Part
 from modelforge.train.data.read import read
 from modelforge.train.data.source import Source
-from modelforge.train.learner import counted
+from modelforge.train.metrics import counted
 from modelforge.train.precision import Arithmetic, arithmetic_of
 from modelforge.train.preprocessing import read_preprocessing
 from modelforge.train.resume import BEST, LAST, load_checkpoint
 from modelforge.train.settings import Settings, parse_settings
 from modelforge.train.tasks.report import Report
+
+if TYPE_CHECKING:
+    from torchmetrics import Metric
 
 MODEL = "model."
 """What stands before a parameter's name in a checkpoint."""
@@ -163,6 +165,8 @@ class Run:
         Raises:
             ForgeError: the data is not there, not as declared, or no longer what the run was trained on.
         """
+        from torchmetrics import MeanMetric  # takes seconds, and a prediction has no metric
+
         part, of, found = self._part(overrides)
         if not len(part):
             raise ForgeError([Problem("MF150", "", f"{of} has no examples", "give at least one")])

@@ -205,9 +205,18 @@ def test_columns_beside_the_predictions_are_as_they_were(table: tuple[Path, Path
     assert list(found) == ["id", "day", "price"]
 
 
-def test_a_column_is_not_replaced_by_the_prediction_of_its_name(table: tuple[Path, Path]):
+def test_a_known_target_stands_beside_its_prediction(table: tuple[Path, Path]):
+    alone, beside = (predict(*table, None, keep, "cpu").data for keep in ([], ["price"]))
+    assert list(beside) == ["price", "predicted_price"]
+    assert beside["predicted_price"] == alone["price"] != beside["price"]
+
+
+def test_a_kept_column_is_not_replaced_by_a_prediction(table: tuple[Path, Path], tmp_path: Path):
+    parquet = pytest.importorskip("pyarrow.parquet", reason="an extra installs it")
+    known = parquet.read_table(table[1])
+    parquet.write_table(known.append_column("predicted_price", known["price"]), tmp_path / "new.parquet")
     with pytest.raises(ForgeError, match="`price` is the name of a column of the predictions"):
-        predict(*table, None, ["price"], "cpu")
+        predict(table[0], tmp_path / "new.parquet", None, ["price", "predicted_price"], "cpu")
 
 
 def test_outputs_of_any_shape_go_into_parquet(tmp_path: Path, images: Path):

@@ -30,6 +30,14 @@ OVERRIDES = [
         """,
     ),
     (
+        ["init=torch.xavier_normal"],
+        """
+        error[MF001]: `init` has no option `torch.xavier_normal`
+          --> override init=torch.xavier_normal
+           = help: known: `xavier`, `zeros`. For a scheme without a file: `'init={scheme: torch.xavier_normal}'`
+        """,
+    ),
+    (
         ["model=zzz", "init=null", "data=[digits,3]"],
         """
         error[MF001]: `model` has no option `zzz`

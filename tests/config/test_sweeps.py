@@ -203,7 +203,7 @@ def test_jobs_as_hydra_itself_makes_them(folder: Path) -> None:
 
             error[MF001]: `init` has no option `c`
               --> override init=a,c
-               = help: known: `a`, `ab`, `b`
+               = help: known: `a`, `ab`, `b`. For a scheme without a file: `'init={scheme: c}'`
             """,
         ),
     ],

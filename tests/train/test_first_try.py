@@ -71,6 +71,6 @@ def test_a_quantity_has_two_ways_out(here: Path, config):
     with pytest.raises(mf.ForgeError) as caught:
         read(settings.data)
     assert caught.value.problems[-1].hint == (
-        "write `'data.ignore=[city]' data.num_outputs=90`; "
-        "to predict a number: `data.target=price data.task=regression 'data.ignore=[city]' data.num_outputs=1`"
+        "to predict a class, write `'data.ignore=[city]' data.num_outputs=90`; "
+        "to predict a number, write `data.target=price data.task=regression 'data.ignore=[city]' data.num_outputs=1`"
     )

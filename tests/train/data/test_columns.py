@@ -14,6 +14,7 @@ from tests.train.tables import TWO, csv, told, write
 pytestmark = pytest.mark.usefixtures("here")
 
 ABC = "must hold numbers, but has 'a' in row 1, 'b' in row 2, 'c' in row 3 and 57 more rows"
+NUMBER = "`data.target=price data.task=regression 'data.categorical=[kind]' data.num_features=5 data.num_outputs=1`"
 
 
 @pytest.mark.parametrize(
@@ -89,15 +90,15 @@ ABC = "must hold numbers, but has 'a' in row 1, 'b' in row 2, 'c' in row 3 and 5
                 (
                     "data.features",
                     f"column `kind` {ABC}",
-                    ALL := "write `'data.categorical=[kind]' data.num_features=5 data.num_outputs=60`",
+                    f"write {NUMBER}",
                 ),
-                ("data.num_features", "`flowers.csv` has 5 features, but `num_features` is 3", ALL),
+                ("data.num_features", "`flowers.csv` has 5 features, but `num_features` is 3", f"write {NUMBER}"),
                 (
                     "data.num_outputs",
                     "the target of `flowers.csv` has 60 classes, but `num_outputs` is 3 "
                     "(0, 3, 6, 9, 12, 15 and 54 more)",
-                    f"{ALL}; to predict a number: `data.target=price data.task=regression "
-                    "'data.categorical=[kind]' data.num_features=5 data.num_outputs=1`",
+                    "to predict a class, write `'data.categorical=[kind]' data.num_features=5 data.num_outputs=60`; "
+                    f"to predict a number, write {NUMBER}",
                 ),
             ],
         ),
