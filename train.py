@@ -3,6 +3,11 @@
 import sys
 from pathlib import Path
 
+if __name__ == "__main__":
+    from modelforge.core.ctrl_c import end_at_ctrl_c
+
+    end_at_ctrl_c()  # while the imports below take their second
+
 import hydra
 from omegaconf import DictConfig
 

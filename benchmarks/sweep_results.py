@@ -58,6 +58,9 @@ def _run(folder: Path, overrides: list[str], gain: int, rng: random.Random) -> N
     (folder / "status.json").write_text(json.dumps(status))
     start = {"format_version": "1.0", "predicted_gradient": 10.0 ** (gain / 4 - 5), "first_gradient": 0.1 * gain + 0.1}
     (folder / "start.json").write_text(json.dumps(start))
+    packages = {name: "1.0" for name in ("modelforge", "torch", "lightning", "numpy", "hydra-core", "pydantic")}
+    origin = {"python": "3.11", "packages": packages, "data": "0" * 64, "data_settings": "1" * 64, "code": None}
+    (folder / "environment.json").write_text(json.dumps(origin))
     curve = [f"{epoch},{epoch * 9},1,{value * epoch / EPOCHS}\n" for epoch in range(EPOCHS)]
     (folder / "metrics.csv").write_text("epoch,step,train/loss,val/accuracy\n" + "".join(curve))
 

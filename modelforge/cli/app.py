@@ -10,12 +10,13 @@ import sys
 from modelforge.cli import config_commands as config_commands
 from modelforge.cli import run_commands as run_commands
 from modelforge.cli.front import app
+from modelforge.core.ctrl_c import raise_at_ctrl_c
 from modelforge.core.plugins import installed_alone
 from modelforge.report.screen import removed_folder
 
 
 def main() -> None:
-    """The entry point of the `modelforge` command."""
+    """The `modelforge` command, once all of this is imported."""
     if hasattr(signal, "SIGPIPE"):
         # As other tools do: end in silence when the reader of a pipe has gone.
         signal.signal(signal.SIGPIPE, signal.SIG_DFL)
@@ -29,6 +30,7 @@ def main() -> None:
         print(problem, file=sys.stderr)
         sys.exit(1)
     installed_alone("hydra_plugins")
+    raise_at_ctrl_c()
     try:
         app()
     except KeyboardInterrupt:

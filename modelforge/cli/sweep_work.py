@@ -11,8 +11,7 @@ from modelforge.core.errors import ForgeError
 from modelforge.core.plugins import load_plugins
 from modelforge.report.stream import complain, exiting
 from modelforge.sweeps.resume import saying_how_to_go_on
-from modelforge.sweeps.workers import work_all
-from modelforge.train.frozen_job import work
+from modelforge.sweeps.workers import work_all, work_one
 from modelforge.train.terminal import keep_streams
 
 
@@ -30,7 +29,7 @@ def sweep_work(folder: Path, index: int | None, *, retry_failed: bool) -> NoRetu
     with exiting(), saying_how_to_go_on(lambda: again):
         load_plugins()
         try:
-            status = work_all(folder, retry_failed=retry_failed) if index is None else work(folder, index).exit_code
+            status = work_all(folder, retry_failed=retry_failed) if index is None else work_one(folder, index)
         except ForgeError as error:
             complain(error)
             sys.exit(2 if any(problem.code == "MF076" for problem in error.problems) else 1)

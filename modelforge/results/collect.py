@@ -19,6 +19,7 @@ from modelforge.core.frozen import FrozenDict
 from modelforge.core.limits import MAX_SWEEP_BYTES, MAX_SWEEP_FILE_BYTES
 from modelforge.core.regular_files import read_text
 from modelforge.results.sweep import FAR, STATES, Row, State, Sweep, differing
+from modelforge.results.unequal import unequal
 from modelforge.runs.jobs import JOBS_FOLDER, SWEEP_FILE, read_job
 from modelforge.runs.liveness import STATUS, is_alive, machine
 from modelforge.runs.status import read
@@ -72,7 +73,8 @@ def collect(folder: str | Path, *others: str | Path) -> Sweep:
     metric = next(iter(metrics)) if len(metrics) == 1 else ""
     names = ", ".join(map(str, roots))
     damaged = tuple(_damaged(root) for root in roots if _listed(root) is None and (root / SWEEP_FILE).is_file())
-    return Sweep(names, tuple(rows), tuple(differing(rows)), metric, tuple(map(str, roots)), damaged).by(metric)
+    keys, texts = tuple(differing(rows)), tuple(map(str, roots))
+    return Sweep(names, tuple(rows), keys, metric, texts, damaged, unequal(rows)).by(metric)
 
 
 def _damaged(root: Path) -> str:

@@ -77,8 +77,8 @@ def compare(before: Path, now: Path) -> Comparison:
 
 
 def surroundings(before: Mapping[str, Any], now: Mapping[str, Any]) -> Iterator[Change]:
-    """The versions, the device and the data that differ, as far as both environments name them."""
-    for name in ("python", "device", "data"):
+    """The versions, the device, the data and the own code that differ, as far as both environments name them."""
+    for name in ("python", "device", "data", "code"):
         if before.get(name) and now.get(name):
             yield from changes(name, before[name], now[name])
     packages = [one.get("packages") for one in (before, now)]

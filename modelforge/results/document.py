@@ -15,7 +15,7 @@ from modelforge.results.significance import Contrast
 from modelforge.results.starts import RunStart
 from modelforge.results.sweep import Row, State
 
-FORMAT_VERSION = "1.1"
+FORMAT_VERSION = "1.2"
 """The minor number rises with additions, the major one with everything else."""
 
 
@@ -115,6 +115,8 @@ class SweepDocument(Data):
     counts: dict[str, int]
     damaged: list[str] = []
     """Lists of jobs that cannot be read, each in a sentence."""
+    unequal: list[str] = []
+    """What results do not have in common though no setting says so, as the data, each in a sentence."""
     rows: list[JobData]
     averaged_over: list[str]
     groups: list[GroupData]
@@ -139,6 +141,7 @@ def document(grouped: Grouped, compared: Sequence[Contrast]) -> SweepDocument:
         keys=[*sweep.keys],
         counts=dict(sweep.counts),
         damaged=[*sweep.damaged],
+        unequal=[*sweep.unequal],
         rows=[_job(row, starts.get(row.folder, RunStart())) for row in sweep.rows],
         averaged_over=[*grouped.over],
         groups=[_group(one) for one in compared],

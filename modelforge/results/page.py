@@ -61,7 +61,7 @@ def page(grouped: Grouped, compared: Sequence[Contrast], at: Path) -> str:
         headline=headline(grouped, compared),
         counts=counts_line(sweep),
         severity=_severity(sweep.counts),
-        notes=[*sweep.damaged, *notes(grouped, compared)],
+        notes=[*sweep.damaged, *sweep.unequal, *notes(grouped, compared)],
         axes=charts.by_axes(grouped),
         heat=charts.heat_map(grouped),
         parallel=charts.parallel(grouped),

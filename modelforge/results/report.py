@@ -59,7 +59,8 @@ def as_text(grouped: Grouped, compared: Sequence[Contrast], most: int | None, *,
         most: Lines of a table; None for all.
         with_jobs: Whether jobs are listed one by one; groups are where some hold several.
     """
-    parts: list[RenderableType] = [Wrapped(Text(line, "yellow")) for line in grouped.sweep.damaged]
+    said = (*grouped.sweep.damaged, *grouped.sweep.unequal)
+    parts: list[RenderableType] = [Wrapped(Text(line, "yellow")) for line in said]
     if not grouped.sweep.rows:
         return Group(*parts, Text(f"no job has begun in {printable(grouped.sweep.folder)}"))
     if with_jobs:

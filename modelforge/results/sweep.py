@@ -78,6 +78,8 @@ class Sweep:
     folders: tuple[str, ...] = ()
     damaged: tuple[str, ...] = ()
     """Lists of jobs that cannot be read, each in a sentence."""
+    unequal: tuple[str, ...] = ()
+    """What results do not have in common though no setting says so, each in a sentence."""
 
     @property
     def counts(self) -> Mapping[str, int]:

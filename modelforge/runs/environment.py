@@ -17,6 +17,7 @@ from modelforge._version import __version__
 from modelforge.core.files import write_atomically
 from modelforge.core.git import run
 from modelforge.core.limits import MAX_STATUS_BYTES
+from modelforge.core.own_code import code_digest
 from modelforge.core.regular_files import read_text
 
 ENVIRONMENT = "environment.json"
@@ -48,6 +49,10 @@ class Environment:
     """What it was trained on; None where it did not get that far."""
     data: str | None = None
     """The digest of its examples; None where it did not get that far."""
+    data_settings: str | None = None
+    """The hash of the settings that say which examples these are; None where it did not get that far."""
+    code: str | None = None
+    """The digest of the project's own modules; None where it has none."""
 
     def to_dict(self) -> dict[str, Any]:
         """The environment as plain data, as the file holds it."""
@@ -61,7 +66,8 @@ def here(folder: Path | None = None) -> Environment:
         folder: The project's; None for the folder that the process runs in.
     """
     packages = {"modelforge": __version__, **dict(_installed())}
-    return Environment(platform.python_version(), platform.platform(), packages, git_state(folder or Path.cwd()))
+    git = git_state(folder or Path.cwd())
+    return Environment(platform.python_version(), platform.platform(), packages, git, code=code_digest())
 
 
 def write(environment: Environment, folder: Path) -> None:
@@ -74,7 +80,7 @@ def write(environment: Environment, folder: Path) -> None:
 
 
 def complete(folder: Path, **facts: str) -> None:
-    """Adds to `environment.json` in a run folder what is known only later: `data` and `device`.
+    """Adds to `environment.json` in a run folder what is known only later: the device, and what the data is.
 
     Raises:
         ForgeError: it cannot be written.

@@ -29,6 +29,7 @@ from modelforge.sweeps.freezing import (
     remove_unfinished_freeze,
 )
 from modelforge.sweeps.frozen_loader import words_for
+from modelforge.sweeps.kept import check_kept
 from modelforge.sweeps.launchers import make_launcher, run_all
 from modelforge.sweeps.multirun import Multirun
 from modelforge.sweeps.resume import check_resuming, resumed, saying_how_to_go_on, to_do, way_on
@@ -138,4 +139,6 @@ def _resumed(folder: Path, arguments: Sequence[str]) -> tuple[Sequence[JobEntry]
     for warning in warnings:
         complain(warning)
     say(to_do(folder, sweep, jobs))
+    open_jobs = {job.number for job in jobs}
+    check_kept(folder, [job for job in sweep.jobs if job.number not in open_jobs], say)
     return jobs, most_threads(configs_of(folder, jobs))

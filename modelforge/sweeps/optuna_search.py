@@ -21,6 +21,7 @@ from modelforge.core.plugins import load_plugins
 from modelforge.core.words import plural
 from modelforge.report.stream import complain
 from modelforge.runs.jobs import (
+    JOBS_FOLDER,
     SWEEP_FILE,
     FrozenJob,
     make_jobs_folder,
@@ -36,6 +37,7 @@ from modelforge.sweeps.check import Checker
 from modelforge.sweeps.freezing import check_empty, frozen_job, remove_unfinished_freeze
 from modelforge.sweeps.frozen_loader import words_for
 from modelforge.sweeps.frozen_sweep import main_config
+from modelforge.sweeps.kept import check_kept, with_result
 from modelforge.sweeps.launchers import make_launcher, run_all
 from modelforge.sweeps.multirun import Multirun
 from modelforge.sweeps.optuna_settings import OptunaSettings, parse_settings
@@ -80,6 +82,7 @@ def search(multirun: Multirun) -> None:
     _check_keys(space, conf, name)
     trials = _Trials(folder, conf, name, space)
     _make_folder(folder, every, space)
+    check_kept(folder, with_result(folder, _jobs(folder)), say)
     launcher = make_launcher(multirun, _threads(space, base), settings.n_jobs)
     deadline = time.monotonic() + (settings.timeout or float("inf"))
     go_on = saying_how_to_go_on(lambda: way_on(folder))
@@ -217,6 +220,13 @@ def _begun(folder: Path, given: Sequence[str]) -> Sequence[str]:
         return given
     before = read_sweep_file(folder).overrides
     return [*before, *(word for word in given if word not in before and not word.startswith("sweep.resume="))]
+
+
+def _jobs(folder: Path) -> Iterator[FrozenJob]:
+    """The jobs of a search that its folder holds."""
+    for path in sorted((folder / JOBS_FOLDER).glob("*.yaml")):
+        with suppress(ForgeError, ValueError):  # another process writes it just now; or it is damaged
+            yield read_job(folder, int(path.stem))
 
 
 def _make_folder(folder: Path, overrides: Sequence[str], space: Space) -> None:

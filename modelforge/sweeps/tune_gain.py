@@ -42,6 +42,7 @@ from modelforge.sweeps.check import Checker
 from modelforge.sweeps.freezing import busy, check_empty, frozen_job, remove_unfinished_freeze, value_of
 from modelforge.sweeps.gain_report import BaseGain, GainReport, written
 from modelforge.sweeps.gain_search import RUNGS, Search, Trial
+from modelforge.sweeps.kept import check_kept, with_result
 from modelforge.sweeps.selection import Candidate
 from modelforge.train.arguments import misuse
 from modelforge.train.frozen_job import work
@@ -85,7 +86,7 @@ def tune_gain(settings: TuningSettings, folder: Path, say: Callable[[str], None]
 
     Raises:
         ForgeError: the config is wrong, has no such number, or the folder cannot be written, holds something else, or
-            another process searches there.
+            results of other data, or another process searches there.
     """
     config = compose(settings.conf, settings.overrides)
     base = number_at(config, settings.key)
@@ -96,6 +97,7 @@ def tune_gain(settings: TuningSettings, folder: Path, say: Callable[[str], None]
     higher = metric.rpartition("/")[2] not in judged["lower_is_better"]
     with claimed(folder, busy(folder)):
         trainings = _Trainings(settings, folder, base, int(config.values.get("seed", 0)))
+        check_kept(folder, with_result(folder, trainings.sweep.jobs), say)
         critical = _predicted(settings, base.number)
         say(_beginning(settings, base, critical))
         search = Search(settings.num_seeds, settings.budget, _rung_near(base.number, critical), higher)

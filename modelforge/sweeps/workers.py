@@ -1,4 +1,4 @@
-"""work_all: a worker on a sweep's folder, which takes jobs one after another; any number of them share the work."""
+"""work_one, work_all: a worker on a sweep's folder, for one job or for one after another; any number share the work."""
 
 from __future__ import annotations
 
@@ -8,14 +8,33 @@ from pathlib import Path
 
 from modelforge.core.errors import ForgeError
 from modelforge.report.stream import complain
-from modelforge.runs.jobs import JobEntry
+from modelforge.runs.jobs import JobEntry, read_job
 from modelforge.runs.status import DONE, read_state
+from modelforge.sweeps.kept import check_kept, with_result
 from modelforge.sweeps.resume import listed
 from modelforge.train.frozen_job import work
-from modelforge.train.terminal import say_job
+from modelforge.train.terminal import say, say_job
 
 BUSY = "MF078"
 """The code of a job that another process works on."""
+
+
+def work_one(folder: Path, number: int) -> int:
+    """Runs one job, unless it has a result; of one that has, looks whether its data is still the same.
+
+    Args:
+        folder: The sweep's.
+        number: The job's.
+
+    Returns:
+        0 if it has a result, 1 if not, 128 + n after signal n.
+
+    Raises:
+        ForgeError: there is no such job, its file is damaged, its result is of other data, or another process works
+            on it.
+    """
+    check_kept(folder, with_result(folder, [read_job(folder, number)]), say)
+    return work(folder, number).exit_code
 
 
 def work_all(folder: Path, *, retry_failed: bool = False) -> int:
@@ -29,10 +48,12 @@ def work_all(folder: Path, *, retry_failed: bool = False) -> int:
         0 if every job that this process ran has a result, 1 if not, 128 + n after signal n.
 
     Raises:
-        ForgeError: there is no sweep, its list of jobs is damaged, or it is a search, which has none.
+        ForgeError: there is no sweep, its list of jobs is damaged, it is a search, which has none, or results in it are
+            of other data.
     """
-    status = 0
-    for job in _open(folder, listed(folder).jobs, retry_failed=retry_failed):
+    status, jobs = 0, listed(folder).jobs
+    check_kept(folder, with_result(folder, jobs), say)
+    for job in _open(folder, jobs, retry_failed=retry_failed):
         say_job(job.number, job.overrides)
         try:
             result = work(folder, job.number)

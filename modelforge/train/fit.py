@@ -33,7 +33,7 @@ from modelforge.runs.environment import complete
 from modelforge.train.arguments import misuse
 from modelforge.train.checkpoints import Checkpoints, started
 from modelforge.train.context import Context
-from modelforge.train.data.digest import digest
+from modelforge.train.data.digest import digest, settings_hash
 from modelforge.train.data.distributed_samplers import DataShard
 from modelforge.train.data.module import DataModule
 from modelforge.train.data.parts import Examples
@@ -170,7 +170,7 @@ def _begin(job: Job, run: Running, join: Callable[[], World], launch: Launch | N
     source = settings.data.model_copy(update={"task": settings.data.task.prepared(examples)})
     if world.is_rank_zero:
         _write_json(folder / "plan.json", job.plan.to_dict())
-        complete(folder, data=examples.fitted["digest"])
+        complete(folder, data=examples.fitted["digest"], data_settings=settings_hash(run.config.values["data"]))
         write_preprocessing(folder, source, examples.fitted)
     with quiet(), threads(settings.num_threads):
         return _fit(job, source.task, run, examples, length, world, launch)

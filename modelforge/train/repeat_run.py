@@ -16,6 +16,7 @@ import yaml
 from modelforge.config.compose import Config, compose
 from modelforge.config.nodes import nodes
 from modelforge.config.templates import is_template
+from modelforge.core.ctrl_c import raise_at_ctrl_c
 from modelforge.core.errors import ForgeError, Place, Problem
 from modelforge.core.later import put_off_extras
 from modelforge.core.limits import MAX_CONFIG_BYTES
@@ -50,6 +51,7 @@ def repeat(arguments: Sequence[str], conf: str | Path | None = None) -> None:
         arguments: As in `sys.argv[1:]`; without `--from`, nothing is done.
         conf: The folder of configs: the plugins of the project around it are imported. None for no project.
     """
+    raise_at_ctrl_c()
     with exiting():
         launch = launch_of()
     put_off_extras()

@@ -25,7 +25,7 @@ from modelforge.core.words import plural
 from modelforge.language import parse
 from modelforge.results.comparison import reported
 from modelforge.train.data.batches import Batch, Batched, read_by
-from modelforge.train.data.digest import digest
+from modelforge.train.data.digest import HANDLING, digest
 from modelforge.train.data.parts import Array, Part
 from modelforge.train.data.read import read
 from modelforge.train.data.source import Source
@@ -43,8 +43,6 @@ MODEL = "model."
 """What stands before a parameter's name in a checkpoint."""
 FLOAT32 = torch.finfo(torch.float32).eps
 """The relative distance of neighbouring numbers of float32."""
-HANDLING = frozenset({"batch_size", "num_workers"})
-"""Keys of a `data` section that do not change what the examples are."""
 
 
 @dataclass(frozen=True)

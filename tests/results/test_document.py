@@ -23,7 +23,7 @@ def test_the_document(tmp_path: Path):
     grouped = group(collect(gains(tmp_path)))
     data = json.loads(document(grouped, contrasts(grouped, ["init=orthogonal"])).model_dump_json())
     jsonschema.validate(data, sweep_schema())
-    assert data["format_version"] == "1.1"
+    assert data["format_version"] == "1.2"
     assert data["counts"] == {"finished": 13, "diverged": 5}
     first = data["groups"][0]
     assert (first["values"], first["baseline"]) == (

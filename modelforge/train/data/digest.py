@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import hashlib
+import json
+from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 
 from modelforge.train.data.parts import Arrays, Examples, Part
 
+HANDLING = frozenset({"batch_size", "num_workers"})
+"""Settings of data that say how it is dealt out, and leave the examples as they are."""
 NUM_ROWS = 1_000
 """Examples of a part that are hashed where it does not lie in memory as it is."""
 
@@ -29,6 +34,17 @@ def digest(examples: Examples) -> str:
             found.update(f"{array.dtype} {array.shape};".encode())
             found.update(np.ascontiguousarray(array).data)
     return found.hexdigest()
+
+
+def settings_hash(section: Mapping[str, Any]) -> str:
+    """SHA-256 of the settings in a `data` section that say which examples there are.
+
+    Example:
+        >>> settings_hash({"type": "csv", "batch_size": 8}) == settings_hash({"type": "csv"})
+        True
+    """
+    settings = {key: value for key, value in section.items() if key not in HANDLING}
+    return hashlib.sha256(json.dumps(settings, default=str, sort_keys=True).encode()).hexdigest()
 
 
 def _arrays(part: Part) -> list[np.ndarray]:
