@@ -26,10 +26,10 @@ from modelforge.modules.parametrised import plain
 from modelforge.report.aligned import PATH
 from modelforge.report.table import Fitted, to_text
 
-State = Literal["same", "changed", "elsewhere", "failed", "missing", "unknown", "untied", "misstated"]
+State = Literal["same", "changed", "elsewhere", "failed", "missing", "unknown", "untied", "tied", "misstated"]
 """`elsewhere`: it has the values of another row; `failed`: its values never were as promised; `unknown`: the ledger has
-no row of it; `untied`: one of its other names is a parameter of its own; `misstated`: it has its values, but its row
-contradicts the config."""
+no row of it; `untied`: one of its other names is a parameter of its own; `tied`: it is the parameter of another row;
+`misstated`: it has its values, but its row contradicts the config."""
 
 VALUES = ("path", "shape", "dtype", "aliases", "digest", "verdict")
 """Parts of a row that can be compared with a model; the others say how the model came to its values."""
@@ -76,7 +76,7 @@ class Verification:
 
 
 def verify(model: nn.Module, ledger: Ledger | None = None) -> Verification:
-    """Compares each parameter with the digest in its ledger: an edit, a swap, an untied name, an addition shows.
+    """Compares each parameter with the digest in its ledger: an edit, a swap, a tie, an untied name, an addition shows.
 
     The scheme, rule and targets of a row cannot be seen in a model; `modelforge verify RUN` compares them with the
     run's config. Nothing is changed. A parametrised tensor counts as the parameter, as in `mf.initialize`. Buffers are
@@ -119,14 +119,22 @@ def compare(tensors: Mapping[str, Tensor], ledger: Ledger, *, ties: bool = False
     Args:
         tensors: Parameters of a model or of a checkpoint.
         ledger: Their ledger.
-        ties: Whether the names of a tied parameter must be one tensor, and not only equal values.
+        ties: Whether the names of a tied parameter must be one tensor, and not only equal values, and those of others
+            several.
     """
     homes = {(entry.digest, entry.shape, entry.dtype): entry.path for entry in ledger}
+    owners: dict[int, str] = {}
     states: dict[str, State] = {}
     problems: list[Problem] = []
     for entry in ledger:
         names = [name for name in (entry.path, *entry.aliases) if name in tensors]
         state, message = _state(entry, names, tensors, homes, ties=ties)
+        owner = owners.setdefault(id(tensors[names[0]]), entry.path) if names else entry.path
+        if ties and state == "same" and owner != entry.path:
+            state, message = (
+                "tied",
+                f"`{entry.path}` and `{owner}` are two parameters in the ledger, but one in the model",
+            )
         states[entry.path] = state
         if state != "same":
             code = _CODES.get(state, "MF065")

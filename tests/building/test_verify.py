@@ -285,3 +285,13 @@ def test_a_compiled_model_is_the_model():
     model = nn.Linear(3, 2)
     ledger = mf.initialize(model, "xavier")
     assert mf.verify(torch.compile(model), ledger).ok  # pyright: ignore[reportArgumentType]  # a module in fact
+
+
+def test_a_tie_of_two_parameters_with_equal_values_shows():
+    net = nn.Sequential(nn.Linear(4, 4), nn.Linear(4, 4))
+    ledger = mf.initialize(net, "xavier")
+    net[1].bias = net[0].bias
+    found = mf.verify(net, ledger)
+    assert found.states["1.bias"] == "tied"
+    (problem,) = found.problems
+    assert problem.message == "`1.bias` and `0.bias` are two parameters in the ledger, but one in the model"

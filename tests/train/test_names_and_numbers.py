@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -68,6 +69,31 @@ def test_names_that_look_equal_are_named_beside_columns_that_hold_no_numbers(her
         ("MF053", "data.features"), ("MF053", "data.num_features"), ("MF053", "data.num_outputs"),
         ("MW204", "data.path"), ("MW204", "data.target"),
     ]  # fmt: skip
+
+
+def test_groups_that_look_equal_are_named(here: Path):
+    """Rows of one patient, once with a blank behind the name, would come into several parts."""
+    names = ("p1", "p1 ", "p2", "p3")
+    write(here, "a,kind,who\n" + "".join(f"{row},{'xy'[row // 4 % 2]},{names[row % 4]}\n" for row in range(60)))
+    (warning, *_) = read(csv(**TWO, group="who", ignore=["who"])).warnings
+    assert (warning.code, warning.path) == ("MW204", "data.group")
+    assert warning.message == "2 groups of `flowers.csv` look equal, but are not: 'p1' and 'p1 '"
+
+
+@pytest.mark.parametrize(
+    ("fields", "path"), [({"categorical": ["a"]}, "data.categorical"), ({"embed": {"a": 4}}, "data.embed")]
+)
+def test_categories_that_look_equal_are_named(here: Path, fields: dict[str, Any], path: str):
+    write(
+        here, "a,b,kind\n" + "".join(f"{('red', 'red ', 'blue')[row % 3]},{row},{'xy'[row % 2]}\n" for row in range(60))
+    )
+    declared = {**fields, "num_outputs": 2, "num_features": 4 if "categorical" in fields else 1}
+    inputs = (
+        {"input": {"features": {"shape": [1]}, "ids": {"shape": [1], "dtype": "int64"}}} if "embed" in fields else {}
+    )
+    (warning,) = (found for found in read(csv(**declared, **inputs)).warnings if found.code == "MW204")
+    assert warning.path == path
+    assert warning.message == "2 categories of column `a` look equal, but are not: 'red' and 'red '"
 
 
 @pytest.mark.parametrize("written", ["\u00a0true", "true\u2003", "\x1ctrue"])

@@ -30,6 +30,8 @@ def alike(names: Iterable[object]) -> list[list[str]]:
 
 def seen(name: str) -> str:
     """The visible part of a text."""
+    if name.isascii() and name.isprintable():
+        return " ".join(name.split())
     composed = unicodedata.normalize("NFC", name)
     shown = (sign for sign in composed if sign.isspace() or unicodedata.category(sign) not in UNSEEN)
     return " ".join("".join(shown).split())
@@ -40,7 +42,7 @@ def look_alikes(names: Iterable[object], kind: str, named: str, where: str) -> I
 
     Args:
         names: Distinct names.
-        kind: What they name: `classes` or `columns`.
+        kind: What they name: `classes`, `columns`, `groups` or `categories`.
         named: The data, in words.
         where: The key of the `data` section.
     """

@@ -56,7 +56,7 @@ def read_examples(source: Columns, sheet: Sheet, store: Memory = MEMORY) -> Exam
     targets, bare = _targets(source, sheet, found)
     arguments, unsplit = splitting(source, sheet, found)
     labels, wrong = labels_of(source, targets, sheet.named) if not found.problems else (None, [])
-    equal = _look_alikes(sheet, targets)
+    equal = _look_alikes(source, sheet, targets)
     if found.problems:
         shown = found.with_ways_out(source, names, lambda other: read_examples(other, sheet, store))
         raise ForgeError([*shown, *equal])
@@ -71,7 +71,7 @@ def read_examples(source: Columns, sheet: Sheet, store: Memory = MEMORY) -> Exam
         for feature, one in zip(features, values, strict=True)
     ]
     unseen = [*_unseen(source, fits, values, parts, sheet)]
-    warnings = checked([*_unfit(source, fits, sheet.named), *wrong, *unseen, *equal])
+    warnings = checked([*_unfit(source, fits, sheet.named), *wrong, *unseen, *equal, *_alike_categories(fits)])
     of_numbers = {fit.name: one for fit, one in zip(fits, values, strict=True) if fit.kind == "number"}
     warnings += numberings(source, of_numbers, sheet)
     inputs, lost = _blocks(source, sheet, fits, values, parts, store)
@@ -148,13 +148,24 @@ def _kept_in(store: Memory, values: Values) -> Values:
     return replace(values, held=store.kept(values.held))
 
 
-def _look_alikes(sheet: Sheet, targets: Coded | Numbers | None) -> list[Problem]:
-    """Warnings about names of columns, and of classes, that look equal."""
+def _look_alikes(source: Columns, sheet: Sheet, targets: Coded | Numbers | None) -> list[Problem]:
+    """Warnings about names of columns, of groups and of classes that look equal."""
     warnings = [*look_alikes([*sheet.columns], "columns", sheet.named, "path")]
+    if source.group and is_text(column := sheet.columns[source.group]):
+        groups = sorted(name for name in pc.unique(column).to_pylist() if name is not None)
+        warnings += look_alikes(groups, "groups", sheet.named, "group")
     if isinstance(targets, Coded):
         classes = sorted(name for name in targets.distinct if isinstance(name, str))
         warnings += look_alikes(classes, "classes", sheet.named, "target")
     return warnings
+
+
+def _alike_categories(fits: Sequence[Feature]) -> Iterator[Problem]:
+    """Warnings about categories of a column that look equal."""
+    for fit in fits:
+        key = {"category": "categorical", "ids": "embed"}.get(fit.kind)
+        if key is not None:
+            yield from look_alikes(fit.categories, "categories", f"column `{fit.name}`", key)
 
 
 def _refuse_bare(source: Columns, name: str, sheet: Sheet, bare: Rows, found: Findings) -> None:

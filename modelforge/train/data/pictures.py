@@ -217,9 +217,13 @@ def image_of_bytes(image: Image) -> Image:
     if image.mode.startswith("I"):
         tags = getattr(image, "tag_v2", {})
         white = 4095 if tags.get(BITS_PER_SAMPLE) == (12,) else 65535
-        levels = np.rint(np.asarray(image) * (255 / white))
+        stored = np.asarray(image)
+        levels = np.rint(stored * (255 / white))
         inverted = tags.get(PHOTOMETRIC) == 0  # which Pillow leaves as it is, but for 8 bits
-        return Image.fromarray((255 - levels if inverted else levels).clip(0, 255).astype(np.uint8))
+        shown = (255 - levels if inverted else levels).clip(0, 255)
+        if isinstance(transparent := image.info.get("transparency"), int):  # which Pillow does not know of 16 bits
+            shown = np.where(stored == transparent, 255, shown)
+        return Image.fromarray(shown.astype(np.uint8))
     if image.has_transparency_data:
         colour = image.convert("RGBA")
         return Image.alpha_composite(Image.new("RGBA", image.size, "white"), colour)

@@ -18,6 +18,8 @@ _MODEL = "model."
 class Averaging(Callback):
     """Averages parameters and buffers after the steps that are due; whole numbers, such as positions, are copied.
 
+    The average has 32 bits at least: with fewer, the small steps of a long average are lost in rounding.
+
     Args:
         is_due: Whether to average after the step at hand.
         share: From the number of values averaged so far to the share of the next one.
@@ -46,6 +48,8 @@ class Averaging(Callback):
             self.average = AveragedModel(_model(pl_module), device, avg_fn=self._next, use_buffers=True)
             if trainer.precision == "64-true":  # the model becomes so later on
                 self.average.double()
+            else:
+                self.average._apply(_at_least_float32)
 
     def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         if self.learning_rate is None or trainer.current_epoch < self.learning_rate[0]:
@@ -128,6 +132,10 @@ def _model(pl_module: LightningModule) -> nn.Module:
 def _put(values: Iterable[Tensor], module: nn.Module) -> None:
     for value, target in zip(values, _values(module), strict=True):
         target.detach().copy_(value)
+
+
+def _at_least_float32(value: Tensor) -> Tensor:
+    return value.float() if value.is_floating_point() and value.element_size() < 4 else value
 
 
 def _values(module: nn.Module) -> Iterator[Tensor]:

@@ -80,6 +80,15 @@ def test_what_is_transparent_lies_on_white():
     assert image.getpixel((0, 0)) == (255, 255, 255)
 
 
+def test_what_is_transparent_in_16_bits_lies_on_white(tmp_path: Path):
+    """PNG names one level as transparent, which Pillow leaves to its reader."""
+    written = Image.fromarray(np.array([[257, 258]], np.uint16))
+    written.save(tmp_path / "grey.png", transparency=257)
+    with Image.open(tmp_path / "grey.png") as image:
+        assert image.mode == "I;16"
+        assert np.array_equal(np.asarray(image_of_bytes(image)), [[255, 1]])
+
+
 def test_an_image_is_left_as_it_is():
     image = Image.new("L", (4, 2), 7)
     image.getexif()[0x0112] = 6

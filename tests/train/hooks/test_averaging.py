@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import csv
 from pathlib import Path
+from statistics import fmean
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -73,6 +75,25 @@ def test_a_constant_stays_itself(tmp_path: Path):
     value = torch.tensor([0.1, 1 / 3, 1e-30])
     for count in range(1, 9):
         assert torch.equal(callback._next(value, value.clone(), count), value)
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16, torch.float32, torch.float64], ids=str)
+@pytest.mark.parametrize("kind", [ExponentialAverage, StochasticWeightAverage])
+def test_small_steps_are_not_lost_in_low_precision(kind: Any, dtype: torch.dtype):
+    """Near 1, numbers of bfloat16 are 2⁻⁷ apart, and a long average moves by less in a step."""
+    callback, model = averaging(kind()), torch.nn.Linear(2, 2).to(dtype)
+    strategy: Any = SimpleNamespace(root_device="cpu")
+    trainer: Any = SimpleNamespace(strategy=strategy, precision="32-true", is_last_batch=True, current_epoch=3)
+    module: Any = SimpleNamespace(model=model)
+    callback.setup(trainer, module, "fit")
+    weights: list[float] = []
+    for trainer.global_step in range(1, 2001):
+        torch.nn.init.constant_(model.weight, 1 + trainer.global_step / 2000)
+        weights.append(model.weight[0, 0].item())
+        callback.on_train_batch_end(trainer, module, None, None, 0)
+    expected = exponential(weights, 0.999, warmup=True)[-1] if kind is ExponentialAverage else fmean(weights)
+    assert callback.average is not None
+    assert callback.average.module.weight[0, 0].item() == pytest.approx(expected, rel=1e-4)
 
 
 def test_the_mean_of_the_last_epochs(tmp_path: Path):
