@@ -21,6 +21,8 @@ PADDING, UNKNOWN = "[PAD]", "[UNK]"
 """Tokens 0 and 1 of vocabularies of words."""
 PIECE = 2**20
 """Characters that a tokenizer reads at once, up to the next end of a line."""
+NUM_TEXTS = 1000
+"""Texts that it reads at once."""
 
 
 class Vocabulary(ABC):
@@ -174,10 +176,9 @@ class Pieces(Vocabulary):
     @cached_property
     def tokenizer(self) -> Any:
         """The tokenizer, which neither pads nor cuts."""
-        made = _tokenizers().Tokenizer.from_str(self.state)
+        made = self._read()
         made.no_padding()
         made.no_truncation()
-        made.encode_special_tokens = True  # where a text holds `[PAD]`, it is text
         return made
 
     @property
@@ -192,16 +193,36 @@ class Pieces(Vocabulary):
         found = self.tokenizer.encode_batch(list(pieces(text)), add_special_tokens=False)
         return np.concatenate([np.array(one.ids, np.uint32) for one in found] or [np.zeros(0, np.uint32)])
 
-    def padded(self, texts: Iterable[str], length: int, *, padding: int, left: bool) -> NDArray[np.int64]:
-        """Tokens of texts `(texts, length)`: the first of each, filled up with a token at one side."""
-        rows = np.full((len(texts := list(texts)), length), padding, np.int64)
-        for row, found in zip(rows, self.tokenizer.encode_batch(texts), strict=True):
-            ids = found.ids[:length]
-            row[slice(length - len(ids), None) if left else slice(len(ids))] = ids
+    @property
+    def num_special(self) -> int:
+        """The tokens that stand around each text, such as `[CLS]` and `[SEP]`."""
+        return self.tokenizer.num_special_tokens_to_add(is_pair=False)
+
+    def padded(self, texts: Sequence[str], length: int, *, padding: int, left: bool) -> NDArray[np.int64]:
+        """Tokens of texts `(texts, length)`: the first of each, filled up with a token at one side.
+
+        Args:
+            texts: The texts.
+            length: More than `num_special`: what stands around a text is never cut off.
+            padding: The token to fill up with.
+            left: Whether to fill up on the left.
+        """
+        cutting = self._read()
+        cutting.enable_truncation(length)
+        cutting.enable_padding(direction="left" if left else "right", pad_id=padding, length=length)
+        rows = np.empty((len(texts), length), np.int64)
+        for start in range(0, len(texts), NUM_TEXTS):
+            found = cutting.encode_batch_fast(texts[start : start + NUM_TEXTS])
+            rows[start : start + NUM_TEXTS] = [one.ids for one in found]
         return rows
 
     def decode(self, tokens: Iterable[int]) -> str:
         return self.tokenizer.decode([int(token) for token in tokens])
+
+    def _read(self) -> Any:
+        made = _tokenizers().Tokenizer.from_str(self.state)
+        made.encode_special_tokens = True  # where a text holds `[PAD]`, it is text
+        return made
 
 
 def vocabulary_of(fitted: Mapping[str, Any]) -> Vocabulary:

@@ -73,25 +73,30 @@ class MultilabelClassification(Task):
 
     def predictions(self, outputs: Tensor, fitted: Mapping[str, Any]) -> Mapping[str, Array]:
         """For each label whether it is predicted, 0 or 1, and its probability."""
-        names = fitted.get("labels") or range(outputs.shape[-1])
+        names = label_names(fitted, outputs.shape[-1])
         probabilities = outputs.double().sigmoid().T.numpy()
         columns: dict[str, Array] = {}
         for name, values in zip(names, probabilities, strict=True):
-            columns |= {str(name): (values >= 0.5).astype(np.int64), f"probability_{name}": values}
+            columns |= {name: (values >= 0.5).astype(np.int64), f"probability_{name}": values}
         return columns
 
     def answers(self, targets: Tensor, fitted: Mapping[str, Any]) -> Mapping[str, Array]:
         """For each label whether an example has it, 0 or 1."""
-        names = fitted.get("labels") or range(targets.shape[-1])
+        names = label_names(fitted, targets.shape[-1])
         return {f"target_{name}": column for name, column in zip(names, targets.long().T.numpy(), strict=True)}
 
     def report(self, outputs: Tensor, targets: Array, fitted: Mapping[str, Any]) -> Report:
         """The scores of each label."""
-        names = fitted.get("labels") or range(outputs.shape[1])
-        return of_labels(outputs.double().sigmoid().numpy(), targets, names)
+        return of_labels(outputs.double().sigmoid().numpy(), targets, label_names(fitted, outputs.shape[1]))
 
     def reason(self, data: Data) -> str:
         return f"the data has {plural(data.num_outputs, 'label')}"
 
     def metric_in_words(self, examples: Examples) -> str:
         return "F1"
+
+
+def label_names(fitted: Mapping[str, Any], number: int) -> list[str]:
+    """The names of the labels, in their order; their numbers where one array holds them, or nothing names them."""
+    names = fitted.get("labels")
+    return [str(name) for name in (names if isinstance(names, list | tuple) else range(number))]

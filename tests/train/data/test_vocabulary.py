@@ -86,6 +86,35 @@ def test_words_are_padded_and_cut():
     assert kept.padded(texts[:2], 3, padding=0, left=True).tolist() == [[0, cat, the], [0, 0, 0]]
 
 
+@pytest.mark.parametrize("side", ["left", "right"])
+def test_what_stands_around_a_text_is_never_cut_off(side: str):
+    library = pytest.importorskip("tokenizers", reason="the extra `text`")
+    words = {"[PAD]": 0, "[UNK]": 1, "[CLS]": 2, "[SEP]": 3, "a": 4, "b": 5}
+    tokenizer = library.Tokenizer(library.models.WordLevel(words, unk_token="[UNK]"))
+    tokenizer.pre_tokenizer = library.pre_tokenizers.Whitespace()
+    tokenizer.post_processor = library.processors.TemplateProcessing(
+        single="[CLS] $A [SEP]", special_tokens=[("[CLS]", 2), ("[SEP]", 3)]
+    )
+    tokenizer.enable_truncation(4, direction="left", stride=1)  # what the file says does not count
+    tokenizer.enable_padding(length=9, pad_id=1)
+    kept = Pieces(tokenizer.to_str())
+    assert kept.num_special == 2
+    rows = kept.padded(["a b a b a b", "b", "", "a b a"], 5, padding=0, left=side == "left").tolist()
+    short = [[0, 0, 2, 5, 3], [0, 0, 0, 2, 3]] if side == "left" else [[2, 5, 3, 0, 0], [2, 3, 0, 0, 0]]
+    assert rows == [[2, 4, 5, 4, 3], *short, [2, 4, 5, 4, 3]]
+    assert kept.encode("a b a b a b").tolist() == [4, 5, 4, 5, 4, 5]
+
+
+def test_texts_are_read_in_blocks(monkeypatch: pytest.MonkeyPatch):
+    pytest.importorskip("tokenizers", reason="the extra `text`")
+    texts = ["the cat " * number for number in range(7)]
+    kept = Pieces.words(texts, 5)
+    whole = kept.padded(texts, 4, padding=0, left=False)
+    monkeypatch.setattr(vocabulary, "NUM_TEXTS", 3)
+    assert np.array_equal(kept.padded(texts, 4, padding=0, left=False), whole)
+    assert kept.padded([], 4, padding=0, left=False).shape == (0, 4)
+
+
 def test_a_tokenizer_in_a_file(tmp_path: Path):
     library = pytest.importorskip("tokenizers", reason="the extra `text`")
     tokenizer = library.Tokenizer.from_str(Pieces.words(["a b"], 4).state)

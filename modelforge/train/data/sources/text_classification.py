@@ -22,7 +22,7 @@ from modelforge.train.data.folders import Kind, left_out, listing, parted, walk
 from modelforge.train.data.labels import encode as encoded
 from modelforge.train.data.parquet import read_parquet
 from modelforge.train.data.parts import Arrays, Examples, Rows
-from modelforge.train.data.refusals import fault, refusal, together, undeclared
+from modelforge.train.data.refusals import fault, refusal, setting, together, undeclared
 from modelforge.train.data.registry import register_data
 from modelforge.train.data.separated import read_separated
 from modelforge.train.data.source import Bounded, SplitSource, check, mistake, new_data
@@ -204,6 +204,10 @@ class TextClassification(Bounded, SplitSource):
             )
             hint = f"write `data.padding_id={stored.size} data.vocab_size={stored.size + 1}`"
             problems.append(fault("padding_id", message, hint))
+        if self.context <= (number := stored.num_special):
+            message = f"`{self.tokenizer}` puts {plural(number, 'token')} of its own into each text, and `context` is"
+            hint = f"write `{setting('context', number + 1)}`, or more"
+            problems.append(fault("context", f"{message} {self.context}: no room is left", hint))
         if problems:
             raise ForgeError(together(problems))
         return stored

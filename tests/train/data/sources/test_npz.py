@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 import modelforge as mf
 from modelforge.train.data.read import read
@@ -25,6 +26,23 @@ def test_arrays_of_any_shape(here: Path):
     assert np.allclose(examples.train.inputs.mean(0), 0, atol=1e-6)
     np.savez(here / "arrays.npz", x=X, y=np.stack([Y, -Y], 1) / 2)
     assert read(npz(task="regression", num_outputs=2)).test.targets.shape == (9, 2)
+
+
+@pytest.mark.parametrize("name", ["y", "ab"])  # shorter than the number of labels, and as long as it
+def test_labels_in_one_array_are_called_by_their_number(here: Path, name: str):
+    labels = np.stack([Y > 1, Y == 0], 1).astype(np.int64)
+    np.savez(here / "arrays.npz", **{"x": X, name: labels})
+    source = npz(task="multilabel_classification", num_outputs=2, target=name)
+    examples = read(source)
+    targets = torch.from_numpy(np.asarray(examples.test.targets))
+    answers = source.task.answers(targets, examples.fitted)
+    assert {key: column.tolist() for key, column in answers.items()} == {
+        f"target_{label}": targets[:, label].tolist() for label in range(2)
+    }
+    predicted = source.task.predictions(targets - 0.5, examples.fitted)
+    assert list(predicted) == ["0", "probability_0", "1", "probability_1"]
+    table = source.task.report(targets - 0.5, targets.numpy(), examples.fitted).tables["per_label"]
+    assert table["label"] == ["0", "1"]
 
 
 @pytest.mark.parametrize(

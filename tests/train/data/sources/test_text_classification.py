@@ -251,6 +251,25 @@ def test_a_tokenizer_in_a_file_says_which_token_pads():
     assert hint == "write `data.padding_id=3 data.vocab_size=4`"
 
 
+@pytest.mark.parametrize(("context", "fits"), [(1, False), (2, False), (3, True)])
+def test_a_context_has_room_for_more_than_the_special_tokens(context: int, fits: bool):
+    library = pytest.importorskip("tokenizers", reason="the extra `text`")
+    words = {"[PAD]": 0, "[UNK]": 1, "[CLS]": 2, "[SEP]": 3, "a": 4}
+    tokenizer = library.Tokenizer(library.models.WordLevel(words, unk_token="[UNK]"))
+    tokenizer.pre_tokenizer = library.pre_tokenizers.Whitespace()
+    tokenizer.post_processor = library.processors.TemplateProcessing(
+        single="[CLS] $A [SEP]", special_tokens=[("[CLS]", 2), ("[SEP]", 3)]
+    )
+    tokenizer.save("tokenizer.json")
+    source = texts(level="tokens", tokenizer="tokenizer.json", context=context)
+    if fits:
+        assert {*map(tuple, everything(read(source)).tolist())} == {(2, 4, 3), (2, 1, 3)}
+    else:
+        message = f"`tokenizer.json` puts 2 tokens of its own into each text, and `context` is {context}"
+        found = ("data.context", f"{message}: no room is left", "write `data.context=3`, or more")
+        assert refused(lambda: read(source)) == [found]
+
+
 @pytest.mark.parametrize("model", ["bag_of_words", "bert"])
 def test_a_run_learns_which_words_matter(train, model: str):
     data = ("data=text_classification", "data.path=reviews.csv", "data.context=8", "data.vocab_size=60")
