@@ -18,7 +18,7 @@ from lightning.pytorch.plugins.io import TorchCheckpointIO
 from lightning.pytorch.trainer.states import TrainerFn
 
 from modelforge.core.files import replacing
-from modelforge.train.resume import BEST, DATA, KEY, LAST, PROCESSES, SECTIONS, STATE, Position, Start
+from modelforge.train.resume import ACCUMULATED, BEST, DATA, KEY, LAST, PROCESSES, SECTIONS, STATE, Position, Start
 from modelforge.train.tasks.task import Mode
 from modelforge.train.trackers.history import History
 
@@ -106,6 +106,7 @@ class Checkpoints(Checkpoint):
     def on_save_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
         checkpoint[KEY] = self.config
         checkpoint[PROCESSES] = self.processes
+        checkpoint[ACCUMULATED] = trainer.accumulate_grad_batches
         checkpoint[DATA] = self.data
         if self._is_between:
             between_epochs(checkpoint)

@@ -27,6 +27,8 @@ from modelforge.train.data.source import Source
 KEY = "modelforge_config"
 PROCESSES = "modelforge_processes"
 """The key in a checkpoint of the number of processes that trained."""
+ACCUMULATED = "modelforge_accumulated"
+"""The key in a checkpoint of the number of batches of a step."""
 DATA = "modelforge_data"
 """The key in a checkpoint of the digest of what it was trained on."""
 SECTIONS = ("model", "init", "weights", "dtype", "data", "optimizer", "scheduler", "freeze", "seed")
@@ -106,7 +108,8 @@ def check_resumable(path: Path, config: Config, metric: str, batches: Batches = 
         if problems := [misuse(key, message, hint) for key, message in islice(found, NUM_SHOWN)]:
             raise ForgeError(problems)
         start = Start(path, _position(checkpoint["loops"]["fit_loop"]), data=checkpoint.get(DATA))
-        if problem := _within_epoch(start.position, batches, checkpoint):
+        problem = _within_epoch(start.position, batches, checkpoint)
+        if problem := problem or _within_step(start.position, checkpoint, config):
             raise ForgeError([problem])
         most, done = (config.values.get("trainer") or {}).get("max_epochs"), start.position.epoch
         if isinstance(most, int) and 0 <= most < done:
@@ -185,6 +188,18 @@ def _within_epoch(position: Position, batches: Batches, checkpoint: Mapping[str,
     size, odd = divmod(was, batches.processes)
     hint = f"write `data.batch_size={size}`" if not odd else "train in as many processes as before"
     return misuse("data.batch_size", message, hint)
+
+
+def _within_step(position: Position, checkpoint: Mapping[str, Any], config: Config) -> Problem | None:
+    """The problem of a checkpoint after batches that are no whole steps of those to come: the first would be cut."""
+    name = "accumulate_grad_batches"
+    now = (config.values.get("trainer") or {}).get(name, 1)
+    was = _count(checkpoint.get(ACCUMULATED, now))
+    if was == now or position.num_batches % now == 0:
+        return None
+    done = f"the checkpoint is from the middle of an epoch, after {position.num_batches:,} batches"
+    message = f"{done}, which are no whole steps of {now:,} batches"
+    return misuse(f"trainer.{name}", message, f"write `trainer.{name}={was}`, as before")
 
 
 def _before(checkpoint: Mapping[str, Any], now: Batches) -> Batches:

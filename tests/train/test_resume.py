@@ -243,6 +243,19 @@ def test_fewer_epochs_than_there_were_are_refused(train, tmp_path: Path, capsys)
     assert train("trainer.max_epochs=4", f"ckpt={last(tmp_path / 'a')}", folder="c").exit_code == 0
 
 
+def test_a_step_that_would_be_cut_is_refused(train, tmp_path: Path):
+    """After six batches, a step of four would hold two more, and move the weights half as far."""
+    limits = ("data.batch_size=128", "trainer.max_epochs=2")
+    train(*limits, "trainer.accumulate_grad_batches=2", "+trainer.max_steps=3", folder="a")
+    resumed = (*limits, *resuming(tmp_path / "a"))
+    (problem,) = train(*resumed, "trainer.accumulate_grad_batches=4", folder="b").status.error
+    assert problem["path"] == "trainer.accumulate_grad_batches"
+    assert problem["message"].endswith("after 6 batches, which are no whole steps of 4 batches")
+    assert problem["hint"] == "write `trainer.accumulate_grad_batches=2`, as before"
+    for number in (2, 3):
+        assert train(*resumed, f"trainer.accumulate_grad_batches={number}", folder=f"{number}").exit_code == 0
+
+
 def test_data_that_changed_is_refused(train, here: Path):
     """Its rows would be dealt to other parts, and scaled by other means, than those that trained."""
     settings = ("data=csv", "data.path=flowers.csv", "data.target=kind", "data.num_features=3", "data.num_outputs=3")
