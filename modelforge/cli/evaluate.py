@@ -30,7 +30,8 @@ MAX_ROWS = 20
 def evaluate(run: Path, overrides: Sequence[str], output: Path | None, device: str, *, plots: bool = True) -> Answer:
     """Computes the metrics of a run again and writes its report.
 
-    Status 1 if the test part gives another metric, by more than the rounding of the run's `trainer.precision`.
+    Status 1 if the test part gives another metric, by more than the rounding of the run's `trainer.precision`; other
+    examples are compared with nothing, which the text says.
 
     Args:
         run: The folder of a run.
@@ -47,7 +48,7 @@ def evaluate(run: Path, overrides: Sequence[str], output: Path | None, device: s
     folder = output or run / FOLDER
     files = _write(found, folder, plots)
     of_test = {name.removeprefix("test/"): it for name, it in loaded.reported.items() if name.startswith("test/")}
-    reported = {} if overrides else of_test
+    reported = of_test if found.is_repeated else {}
     differs = [name for name, value in found.metrics.items() if not _same(value, reported.get(name), found.rounding)]
     data = {
         "of": found.of,
@@ -100,6 +101,9 @@ def _text(found: Evaluation, reported: Mapping[str, float], differs: Sequence[st
     if differs:
         names = ", ".join(f"{name}: {reported[name]!r}, now {found.metrics[name]!r}" for name in differs)
         parts += [Text(), Wrapped(Text(f"not what the run reported: {names}", "red"))]
+    elif not reported:
+        why = "the run reported no metrics of it" if found.is_repeated else "what the run reported is of other examples"
+        parts += [Text(), Wrapped(Text(f"compared with nothing: {why}"))]
     return Group(*parts, Text(), Wrapped(Text(f"tables and figures: {folder}")))
 
 

@@ -106,8 +106,10 @@ def lint(
     found = [
         _linted(folder, choice, overrides, chosen_rules, library, studies) for choice in progress(chosen, "linting")
     ]
-    found = _without_needed(finding for finding in found if every is False or not _unmeant(finding))
-    made = _answer(found, fail_on, base_ref)
+    # Of several, those that an init is not meant for are no mistakes; if one is all that was asked for, it is.
+    left_out = [finding for finding in found if len(found) > 1 and _unmeant(finding)]
+    found = _without_needed(finding for finding in found if finding not in left_out)
+    made = _answer(found, left_out, fail_on, base_ref)
     if name in FORMATS:
         every_code = {**CODES, **{code: rule.title for code, rule in RULES.entries()}}
         once = dict.fromkeys(problem for finding in found for problem in finding.problems)
@@ -175,14 +177,21 @@ def _without_needed(found: Iterable[Finding]) -> list[Finding]:
     ]
 
 
-def _answer(found: Sequence[Finding], fail_on: str, base_ref: str | None) -> Answer:
+def _answer(found: Sequence[Finding], left_out: Sequence[Finding], fail_on: str, base_ref: str | None) -> Answer:
     problems = [problem for finding in found for problem in finding.problems]
     failed = any(RANK[problem.severity] >= RANK[fail_on] for problem in problems)
-    data = {"ok": not failed, "linted": [finding.to_dict() for finding in found]}
-    if not found:
-        text: RenderableType = Text(f"nothing to lint: no config reads a file that differs from `{base_ref}`")
-    else:
+    data = {
+        "ok": not failed,
+        "linted": [finding.to_dict() for finding in found],
+        "left_out": [list(finding.overrides) for finding in left_out],
+    }
+    if found:
         text = _one(found[0]) if len(found) == 1 else _many(found)
+    else:
+        why = "" if left_out else f": no config reads a file that differs from `{base_ref}`"
+        text = Text(f"nothing to lint{why}")
+    if left_out:
+        text = Group(text, _left_out(left_out))
     return Answer(data, text, status=1 if failed else 0)
 
 
@@ -210,6 +219,12 @@ def _many(found: Sequence[Finding]) -> RenderableType:
         text.append(f"\n   = {like}in {where} configs: {printable(listed(labels, MAX_LABELS))}", "blue")
         parts += [text, Text()]
     return Group(*parts, _summary(found))
+
+
+def _left_out(found: Sequence[Finding]) -> Text:
+    labels = printable(listed([finding.label for finding in found], MAX_LABELS))
+    why = "whose init counts what the model does not have"
+    return Text(f"left out: {plural(len(found), 'config')} {why}: {labels}", "dim")
 
 
 def _rank(group: Collection[Problem]) -> tuple[int, str]:

@@ -59,7 +59,9 @@ class Evaluation:
     """What the user should know of the data."""
     rounding: float = 0.0
     """How far the same metrics may be apart where sums are taken in another order, relative to their size: the rounding
-    of the numbers in which the model computes, and one of float32 for each batch."""
+    of the numbers in which the model computes, and one of float32 for each batch, of the run or of this."""
+    is_repeated: bool = False
+    """Whether the examples are those of which the run reported its metrics."""
 
 
 @dataclass(frozen=True)
@@ -152,7 +154,7 @@ class Run:
 
     def outputs(self, part: Part) -> Tensor:
         """The model's outputs for all examples of a part, on the CPU."""
-        return torch.cat([_wide(outputs) for outputs, _ in self._run(part)])
+        return torch.cat([_wide(outputs) for outputs, _ in self._run(part, self.source.batch_size)])
 
     def evaluate(self, overrides: Mapping[str, Any] = MappingProxyType({})) -> Evaluation:
         """Metrics and report of the run's test part, or of other data with targets.
@@ -165,26 +167,27 @@ class Run:
         """
         from torchmetrics import MeanMetric  # takes seconds, and a prediction has no metric
 
-        part, of, found = self._part(overrides)
+        source = self._overridden(overrides)
+        part, of, found = self._part(source, overrides)
         if not len(part):
             raise ForgeError([Problem("MF150", "", f"{of} has no examples", "give at least one")])
         task, data = self.source.task, self.source
         meters: dict[str, Metric] = {task.metric: task.meter(data)}
         meters |= {name: make() for name, make in self.settings.factories.items()}
         loss, kept, targets = MeanMetric(), list[Tensor](), list[Array]()
-        for outputs, batch in self._run(part):
+        for outputs, batch in self._run(part, source.batch_size):
             counted(task, meters, loss, outputs, batch)
             if task.reports:
                 kept.append(_wide(outputs))
                 targets.append(batch[1].numpy())
         metrics = {name: _computed(name, meter, len(part)) for name, meter in {**meters, "loss": loss}.items()}
         report = task.report(torch.cat(kept), np.concatenate(targets), self.fitted) if kept else Report()
-        rounding = self.arithmetic.rounding(self.model, self._device) + -(-len(part) // data.batch_size) * FLOAT32
-        return Evaluation(metrics, report, len(part), of, found, rounding)
+        num_batches = -(-len(part) // min(data.batch_size, source.batch_size))
+        rounding = self.arithmetic.rounding(self.model, self._device) + num_batches * FLOAT32
+        return Evaluation(metrics, report, len(part), of, found, rounding, not overrides.keys() - HANDLING)
 
-    def _part(self, overrides: Mapping[str, Any]) -> tuple[Part, str, tuple[Problem, ...]]:
+    def _part(self, source: Source, overrides: Mapping[str, Any]) -> tuple[Part, str, tuple[Problem, ...]]:
         """What to evaluate, what it is in words, and warnings about it."""
-        source = self._overridden(overrides)
         if source.reads and source.reads in overrides:
             where = getattr(source, source.reads)
             if not where:
@@ -202,11 +205,8 @@ class Run:
     def _overridden(self, overrides: Mapping[str, Any]) -> Source:
         if not overrides:
             return self.source
-        allowed = (
-            {*HANDLING, self.source.reads}
-            if self.source.reads
-            else {*type(self.source).model_fields} - {"type", "task"}
-        )
+        others = {*type(self.source).model_fields} - {"type", "task", "num_workers"}
+        allowed = {"batch_size", self.source.reads} if self.source.reads else others
         if wrong := [key for key in overrides if key.partition(".")[0] not in allowed]:
             message = f"`data.{wrong[0]}` cannot be changed for an evaluation: the model was trained with it"
             raise ForgeError([Problem("MF150", f"data.{wrong[0]}", message, did_you_mean(wrong[0], allowed))])
@@ -220,9 +220,9 @@ class Run:
     def _device(self) -> torch.device:
         return next((one.device for one in self.model.parameters()), torch.device("cpu"))
 
-    def _run(self, part: Part) -> Iterator[tuple[Tensor, Batch]]:
+    def _run(self, part: Part, size: int) -> Iterator[tuple[Tensor, Batch]]:
         """The outputs of each batch, with the batch, in the order of the examples, as a step computes them."""
-        batched, size = Batched(part), self.source.batch_size
+        batched = Batched(part)
         device = self._device
         with torch.inference_mode(), self.arithmetic.on(device):
             for first in range(0, len(part), size):

@@ -5,11 +5,13 @@ from __future__ import annotations
 import csv
 import io
 import json
+from collections.abc import Iterator
 from datetime import date
 from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from rich.console import Console
 
@@ -17,7 +19,9 @@ from modelforge.cli.answer import say
 from modelforge.cli.evaluate import _parsed, evaluate
 from modelforge.cli.predict import predict
 from modelforge.core.errors import ForgeError
-from modelforge.train.trained_run import load_run
+from modelforge.train.data.batches import Batch
+from modelforge.train.data.parts import Part
+from modelforge.train.trained_run import Run, load_run
 from tests.train.runs import trained
 
 
@@ -84,6 +88,47 @@ def test_another_metric_than_the_run_reported_is_status_one(run: Path, tmp_path:
     assert not list((tmp_path / "out").glob("*.png"))
 
 
+@pytest.mark.parametrize("size", [1, 7, 1000])
+def test_batches_of_another_size_are_computed_and_compared(run: Path, tmp_path: Path, monkeypatch, size: int):
+    sizes = list[int]()
+
+    def seen(self: Run, part: Part, size: int) -> Iterator[tuple[torch.Tensor, Batch]]:
+        for outputs, batch in _run(self, part, size):
+            sizes.append(len(outputs))
+            yield outputs, batch
+
+    _run = Run._run
+    monkeypatch.setattr(Run, "_run", seen)
+    answer = evaluate(run, [f"data.batch_size={size}"], tmp_path / "out", "cpu", plots=False)
+    assert sizes == [min(size, 270 - first) for first in range(0, 270, size)]
+    assert (answer.status, answer.data["differs"]) == (0, [])
+    assert answer.data["reported"].keys() == answer.data["metrics"].keys()
+    status = run / "status.json"
+    before = status.read_text()
+    told = json.loads(before)
+    try:
+        status.write_text(json.dumps(told | {"metrics": told["metrics"] | {"test/loss": 1.0}}))
+        answer = evaluate(run, [f"data.batch_size={size}"], tmp_path / "out", "cpu", plots=False)
+    finally:
+        status.write_text(before)
+    assert (answer.status, answer.data["differs"]) == (1, ["loss"])
+
+
+def test_what_is_compared_with_nothing_says_so(run: Path, tmp_path: Path):
+    answer = evaluate(run, ["data.test_fraction=0.5"], tmp_path / "out", "cpu", plots=False)
+    assert (answer.status, answer.data["reported"]) == (0, {})
+    assert "compared with nothing: what the run reported is of other examples" in rendered(answer.text)
+    status = run / "status.json"
+    before = status.read_text()
+    try:
+        status.write_text(json.dumps(json.loads(before) | {"metrics": {}}))
+        answer = evaluate(run, [], tmp_path / "out", "cpu", plots=False)
+    finally:
+        status.write_text(before)
+    assert answer.status == 0
+    assert "compared with nothing: the run reported no metrics of it" in rendered(answer.text)
+
+
 @pytest.mark.parametrize("precision", ["bf16-mixed", "bf16-true", "64-true", "16-mixed"])
 @pytest.mark.filterwarnings("ignore:.*AMP with fp16 is not supported on CPU.*")  # which Lightning says of 16-mixed
 def test_a_run_is_evaluated_in_its_own_precision(tmp_path: Path, precision: str):
@@ -105,6 +150,7 @@ def test_a_run_is_evaluated_in_its_own_precision(tmp_path: Path, precision: str)
         ("model.depth=3", "must change the data"),
         ("data.path", "must change the data"),
         ("data.task=regression", "`data.task` cannot be changed for an evaluation"),
+        ("data.num_workers=2", "`data.num_workers` cannot be changed for an evaluation"),
         ("data.nothing=3", "`data.nothing` cannot be changed for an evaluation"),
         ("data.batch_size=[", "the override `data.batch_size=[` cannot be read"),
         ("data.batch_size=1,2", "`data.batch_size` is given several values"),

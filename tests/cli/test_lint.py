@@ -61,6 +61,21 @@ def test_all_configs_are_linted_without_overrides(run, conf):
     assert "in 1 of 4 configs: model=deep init=xavier" in said
 
 
+def test_configs_that_an_init_is_not_meant_for_are_named(run, conf):
+    (conf / "init" / "gpt2.yaml").write_text("scheme: gpt2\n")
+    alone = run("lint", "--all", "--conf", str(conf), "model=flat", "init=gpt2", status=1).stdout
+    assert alone.startswith("error[MF095]: `gpt2` cannot fill head.weight")
+    said = " ".join(run("lint", "--conf", str(conf)).stdout.split())
+    why = "whose init counts what the model does not have"
+    assert said.endswith(f"left out: 2 configs {why}: model=deep init=gpt2 and model=flat init=gpt2")
+    assert "in 1 of 4 configs" in said
+    data = json.loads(run("lint", "--conf", str(conf), "--json").stdout)
+    assert data["left_out"] == [["model=deep", "init=gpt2"], ["model=flat", "init=gpt2"]]
+    assert len(data["linted"]) == 4
+    none = run("lint", "--all", "--conf", str(conf), "init=gpt2").stdout.split()
+    assert " ".join(none) == f"nothing to lint left out: 2 configs {why}: model=deep and model=flat"
+
+
 def test_one_rule_alone(run, conf):
     said = run("lint", "init=xavier", "--conf", str(conf), "--rule", "MW123").stdout
     assert "MW123" in said

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -12,6 +13,7 @@ import torch
 from rich.console import Console
 from torch import Tensor, nn
 
+from modelforge.building.shards import is_spread
 from modelforge.core.errors import Problem
 from modelforge.core.files import write_atomically
 from modelforge.core.quoting import printable
@@ -130,7 +132,37 @@ def looks_ahead(model: nn.Module, tokens: Tensor, vocab_size: int) -> int | None
     changed = tokens.clone()
     changed[:, -1] = (changed[:, -1] + 1) % vocab_size
     with evaluating(model), torch.no_grad():
-        before, after = (model(given)[0, :-1] for given in (tokens, changed))
+        positions = [_differs(model, tokens, changed)]
+        with _scattered(model):
+            positions.append(_differs(model, tokens, changed))
+    return min((position for position in positions if position is not None), default=None)
+
+
+def _differs(model: nn.Module, tokens: Tensor, changed: Tensor) -> int | None:
+    """The first position before the last one at which two outputs differ."""
+    before, after = (model(given)[0, :-1] for given in (tokens, changed))
     # In two passes over the same numbers, rounding may differ by a little.
-    differs = ~torch.isclose(before, after, rtol=1e-4, atol=1e-6).flatten(1).all(1)
+    differs = ~torch.isclose(before, after, rtol=1e-4, atol=1e-6, equal_nan=True).flatten(1).all(1)
     return int(differs.nonzero()[0]) if bool(differs.any()) else None
+
+
+@contextmanager
+def _scattered(model: nn.Module) -> Generator[None]:
+    """Moves weights that are trained off values that hide what depends on what, such as zeros at a branch's end.
+
+    Afterwards they are as before. Those of a sharded model stay: it remembers what it gathered of them.
+    """
+    kept: list[tuple[Tensor, Tensor]] = []
+    try:
+        for weight in model.parameters():
+            if not weight.requires_grad or weight.dtype.itemsize < 2 or is_spread(weight):
+                continue
+            kept.append((weight, weight.clone()))
+            generator = torch.Generator(weight.device).manual_seed(len(kept))
+            size = weight[0].numel() if weight.ndim > 1 and len(weight) else 1
+            noise = torch.empty_like(weight).normal_(std=max(size, 100) ** -0.5, generator=generator)
+            weight.add_(noise)
+        yield
+    finally:
+        for weight, before in kept:
+            weight.copy_(before)

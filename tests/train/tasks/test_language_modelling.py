@@ -24,6 +24,43 @@ def test_a_model_that_looks_ahead_is_found():
     assert looks_ahead(Reader(both=True), tokens, 5) is not None
 
 
+@pytest.mark.parametrize("scale", [0.0, 1e-9])
+def test_initial_values_do_not_hide_that_it_looks_ahead(scale: float):
+    tokens = torch.tensor([[1, 2, 3, 4]])
+    for both in (False, True):
+        model = Reader(both=both)
+        with torch.no_grad():
+            model.head.weight.mul_(scale)
+        before = {name: value.clone() for name, value in model.state_dict().items()}
+        state = torch.get_rng_state()
+        assert (looks_ahead(model, tokens, 5) is not None) is both
+        assert torch.equal(torch.get_rng_state(), state)
+        assert all(torch.equal(value, before[name]) for name, value in model.state_dict().items())
+
+
+def test_values_that_are_never_trained_stay_for_the_check():
+    class Masked(torch.nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.mask = torch.nn.Parameter(torch.ones(4, 4).tril(), requires_grad=False)
+            self.mix = torch.nn.Parameter(torch.zeros(4, 4))
+
+        def forward(self, tokens):
+            return ((self.mask * self.mix) @ tokens.float()[..., None]).expand(-1, -1, 5)
+
+    tokens = torch.tensor([[1, 2, 3, 4]])
+    assert looks_ahead(Masked(), tokens, 5) is None
+    model = Masked()
+    model.mask.fill_(1.0)
+    assert looks_ahead(model, tokens, 5) == 0
+
+
+def test_outputs_that_are_no_numbers_say_nothing_of_what_lies_ahead():
+    model = Reader(both=False)
+    torch.nn.init.constant_(model.head.bias, torch.nan)
+    assert looks_ahead(model, torch.tensor([[1, 2, 3, 4]]), 5) is None
+
+
 def test_such_a_model_is_not_trained(train):
     result = train("model=char_lstm", "data.files=book.txt", *SMALL, "+model.layers.rnn.bidirectional=true")
     (problem,) = result.status.error
