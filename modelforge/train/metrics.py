@@ -18,7 +18,7 @@ from modelforge.core.quoting import quoted, sentence, shortened
 from modelforge.core.registry import Registry
 from modelforge.train.arguments import check_arguments, misuse
 from modelforge.train.data.batches import Batch
-from modelforge.train.tasks.task import Data, Mode, Task
+from modelforge.train.tasks.task import Data, Mode, Task, widest
 
 if TYPE_CHECKING:
     from torchmetrics import Metric
@@ -64,10 +64,13 @@ class MetricFactory:
 
     kind: type[Metric]
     arguments: Mapping[str, Any]
+    of_numbers: bool = False
+    """Whether it compares numbers: then it sums in float64, since many subtract sums of squares from each other."""
 
     def __call__(self) -> Metric:
         """A new counter."""
-        return self.kind(**self.arguments)
+        metric = self.kind(**self.arguments)
+        return metric.set_dtype(widest()) if self.of_numbers else metric
 
     @property
     def mode(self) -> Mode:
@@ -170,7 +173,7 @@ def _parse(name: str, settings: Any, task: Task, data: Data) -> tuple[MetricFact
     arguments, problems = check_arguments(kind, {**filled, **values}, key, reserved={})
     if problems:
         return None, problems
-    factory = MetricFactory(kind, MappingProxyType(arguments))
+    factory = MetricFactory(kind, MappingProxyType(arguments), task.target_kind in ("number", "input"))
     try:
         factory()
     except (TypeError, ValueError, ModuleNotFoundError) as error:

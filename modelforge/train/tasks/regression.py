@@ -16,7 +16,7 @@ from modelforge.train.data.batches import Batch
 from modelforge.train.data.parts import Array, Examples
 from modelforge.train.tasks.registry import register_task
 from modelforge.train.tasks.report import Report, of_numbers
-from modelforge.train.tasks.task import Data, Task, wrong_shape
+from modelforge.train.tasks.task import Data, Task, widest, wrong_shape
 
 if TYPE_CHECKING:
     from torchmetrics import Metric
@@ -49,12 +49,13 @@ class Regression(Task):
         return wrong_shape(targets, (*data.positions, data.num_outputs))
 
     def meter(self, data: Data) -> Metric:
-        from torchmetrics import R2Score
+        from modelforge.train.tasks.r2 import R2
 
-        return R2Score()
+        return R2(data.num_outputs)
 
     def scored(self, outputs: Tensor, batch: Batch) -> tuple[Tensor, Tensor]:
-        return outputs.float(), batch[1]
+        """In float64, where the device has it: metrics subtract sums of squares. Of sequences all steps."""
+        return outputs.flatten(0, -2).to(widest()), batch[1].flatten(0, -2).to(widest())
 
     def predictions(self, outputs: Tensor, fitted: Mapping[str, Any]) -> Mapping[str, Array]:
         """A column for each target, in its own units."""
@@ -94,7 +95,7 @@ class Autoencoding(Task):
         return MeanSquaredError()
 
     def scored(self, outputs: Tensor, batch: Batch) -> tuple[Tensor, Tensor]:
-        return outputs.float().contiguous(), _input(batch).contiguous()
+        return outputs.to(widest()).contiguous(), _input(batch).to(widest()).contiguous()
 
     def reason(self, data: Data) -> str:
         return "an autoencoder gives back its input"

@@ -103,7 +103,7 @@ def of_numbers(predicted: Array, targets: Array, names: Sequence[str]) -> Report
     errors = predicted - targets
     spread = ((targets - targets.mean(0)) ** 2).sum(0)
     with np.errstate(divide="ignore", invalid="ignore"):
-        r2 = np.where(spread > 0, 1 - (errors**2).sum(0) / spread, np.nan)
+        r2 = np.where(np.ptp(targets, 0) > 0, 1 - (errors**2).sum(0) / spread, np.nan)
     columns = {
         "rmse": np.sqrt((errors**2).mean(0)),
         "mae": np.abs(errors).mean(0),

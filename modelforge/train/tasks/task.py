@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Mapping
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol, Self
 
+import torch
 from rich.console import Console
 from torch import Tensor, nn
 
@@ -183,3 +185,9 @@ def wrong_shape(targets: Array, due: tuple[int, ...]) -> str:
     """What is wrong with the shape of some targets, of which each must have the shape `due`; empty for nothing."""
     shown = ", ".join(["examples", *map(str, due)])
     return "" if targets.shape[1:] == due else f"the target must have shape ({shown}), but has {targets.shape}"
+
+
+@cache
+def widest() -> torch.dtype:
+    """The dtype in which metrics of numbers are summed: float64, which Apple's GPUs lack."""
+    return torch.float32 if torch.backends.mps.is_available() else torch.float64

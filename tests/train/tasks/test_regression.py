@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
 
+from modelforge.train.metrics import parse_metrics
 from modelforge.train.tasks.regression import Autoencoding, Regression
+from modelforge.train.trained_run import load_run
+from tests.train.tables import csv
 
 OUTPUTS = torch.tensor([[0.0, 1.0], [2.0, -1.0]])
 TARGETS = torch.tensor([[0.5, 1.0], [0.0, -1.5]])
@@ -56,3 +61,34 @@ def test_right_answers_are_in_the_units_of_the_data():
         "target_size": [7.0, 2.0],
     }
     assert Autoencoding().answers(TARGETS, FITTED) == {}
+
+
+@pytest.mark.parametrize("size", [80, 16, 3])
+@pytest.mark.parametrize("kind", ["ExplainedVariance", "R2Score", "RelativeSquaredError", "PearsonCorrCoef"])
+def test_further_metrics_subtract_no_sums_of_float32(kind: str, size: int):
+    source = csv(task="regression", target="price", num_outputs=1)
+    factories, problems = parse_metrics({"it": kind}, source.task, source)
+    assert problems == []
+    noise = torch.randn(80, 2, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    found = []
+    for mean in (0, 2**13):
+        metric = factories["it"]()
+        right = (noise[:, :1] * 2**8).round() / 2**8 + mean  # no digit of which float32 loses
+        predicted = right + (noise[:, 1:] * 2**7).round() / 2**8
+        for one, other in zip(predicted.float().split(size), right.float().split(size), strict=True):
+            metric.update(*source.task.scored(one, (one, other)))
+        found.append(float(metric.compute()))
+    assert found[1] == pytest.approx(found[0], rel=1e-5)
+
+
+def test_a_run_whose_targets_are_far_from_0(train, tmp_path: Path):
+    """The metric of the run is that of its report."""
+    inputs = np.random.default_rng(0).normal(size=(80, 3)).astype(np.float32)
+    np.savez(tmp_path / "far.npz", x=inputs, y=inputs.sum(1, keepdims=True) + 1e4)
+    data = ("data.task=regression", "data.num_outputs=1", "data.input.shape=[3]")
+    result = train("model=mlp", "data=npz", f"data.path={tmp_path / 'far.npz'}", *data, "data.standardize=false")
+    assert result.exit_code == 0, result.status.error
+    found = load_run(tmp_path / "run").evaluate()
+    (of_target,) = found.report.tables["per_target"]["r2"]
+    assert result.status.metrics["test/r2"] == pytest.approx(of_target, rel=1e-3)
+    assert of_target < -1e4

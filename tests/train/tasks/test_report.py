@@ -34,6 +34,12 @@ def test_labels_that_nobody_has():
     assert table["f1"] == [1, 0]
 
 
+@pytest.mark.parametrize("value", [0.1, -12345.678])
+def test_a_constant_target_whose_mean_is_rounded_has_no_r2(value: float):
+    table = of_numbers(np.zeros((7, 1)), np.full((7, 1), value), ["a"]).tables["per_target"]
+    assert np.isnan(table["r2"][0])
+
+
 def test_errors_of_a_constant_target_have_no_r2():
     table = of_numbers(np.array([[1.0], [3.0]]), np.array([[2.0], [2.0]]), ["a"]).tables["per_target"]
     assert (table["rmse"], table["mae"], table["largest_error"]) == ([1.0], [1.0], [1.0])
