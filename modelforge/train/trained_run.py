@@ -13,7 +13,7 @@ import numpy as np
 import torch
 import yaml
 from torch import Tensor, nn
-from torchmetrics import MeanMetric, Metric
+from torchmetrics import Metric
 
 from modelforge.building.build import build
 from modelforge.core.errors import ForgeError, Problem
@@ -30,7 +30,7 @@ from modelforge.train.data.digest import digest
 from modelforge.train.data.parts import Array, Part
 from modelforge.train.data.read import read
 from modelforge.train.data.source import Source
-from modelforge.train.learner import counted
+from modelforge.train.learner import counted, mean_loss
 from modelforge.train.precision import Arithmetic, arithmetic_of
 from modelforge.train.preprocessing import read_preprocessing
 from modelforge.train.resume import BEST, LAST, load_checkpoint
@@ -169,14 +169,14 @@ class Run:
         task, data = self.source.task, self.source
         meters: dict[str, Metric] = {task.metric: task.meter(data)}
         meters |= {name: make() for name, make in self.settings.factories.items()}
-        loss, kept, targets = MeanMetric(), list[Tensor](), list[Array]()
+        loss, kept, targets = mean_loss(), list[Tensor](), list[Array]()
         for outputs, batch in self._run(part):
             counted(task, meters, loss, outputs, batch)
             if task.reports:
                 kept.append(_wide(outputs))
                 targets.append(batch[1].numpy())
         metrics = {name: _computed(name, meter, len(part)) for name, meter in {**meters, "loss": loss}.items()}
-        report = task.report(torch.cat(kept), np.concatenate(targets), self.fitted) if kept else Report()
+        report = task.report(torch.cat(kept), np.concatenate(targets), self.fitted, data) if kept else Report()
         rounding = self.arithmetic.rounding(self.model, self._device) + -(-len(part) // data.batch_size) * FLOAT32
         return Evaluation(metrics, report, len(part), of, found, rounding)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -15,6 +16,7 @@ from tests.train.tables import csv
 
 OUTPUTS = torch.tensor([[0.0, 1.0], [2.0, -1.0]])
 TARGETS = torch.tensor([[0.5, 1.0], [0.0, -1.5]])
+DATA = SimpleNamespace(num_outputs=2, given=(), positions=(), ignored_class=None)
 FITTED = {"targets": {"names": ["price", "size"], "mean": [100.0, 5.0], "std": [10.0, 2.0]}}
 
 
@@ -41,13 +43,26 @@ def test_without_a_scale_they_are_the_outputs():
 
 
 def test_the_report_is_in_the_units_of_the_data():
-    report = Regression().report(OUTPUTS, TARGETS.numpy(), FITTED)
+    report = Regression().report(OUTPUTS, TARGETS.numpy(), FITTED, DATA)
     table = report.tables["per_target"]
     assert table["target"] == ["price", "size"]
     assert table["rmse"] == pytest.approx([np.sqrt((25 + 400) / 2), np.sqrt(0.5)])
     assert table["mae"] == pytest.approx([12.5, 0.5])
     assert table["r2"] == pytest.approx([1 - 425 / 12.5, 1 - 1 / 12.5])
     assert sorted(report.figures) == ["price_predictions", "price_residuals", "size_predictions", "size_residuals"]
+
+
+def test_of_sequences_every_step_counts():
+    """One example of two steps gives what two examples give."""
+    task, steps = Regression(), (OUTPUTS[None], TARGETS[None])
+    meters = [task.meter(DATA), task.meter(DATA)]
+    for meter, (outputs, targets) in zip(meters, [steps, (OUTPUTS, TARGETS)], strict=True):
+        task.count(meter, outputs, (outputs, targets))
+    assert meters[0].compute() == meters[1].compute()
+    reports = task.report(steps[0], steps[1].numpy(), FITTED, DATA), task.report(OUTPUTS, TARGETS.numpy(), FITTED, DATA)
+    assert reports[0] == reports[1]
+    assert task.predictions(steps[0], FITTED)["price"].tolist() == [[100.0, 120.0]]
+    assert task.answers(steps[1], FITTED) == {}
 
 
 def test_an_autoencoder_gives_its_outputs():
