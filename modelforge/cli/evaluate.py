@@ -50,6 +50,8 @@ def evaluate(run: Path, overrides: Sequence[str], output: Path | None, device: s
     of_test = {name.removeprefix("test/"): it for name, it in loaded.reported.items() if name.startswith("test/")}
     reported = of_test if found.is_repeated else {}
     differs = [name for name, value in found.metrics.items() if not _same(value, reported.get(name), found.rounding)]
+    if reported:  # a report leaves out what is not finite
+        differs += [name for name, value in found.metrics.items() if name not in reported and math.isfinite(value)]
     data = {
         "of": found.of,
         "num_examples": found.num_examples,
@@ -99,7 +101,7 @@ def _text(found: Evaluation, reported: Mapping[str, float], differs: Sequence[st
     if found.report.tables:
         parts += [Text(), _table(next(iter(found.report.tables.values())))]
     if differs:
-        names = ", ".join(f"{name}: {reported[name]!r}, now {found.metrics[name]!r}" for name in differs)
+        names = ", ".join(f"{name}: {reported.get(name, math.nan)!r}, now {found.metrics[name]!r}" for name in differs)
         parts += [Text(), Wrapped(Text(f"not what the run reported: {names}", "red"))]
     elif not reported:
         why = "the run reported no metrics of it" if found.is_repeated else "what the run reported is of other examples"

@@ -167,7 +167,7 @@ def _begin(job: Job, run: Running, join: Callable[[], World], launch: Launch | N
         run.say(f"batch: {length.batch_words} examples")
         _check_data(examples, world)
     check_data(job.start, examples, settings.data)
-    source = settings.data.model_copy(update={"task": settings.data.task.prepared(examples)})
+    source = settings.data.model_copy(update={"task": settings.data.task.prepared(examples, settings.data)})
     if world.is_rank_zero:
         _write_json(folder / "plan.json", job.plan.to_dict())
         complete(folder, data=examples.fitted["digest"], data_settings=settings_hash(run.config.values["data"]))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from types import MappingProxyType
@@ -21,6 +20,7 @@ from modelforge.train.data.distributed_samplers import Share
 from modelforge.train.divergence import NotFinite, locate
 from modelforge.train.freezing import Freezing
 from modelforge.train.hooks.averaging import go_on_from_trained
+from modelforge.train.metrics import mean_loss
 from modelforge.train.optimizers.optimizer import OptimizerFactory
 from modelforge.train.parallel.world import SINGLE_PROCESS, World
 from modelforge.train.schedulers.scheduler import SchedulerFactory
@@ -75,12 +75,15 @@ class Learner(LightningModule):
         self._further = nn.ModuleList(meter for meters in further.values() for meter in meters.values())
         # Unlike the sum that Lightning keeps of a loss, these go by the weight of a batch, and the first can be saved
         # in the middle of an epoch.
-        self.train_loss = MeanMetric(nan_strategy=math.nan)
-        self.other_losses = nn.ModuleDict({stage: MeanMetric(nan_strategy=math.nan) for stage in ("_val", "_test")})
+        self.train_loss = mean_loss()
+        self.other_losses = nn.ModuleDict({stage: mean_loss() for stage in ("_val", "_test")})
         self.optimizer = optimizer
         self.scheduler = scheduler
         self.freezing = freezing or Freezing()
         self.world = world
+        self.step_factor = 1.0
+        """What the gradients and the loss of the step at hand were multiplied by at its end."""
+        self._unit, self._shares, self._ends_step = 1.0, list[float](), True
 
     def configure_model(self) -> None:
         """Does nothing: a model that is sharded was built so. Lightning asks for this hook then."""
@@ -108,21 +111,41 @@ class Learner(LightningModule):
         self.freezing.apply(self.model, self.current_epoch)
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
-        """The loss of one batch.
+        """The loss of one batch, as it counts in its step.
 
-        Of several processes, the gradients are averaged: each counts by the weight of its examples. A step divides by
-        the number of batches that it accumulates, also the last one of an epoch, which may have fewer.
+        Lightning divides it by `accumulate_grad_batches` and adds up the gradients, of which several processes take the
+        mean. Each batch counts by its weight: in units of the mean weight of the step's first batch, since those of
+        the later ones are not known yet; `on_after_backward` divides by the sum.
 
         Raises:
             NotFinite: it is not finite.
         """
         share = self.share("train", batch_idx)
         loss = self._step(batch, "train", share)[0]
-        factor = self.trainer.accumulate_grad_batches / num_accumulated(self.trainer, batch_idx)
-        if self.world.size > 1:
+        most, number = self.trainer.accumulate_grad_batches, num_accumulated(self.trainer, batch_idx)
+        place, counts = batch_idx % most, 1.0
+        if number > 1 or self.world.size > 1:
             weight = float(self.task.weight(batch)) if share.own else 0.0
-            factor *= weight / self.world.mean(weight)
+            if place == 0:
+                self._unit = self.world.mean(weight) or 1.0
+            counts = weight / self._unit
+        self._shares[place:] = [counts]
+        self._ends_step = place == number - 1
+        factor = counts * most / number
         return loss if factor == 1 else loss * factor
+
+    def on_after_backward(self) -> None:
+        """Makes the gradients of a step those of the mean over all that it accumulated."""
+        self.step_factor = 1.0
+        if not self._ends_step or len(self._shares) < 2:
+            return
+        mean = self.world.mean(sum(self._shares) / len(self._shares))
+        if mean in (0, 1):  # nothing counts, or all batches count the same
+            return
+        self.step_factor = 1 / mean
+        for parameter in self.model.parameters():
+            if parameter.grad is not None:
+                parameter.grad.mul_(self.step_factor)
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
         """Counts one batch towards `val/loss` and the metric."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import math
 import warnings
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -18,7 +19,7 @@ from modelforge.core.quoting import quoted, sentence, shortened
 from modelforge.core.registry import Registry
 from modelforge.train.arguments import check_arguments, misuse
 from modelforge.train.data.batches import Batch
-from modelforge.train.tasks.task import Data, Mode, Task
+from modelforge.train.tasks.task import Data, Mode, Task, widest
 
 if TYPE_CHECKING:
     from torchmetrics import MeanMetric, Metric
@@ -64,10 +65,13 @@ class MetricFactory:
 
     kind: type[Metric]
     arguments: Mapping[str, Any]
+    of_numbers: bool = False
+    """Whether it compares numbers: then it sums in float64, since many subtract sums of squares from each other."""
 
     def __call__(self) -> Metric:
         """A new counter."""
-        return self.kind(**self.arguments)
+        metric = self.kind(**self.arguments)
+        return metric.set_dtype(widest()) if self.of_numbers else metric
 
     @property
     def mode(self) -> Mode:
@@ -130,6 +134,13 @@ def unfit_metrics(factories: Mapping[str, MetricFactory], task: Task, data: Data
             yield misuse(f"metrics.{name}", f"{kind} must give one number here, but gives {shape}", hint)
 
 
+def mean_loss() -> MeanMetric:
+    """A new counter of losses, each of which counts by the weight of its batch; NaN stays NaN."""
+    from torchmetrics import MeanMetric
+
+    return MeanMetric(nan_strategy=math.nan)
+
+
 def counted(task: Task, meters: Mapping[str, Metric], loss: MeanMetric, outputs: Tensor, batch: Batch) -> None:
     """Adds one batch of a test to the task's metric, further ones, and the loss, as a run counts them."""
     loss.update(task.loss(outputs, batch).detach(), task.weight(batch))
@@ -180,7 +191,7 @@ def _parse(name: str, settings: Any, task: Task, data: Data) -> tuple[MetricFact
     arguments, problems = check_arguments(kind, {**filled, **values}, key, reserved={})
     if problems:
         return None, problems
-    factory = MetricFactory(kind, MappingProxyType(arguments))
+    factory = MetricFactory(kind, MappingProxyType(arguments), task.target_kind in ("number", "input"))
     try:
         factory()
     except (TypeError, ValueError, ModuleNotFoundError) as error:

@@ -29,7 +29,7 @@ from modelforge.train.data.digest import HANDLING, digest
 from modelforge.train.data.parts import Array, Part
 from modelforge.train.data.read import read
 from modelforge.train.data.source import Source
-from modelforge.train.metrics import counted
+from modelforge.train.metrics import counted, mean_loss
 from modelforge.train.precision import Arithmetic, arithmetic_of
 from modelforge.train.preprocessing import read_preprocessing
 from modelforge.train.resume import BEST, LAST, load_checkpoint
@@ -165,8 +165,6 @@ class Run:
         Raises:
             ForgeError: the data is not there, not as declared, or no longer what the run was trained on.
         """
-        from torchmetrics import MeanMetric  # takes seconds, and a prediction has no metric
-
         source = self._overridden(overrides)
         part, of, found = self._part(source, overrides)
         if not len(part):
@@ -174,14 +172,14 @@ class Run:
         task, data = self.source.task, self.source
         meters: dict[str, Metric] = {task.metric: task.meter(data)}
         meters |= {name: make() for name, make in self.settings.factories.items()}
-        loss, kept, targets = MeanMetric(), list[Tensor](), list[Array]()
+        loss, kept, targets = mean_loss(), list[Tensor](), list[Array]()
         for outputs, batch in self._run(part, source.batch_size):
             counted(task, meters, loss, outputs, batch)
             if task.reports:
                 kept.append(_wide(outputs))
                 targets.append(batch[1].numpy())
         metrics = {name: _computed(name, meter, len(part)) for name, meter in {**meters, "loss": loss}.items()}
-        report = task.report(torch.cat(kept), np.concatenate(targets), self.fitted) if kept else Report()
+        report = task.report(torch.cat(kept), np.concatenate(targets), self.fitted, data) if kept else Report()
         num_batches = -(-len(part) // min(data.batch_size, source.batch_size))
         rounding = self.arithmetic.rounding(self.model, self._device) + num_batches * FLOAT32
         return Evaluation(metrics, report, len(part), of, found, rounding, not overrides.keys() - HANDLING)

@@ -137,7 +137,7 @@ def _ready(config: Config, kind: type[Learner]) -> Generator[tuple[Tuner, Learne
         settings, source = job.settings, job.settings.data
         examples = read(source)
         lightning.seed_everything(narrow(settings.seed), workers=True, verbose=False)
-        model, task = build(job.plan, seed=settings.seed), source.task.prepared(examples)
+        model, task = build(job.plan, seed=settings.seed), source.task.prepared(examples, source)
         learner = kind(model, task, source, job.optimizer, job.scheduler, settings.factories, freezing=job.freezing)
         data = _Sized(source, examples, settings.seed)
         with quiet(), _no_bar_in_a_file(), TemporaryDirectory() as folder:

@@ -129,6 +129,22 @@ def test_what_is_compared_with_nothing_says_so(run: Path, tmp_path: Path):
     assert "compared with nothing: the run reported no metrics of it" in rendered(answer.text)
 
 
+@pytest.mark.parametrize(("left", "differs"), [(["test/accuracy"], ["loss"]), ([], [])])
+def test_a_metric_that_was_not_finite_in_the_run(run: Path, tmp_path: Path, left: list[str], differs: list[str]):
+    """The report of a run leaves it out; a run without a report is not compared."""
+    status = run / "status.json"
+    before = status.read_text()
+    try:
+        told = json.loads(before)
+        told["metrics"] = {name: value for name, value in told["metrics"].items() if name in left}
+        status.write_text(json.dumps(told))
+        answer = evaluate(run, [], tmp_path / "out", "cpu", plots=False)
+    finally:
+        status.write_text(before)
+    assert (answer.status, answer.data["differs"]) == (len(differs), differs)
+    assert ("not what the run reported: loss: nan, now " in rendered(answer.text)) == bool(differs)
+
+
 @pytest.mark.parametrize("precision", ["bf16-mixed", "bf16-true", "64-true", "16-mixed"])
 @pytest.mark.filterwarnings("ignore:.*AMP with fp16 is not supported on CPU.*")  # which Lightning says of 16-mixed
 def test_a_run_is_evaluated_in_its_own_precision(tmp_path: Path, precision: str):

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from torch.nn import functional
 
 from modelforge.train.examined import Examined, example_losses
 from modelforge.train.tasks.classification import Classification
@@ -72,6 +73,29 @@ def test_what_is_not_finite_is_worst(tmp_path: Path):
     examined.on_test_batch_end(trainer, None, outputs, (torch.zeros(3, 2), torch.zeros(3).long()), 0)
     examined.on_test_end(trainer, None)
     assert [row["example"] for row in table(tmp_path / "test_worst.csv")] == ["1", "0", "2"]
+
+
+def test_weights_of_classes_decide_which_is_worst(tmp_path: Path):
+    """A loss alone would divide the weight out again."""
+    outputs, labels = torch.tensor([[1.0, 0.0], [0.0, 2.0], [1.5, 0.0]]), torch.tensor([1, 0, 1])
+    examined = Examined(Classification(type="classification", class_weights=(10.0, 0.1)), {}, tmp_path)
+    trainer: Any = SimpleNamespace(fast_dev_run=False)
+    examined.on_test_batch_end(trainer, None, outputs, (torch.zeros(3, 2), labels), 0)
+    examined.on_test_end(trainer, None)
+    rows = table(tmp_path / "test_worst.csv")
+    assert [row["example"] for row in rows] == ["1", "2", "0"]
+    each = functional.cross_entropy(outputs, labels, reduction="none").tolist()
+    assert [float(row["loss"]) for row in rows] == pytest.approx([10 * each[1], 0.1 * each[2], 0.1 * each[0]])
+
+
+def test_a_label_that_is_ignored_adds_nothing(tmp_path: Path):
+    examined = Examined(Classification(type="classification"), {"classes": ["a", "b"]}, tmp_path)
+    trainer: Any = SimpleNamespace(fast_dev_run=False)
+    batch = (torch.zeros(2, 2), torch.tensor([1, -100]))
+    examined.on_test_batch_end(trainer, None, torch.tensor([[1.0, 0.0], [9.0, 0.0]]), batch, 0)
+    examined.on_test_end(trainer, None)
+    rows = table(tmp_path / "test_predictions.csv")
+    assert [(row["target"], float(row["loss"])) for row in rows] == [("b", pytest.approx(1.3132617)), ("", 0)]
 
 
 def test_a_loss_that_needs_several_examples(tmp_path: Path):

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import csv
 import math
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -17,6 +19,7 @@ from modelforge.train.optimizers.optimizer import parse_optimizer
 from modelforge.train.parallel.world import World
 from modelforge.train.schedulers.scheduler import parse_scheduler
 from modelforge.train.tasks.classification import Classification
+from tests.train.runs import trained
 from tests.train.tables import digits
 
 BATCH = (torch.zeros(4, 2), torch.tensor([0, 0, 1, 2]))
@@ -76,8 +79,8 @@ def test_the_last_step_of_an_epoch_divides_by_the_batches_that_it_has(
     monkeypatch.setattr(learner.trainer.fit_loop, "max_batches", 10)
     counted = [num_accumulated(learner.trainer, index) for index in range(10)]
     assert counted == [4, 4, 4, 4, 4, 4, 4, 4, 2, 2]
-    losses = [learner.training_step(BATCH, index).item() for index in (7, 8)]
-    assert losses == pytest.approx([math.log(10), 2 * math.log(10)])
+    losses = [learner.training_step(BATCH, index).item() for index in range(4, 9)]
+    assert losses == pytest.approx([math.log(10)] * 4 + [2 * math.log(10)])
 
 
 def test_processes_count_by_the_weight_of_their_examples(learner: Learner):
@@ -99,6 +102,53 @@ def test_processes_count_by_the_weight_of_their_examples(learner: Learner):
     gradients = [torch.autograd.grad(one, learner.model.weight)[0] for one in (alone, sum(both) / 2)]
     assert torch.allclose(*gradients, rtol=1e-6)
     assert alone.item() == pytest.approx((sum(both) / 2).item())
+
+
+def gradient(learner: Learner, *batches: tuple[Any, Any]) -> torch.Tensor:
+    """Of one step over some batches, as Lightning adds it up."""
+    learner.trainer.accumulate_grad_batches = len(batches)
+    learner.zero_grad()
+    for index, batch in enumerate(batches):
+        (learner.training_step(batch, index) / len(batches)).backward()
+        learner.on_after_backward()
+    found = learner.model.weight.grad
+    assert isinstance(found, torch.Tensor)
+    return found
+
+
+WEIGHTS = (9.0, 0.1, 2.0, *[1.0] * 7)
+DRAWN = (torch.randn(8, 2, generator=torch.Generator().manual_seed(0)), torch.tensor([0, 0, 0, 0, 1, 1, 1, 1]))
+IGNORED = (DRAWN[0], torch.tensor([-100, -100, -100, -100, 0, 1, -100, 2]))
+
+
+@pytest.mark.parametrize("sizes", [(4, 4), (2, 4, 2), (5, 3), (7, 1), (8,)], ids=str)
+@pytest.mark.parametrize("weights", [None, WEIGHTS], ids=["equal", "weighted"])
+@pytest.mark.parametrize("batch", [DRAWN, IGNORED], ids=["all", "ignored"])
+def test_batches_that_are_accumulated_count_by_their_weight(learner: Learner, sizes: Any, weights: Any, batch: Any):
+    """The gradient is that of one batch with all examples."""
+    learner.task = Classification(class_weights=weights)
+    whole = gradient(learner, batch).clone()
+    parts = gradient(learner, *zip(*(one.split(list(sizes)) for one in batch), strict=True))
+    assert whole.abs().sum() > 0
+    assert torch.allclose(parts, whole, rtol=1e-5, atol=1e-7)
+
+
+def test_batches_that_count_the_same_are_added_up_as_they_are(learner: Learner):
+    """To the bit."""
+    halves = [tuple(one[part] for one in DRAWN) for part in (slice(0, 4), slice(4, 8))]
+    losses = [learner.task.loss(learner.model(inputs), (inputs, labels)) / 2 for inputs, labels in halves]
+    first, second = (torch.autograd.grad(one, learner.model.weight)[0] for one in losses)
+    assert torch.equal(gradient(learner, *halves), first + second)
+
+
+def test_a_step_in_which_nothing_counts_changes_nothing(learner: Learner):
+    """In one process and in several, with one batch and with two."""
+    nothing = (DRAWN[0], torch.full((8,), -100))
+    for world in (World(), World(0, 2)):
+        learner.world = world
+        learner.share = lambda stage, index: Share(8, 16)
+        for batches in ([nothing], [nothing, nothing]):
+            assert gradient(learner, *batches).abs().sum() == 0
 
 
 def test_a_loss_that_is_not_finite_stops_the_training_but_not_the_test(learner: Learner):
@@ -135,3 +185,18 @@ def test_an_optimizer_comes_alone_or_with_its_scheduler(learner: Learner, monkey
     monkeypatch.setattr(Learner, "trainer", type("Trainer", (), {"check_val_every_n_epoch": 1}))
     both = learner.configure_optimizers()
     assert isinstance(both["lr_scheduler"]["scheduler"], torch.optim.lr_scheduler.StepLR)
+
+
+def steps(folder: Path) -> list[tuple[float, float]]:
+    rows = csv.DictReader((folder / "steps.csv").read_text().splitlines())
+    return [(float(row["loss"]), float(row["gradient_norm"])) for row in rows]
+
+
+def test_a_run_that_accumulates_is_that_of_large_batches(tmp_path: Path):
+    """Also in the last step of an epoch: 398 examples are 8 steps of 48, and one of 14."""
+    task = "data.task={type: classification, class_weights: [10, 0.1]}"
+    every = ("model=mlp", "data=breast_cancer", task, "trainer.log_every_n_steps=1", "trainer.max_epochs=1")
+    whole = trained(tmp_path / "whole", *every, "data.batch_size=48")
+    parts = trained(tmp_path / "parts", *every, "data.batch_size=12", "trainer.accumulate_grad_batches=4")
+    assert len(steps(whole)) == 9
+    assert steps(parts) == [pytest.approx(row, rel=1e-4) for row in steps(whole)]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -14,6 +15,7 @@ import yaml
 
 import modelforge as mf
 from modelforge.train.data.read import read
+from modelforge.train.tasks.classification import Classification
 from modelforge.train.trained_run import load_run
 
 SIZES = ("data.num_train=64", "data.num_val=32", "data.num_test=37")
@@ -88,6 +90,15 @@ def test_outputs_that_are_no_numbers_are_refused(train, tmp_path: Path):
     for use in (run.evaluate, lambda: run.predict(np.zeros((2, 8, 8)))):
         with pytest.raises(mf.ForgeError, match="output for example 1 is not a number"):
             use()
+
+
+def test_a_loss_that_is_not_a_number_is_told(train, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """As by the run itself; a mean without it would be a number."""
+    train("data=digits", "trainer.max_epochs=1")
+    run = load_run(tmp_path / "run")
+    loss = Classification.loss
+    monkeypatch.setattr(Classification, "loss", lambda *given: loss(*given) * (math.nan if len(given[1]) < 64 else 1))
+    assert math.isnan(run.evaluate().metrics["loss"])
 
 
 def test_a_metric_that_takes_more_examples_is_refused(train, tmp_path: Path, here: Path):

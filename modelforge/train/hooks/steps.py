@@ -12,6 +12,7 @@ from torch.optim import Optimizer
 
 from modelforge.building.shards import whole
 from modelforge.core.rng import Key
+from modelforge.train.learner import Learner
 from modelforge.train.parallel.world import SINGLE_PROCESS, World
 from modelforge.train.rows import PER_STEP
 
@@ -33,7 +34,7 @@ class SeedSteps(Callback):
 class LogSteps(Callback):
     """Logs each step that `trainer.log_every_n_steps` names, as `step/loss`, `step/lr` and `step/gradient_norm`.
 
-    The loss is what the step minimized: the mean over the batches that it accumulates. The learning rate is that of
+    The loss is what the step minimized: the mean over all that it accumulates. The learning rate is that of
     the optimizer's first group, the gradient norm that of all parameters before clipping. Of several processes, it is
     the loss of their examples together.
     """
@@ -56,6 +57,8 @@ class LogSteps(Callback):
         if trainer.fit_loop._should_accumulate():
             return
         if self._values:
+            if isinstance(pl_module, Learner):
+                self._loss = self._loss * pl_module.step_factor
             loss = self._loss if self.world.size == 1 else self.world.mean(float(self._loss))
             log_step(trainer, {"loss": loss, **self._values})
         self._loss, self._values = 0.0, {}

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from torchmetrics import Metric
 
 IGNORED = -100
-"""The label that torch's cross entropy leaves out."""
+"""The label that torch's cross entropy leaves out; here every label below 0 is."""
 Weights = Annotated[tuple[Annotated[float, Field(gt=0)], ...], AsTuple]
 
 
@@ -47,27 +47,30 @@ class Classification(Task):
     training part. Null: each example counts the same."""
 
     def loss(self, outputs: Tensor, batch: Batch) -> Tensor:
-        if not (self.label_smoothing or self.class_weights):
-            return cross_entropy(outputs, batch[1])
-        scores, labels = outputs.flatten(0, -2).float(), batch[1].flatten()
-        weights = None if self.class_weights is None else scores.new_tensor(self.class_weights)
-        return functional.cross_entropy(scores, labels, weights, label_smoothing=self.label_smoothing)
+        return mean_information(outputs, batch[1], **self._settings(outputs))
+
+    def losses(self, outputs: Tensor, batch: Batch) -> Tensor:
+        return information(outputs, batch[1], **self._settings(outputs))
+
+    def _settings(self, outputs: Tensor) -> dict[str, Any]:
+        """Those of the cross entropy."""
+        weights = None if self.class_weights is None else outputs.new_tensor(self.class_weights, dtype=torch.float)
+        return {"weight": weights, "label_smoothing": self.label_smoothing}
 
     def weight(self, batch: Batch) -> Tensor:
         """The weights of the classes of all examples; for each step of a sequence its share of the example."""
-        labels = batch[1]
-        counted = labels != IGNORED
         if self.class_weights is None:
-            weights = counted.float()
-        else:
-            weights = labels.new_tensor(self.class_weights, dtype=torch.float)[labels.where(counted, 0)] * counted
+            return num_counted(batch[1])
+        labels = batch[1]
+        weights = labels.new_tensor(self.class_weights, dtype=torch.float)[labels.clamp(0)] * (labels >= 0)
         return weights.sum() / (labels[0].numel() or 1)
 
-    def prepared(self, examples: Examples) -> Self:
+    def prepared(self, examples: Examples, data: Data) -> Self:
         """The task with numbers in place of `balanced`; a class that the training part lacks gets weight 1."""
         if self.class_weights != "balanced":
             return self
-        counts = np.bincount(all_targets(examples.train).ravel(), minlength=len(examples.fitted["classes"]))
+        labels = all_targets(examples.train)
+        counts = np.bincount(labels[labels >= 0], minlength=data.num_outputs)
         weights = np.where(counts, counts.sum() / (len(counts) * np.maximum(counts, 1)), 1.0)
         return self.model_copy(update={"class_weights": tuple(weights.tolist())})
 
@@ -77,6 +80,9 @@ class Classification(Task):
         if isinstance(self.class_weights, tuple) and len(self.class_weights) != data.num_outputs:
             given = plural(len(self.class_weights), "weight")
             yield "class_weights", f"`class_weights` has {given}, but there are {data.num_outputs} classes"
+        if data.ignored_class is not None and data.ignored_class >= data.num_outputs:
+            given = f"the ignored class of the data is {data.ignored_class}, but there are {data.num_outputs} classes"
+            yield "type", f"{given}: it must be one of them, or below 0, such as {IGNORED}"
 
     def wrong_targets(self, targets: Array, data: Data) -> str:
         if reason := wrong_shape(targets, data.positions):
@@ -92,7 +98,8 @@ class Classification(Task):
         return MulticlassAccuracy(data.num_outputs, average="micro", ignore_index=data.ignored_class)
 
     def scored(self, outputs: Tensor, batch: Batch) -> tuple[Tensor, Tensor]:
-        return outputs.flatten(0, -2), batch[1].flatten()
+        """Probabilities: torchmetrics would ask of each batch on its own whether its scores are."""
+        return outputs.flatten(0, -2).float().softmax(-1), batch[1].flatten()
 
     def predictions(self, outputs: Tensor, fitted: Mapping[str, Any]) -> Mapping[str, Array]:
         """The class with the largest score, its probability, and for single targets the probability of each class."""
@@ -107,21 +114,48 @@ class Classification(Task):
         }
 
     def answers(self, targets: Tensor, fitted: Mapping[str, Any]) -> Mapping[str, Array]:
-        """The class of each example; none for sequences."""
-        names = fitted.get("classes")
-        return {"target": np.asarray(names)[targets.numpy()] if names else targets.numpy()} if targets.ndim == 1 else {}
+        """The class of each example, None for a label that does not count; nothing for sequences."""
+        names, labels = fitted.get("classes"), targets.numpy()
+        if targets.ndim != 1:
+            return {}
+        if not names:
+            return {"target": labels}
+        if (labels >= 0).all():
+            return {"target": np.asarray(names)[labels]}
+        return {"target": np.asarray([None if label < 0 else names[label] for label in labels], object)}
 
-    def report(self, outputs: Tensor, targets: Array, fitted: Mapping[str, Any]) -> Report:
-        """Confusion matrix, scores of each class, and calibration; of sequences over all steps."""
+    def report(self, outputs: Tensor, targets: Array, fitted: Mapping[str, Any], data: Data) -> Report:
+        """Confusion matrix, scores of each class, and calibration, of the labels that the metric counts."""
+        labels = targets.ravel()
+        counts = (labels >= 0) & (labels != data.ignored_class)
         probabilities = torch.softmax(outputs.flatten(0, -2).double(), -1).numpy()
         names = fitted.get("classes") or range(probabilities.shape[1])
-        return of_classes(probabilities, targets.ravel(), names)
+        return of_classes(probabilities[counts], labels[counts], names) if counts.any() else Report()
 
     def reason(self, data: Data) -> str:
         classes = f"the data has {plural(data.num_outputs, 'class')}"
         return f"{classes} at each of {plural(data.positions[0], 'step')}" if data.positions else classes
 
 
-def cross_entropy(scores: Tensor, labels: Tensor) -> Tensor:
-    """Mean information of the labels in nats, in float32 at least."""
-    return functional.cross_entropy(scores.flatten(0, -2).float(), labels.flatten())
+def mean_information(scores: Tensor, labels: Tensor, **settings: Any) -> Tensor:
+    """Cross entropy: the mean information of the labels in nats, in float32 at least; 0 where no label counts."""
+    mean = functional.cross_entropy(scores.flatten(0, -2).float(), _counting(labels).flatten(), **settings)
+    return mean.where((labels >= 0).any(), 0.0)
+
+
+def information(scores: Tensor, labels: Tensor, **settings: Any) -> Tensor:
+    """What each example adds to it: the sum over its steps, divided by their number."""
+    each = functional.cross_entropy(
+        scores.flatten(0, -2).float(), _counting(labels).flatten(), **settings, reduction="none"
+    )
+    return each.view(len(labels), -1).mean(1)
+
+
+def num_counted(labels: Tensor) -> Tensor:
+    """The number of examples that count; each step of a sequence is its share of one."""
+    return (labels >= 0).sum() / (labels[0].numel() or 1)
+
+
+def _counting(labels: Tensor) -> Tensor:
+    """Labels as torch's cross entropy takes them."""
+    return labels.where(labels >= 0, IGNORED)

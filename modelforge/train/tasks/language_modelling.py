@@ -23,7 +23,7 @@ from modelforge.modules.hooks import evaluating
 from modelforge.train.data.batches import Batch, Batched
 from modelforge.train.data.parts import Array, Examples
 from modelforge.train.data.vocabulary import vocabulary_of
-from modelforge.train.tasks.classification import cross_entropy
+from modelforge.train.tasks.classification import information, mean_information, num_counted
 from modelforge.train.tasks.registry import register_task
 from modelforge.train.tasks.task import Data, Task
 from modelforge.train.text.bigram import Bigram
@@ -44,7 +44,14 @@ class LanguageModelling(Task):
     lower_is_better: ClassVar = ("loss", "bits", "bits_per_byte", "bigram_bits")
 
     def loss(self, outputs: Tensor, batch: Batch) -> Tensor:
-        return cross_entropy(outputs, batch[1])
+        return mean_information(outputs, batch[1])
+
+    def losses(self, outputs: Tensor, batch: Batch) -> Tensor:
+        return information(outputs, batch[1])
+
+    def weight(self, batch: Batch) -> Tensor:
+        """The windows; a token below 0, which does not count, is missing in its own."""
+        return num_counted(batch[1])
 
     def meter(self, data: Data) -> Metric:
         from torchmetrics import MeanMetric
@@ -52,10 +59,10 @@ class LanguageModelling(Task):
         return MeanMetric(nan_strategy=math.nan)  # `disable` leaves out the weights
 
     def count(self, meter: Metric, outputs: Tensor, batch: Batch) -> None:
-        meter.update(cross_entropy(outputs, batch[1]) / math.log(2), batch[1].numel())
+        meter.update(mean_information(outputs, batch[1]) / math.log(2), num_counted(batch[1]))
 
     def scored(self, outputs: Tensor, batch: Batch) -> tuple[Tensor, Tensor]:
-        return outputs.movedim(-1, 1), batch[1]
+        return outputs.float().softmax(-1).movedim(-1, 1), batch[1]  # as of a classification
 
     def predictions(self, outputs: Tensor, fitted: Mapping[str, Any]) -> Mapping[str, Array]:
         """The likeliest next token after each window, as text, and its probability."""

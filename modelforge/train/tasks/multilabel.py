@@ -36,12 +36,20 @@ class MultilabelClassification(Task):
     in the training part."""
 
     def loss(self, outputs: Tensor, batch: Batch) -> Tensor:
+        return self._information(outputs, batch, "mean")
+
+    def losses(self, outputs: Tensor, batch: Batch) -> Tensor:
+        return self._information(outputs, batch, "none").mean(1)
+
+    def _information(self, outputs: Tensor, batch: Batch, reduction: str) -> Tensor:
         weights = (
             None if self.positive_weights is None else outputs.new_tensor(self.positive_weights, dtype=torch.float)
         )
-        return functional.binary_cross_entropy_with_logits(outputs.float(), batch[1].float(), pos_weight=weights)
+        return functional.binary_cross_entropy_with_logits(
+            outputs.float(), batch[1].float(), pos_weight=weights, reduction=reduction
+        )
 
-    def prepared(self, examples: Examples) -> Self:
+    def prepared(self, examples: Examples, data: Data) -> Self:
         """The task with numbers in place of `balanced`; a label that is never or always there gets weight 1."""
         if self.positive_weights != "balanced":
             return self
@@ -69,15 +77,15 @@ class MultilabelClassification(Task):
 
     def scored(self, outputs: Tensor, batch: Batch) -> tuple[Tensor, Tensor]:
         # Scores within 0 and 1 would be taken for probabilities.
-        return outputs.sigmoid(), batch[1].long()
+        return outputs.float().sigmoid(), batch[1].long()
 
     def predictions(self, outputs: Tensor, fitted: Mapping[str, Any]) -> Mapping[str, Array]:
         """For each label whether it is predicted, 0 or 1, and its probability."""
         names = label_names(fitted, outputs.shape[-1])
-        probabilities = outputs.double().sigmoid().T.numpy()
+        probabilities, predicted = outputs.double().sigmoid().T.numpy(), _predicted(outputs).T.numpy()
         columns: dict[str, Array] = {}
-        for name, values in zip(names, probabilities, strict=True):
-            columns |= {name: (values >= 0.5).astype(np.int64), f"probability_{name}": values}
+        for name, values, found in zip(names, probabilities, predicted, strict=True):
+            columns |= {name: found, f"probability_{name}": values}
         return columns
 
     def answers(self, targets: Tensor, fitted: Mapping[str, Any]) -> Mapping[str, Array]:
@@ -85,9 +93,9 @@ class MultilabelClassification(Task):
         names = label_names(fitted, targets.shape[-1])
         return {f"target_{name}": column for name, column in zip(names, targets.long().T.numpy(), strict=True)}
 
-    def report(self, outputs: Tensor, targets: Array, fitted: Mapping[str, Any]) -> Report:
+    def report(self, outputs: Tensor, targets: Array, fitted: Mapping[str, Any], data: Data) -> Report:
         """The scores of each label."""
-        return of_labels(outputs.double().sigmoid().numpy(), targets, label_names(fitted, outputs.shape[1]))
+        return of_labels(_predicted(outputs).numpy(), targets, label_names(fitted, outputs.shape[1]))
 
     def reason(self, data: Data) -> str:
         return f"the data has {plural(data.num_outputs, 'label')}"
@@ -100,3 +108,8 @@ def label_names(fitted: Mapping[str, Any], number: int) -> list[str]:
     """The names of the labels, in their order; their numbers where one array holds them, or nothing names them."""
     names = fitted.get("labels")
     return [str(name) for name in (names if isinstance(names, list | tuple) else range(number))]
+
+
+def _predicted(outputs: Tensor) -> Tensor:
+    """The labels that are predicted, 0 or 1: by the threshold of torchmetrics, in the dtype of `scored`."""
+    return (outputs.float().sigmoid() > 0.5).long()

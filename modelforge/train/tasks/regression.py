@@ -16,7 +16,7 @@ from modelforge.train.data.batches import Batch
 from modelforge.train.data.parts import Array, Examples
 from modelforge.train.tasks.registry import register_task
 from modelforge.train.tasks.report import Report, of_numbers
-from modelforge.train.tasks.task import Data, Task, wrong_shape
+from modelforge.train.tasks.task import Data, Task, widest, wrong_shape
 
 if TYPE_CHECKING:
     from torchmetrics import Metric
@@ -45,30 +45,38 @@ class Regression(Task):
     def loss(self, outputs: Tensor, batch: Batch) -> Tensor:
         return LOSSES[self.objective](outputs.float(), batch[1])
 
+    def losses(self, outputs: Tensor, batch: Batch) -> Tensor:
+        return LOSSES[self.objective](outputs.float(), batch[1], reduction="none").flatten(1).mean(1)
+
     def wrong_targets(self, targets: Array, data: Data) -> str:
         return wrong_shape(targets, (*data.positions, data.num_outputs))
 
     def meter(self, data: Data) -> Metric:
-        from torchmetrics import R2Score
+        from modelforge.train.tasks.r2 import R2
 
-        return R2Score()
+        return R2(data.num_outputs)
 
     def scored(self, outputs: Tensor, batch: Batch) -> tuple[Tensor, Tensor]:
-        return outputs.float(), batch[1]
+        """In float64, where the device has it: metrics subtract sums of squares. Of sequences all steps."""
+        return outputs.flatten(0, -2).to(widest()), batch[1].flatten(0, -2).to(widest())
 
     def predictions(self, outputs: Tensor, fitted: Mapping[str, Any]) -> Mapping[str, Array]:
-        """A column for each target, in its own units."""
-        return dict(zip(target_names(fitted, outputs.shape[1]), target_units(outputs, fitted).T, strict=True))
+        """A column for each target, in its own units; of sequences with all steps."""
+        columns = np.moveaxis(target_units(outputs, fitted), -1, 0)
+        return dict(zip(target_names(fitted, outputs.shape[-1]), columns, strict=True))
 
     def answers(self, targets: Tensor, fitted: Mapping[str, Any]) -> Mapping[str, Array]:
-        """A column for each target, in its own units."""
+        """A column for each target, in its own units; none for sequences."""
+        if targets.ndim != 2:
+            return {}
         names = [f"target_{name}" for name in target_names(fitted, targets.shape[1])]
         return dict(zip(names, target_units(targets, fitted).T, strict=True))
 
-    def report(self, outputs: Tensor, targets: Array, fitted: Mapping[str, Any]) -> Report:
-        """Errors and residuals of each target, in its own units."""
-        predicted, right = (target_units(one, fitted) for one in (outputs, torch.from_numpy(targets)))
-        return of_numbers(predicted, right, target_names(fitted, outputs.shape[1]))
+    def report(self, outputs: Tensor, targets: Array, fitted: Mapping[str, Any], data: Data) -> Report:
+        """Errors and residuals of each target, in its own units; of sequences over all steps."""
+        both = (one.flatten(0, -2) for one in (outputs, torch.from_numpy(targets)))
+        predicted, right = (target_units(one, fitted) for one in both)
+        return of_numbers(predicted, right, target_names(fitted, outputs.shape[-1]))
 
     def reason(self, data: Data) -> str:
         return f"the data has {plural(data.num_outputs, 'target')}"
@@ -88,13 +96,16 @@ class Autoencoding(Task):
     def loss(self, outputs: Tensor, batch: Batch) -> Tensor:
         return functional.mse_loss(outputs.float(), _input(batch))
 
+    def losses(self, outputs: Tensor, batch: Batch) -> Tensor:
+        return functional.mse_loss(outputs.float(), _input(batch), reduction="none").flatten(1).mean(1)
+
     def meter(self, data: Data) -> Metric:
         from torchmetrics import MeanSquaredError
 
         return MeanSquaredError()
 
     def scored(self, outputs: Tensor, batch: Batch) -> tuple[Tensor, Tensor]:
-        return outputs.float().contiguous(), _input(batch).contiguous()
+        return outputs.to(widest()).contiguous(), _input(batch).to(widest()).contiguous()
 
     def reason(self, data: Data) -> str:
         return "an autoencoder gives back its input"
@@ -124,7 +135,7 @@ def target_names(fitted: Mapping[str, Any], number: int) -> list[str]:
 
 
 def target_units(values: Tensor, fitted: Mapping[str, Any]) -> Array:
-    """Outputs or targets of a regression `(examples, targets)` in the units of the data, in float64."""
+    """Outputs or targets of a regression `(..., targets)` in the units of the data, in float64."""
     scale = fitted.get("targets") or {}
     numbers = values.double().numpy()
     if scale.get("mean") is None:

@@ -39,19 +39,22 @@ def of_classes(probabilities: Array, labels: Array, names: Sequence[Any]) -> Rep
         labels: The right class of each example.
         names: The names of the classes.
     """
-    from sklearn.metrics import confusion_matrix, precision_recall_fscore_support
+    from sklearn.metrics import confusion_matrix, f1_score, precision_recall_fscore_support
 
     called = [str(name) for name in names]
     predicted, classes = probabilities.argmax(1), np.arange(len(called))
     score: Any = precision_recall_fscore_support
+    mean: Any = f1_score
     scores = score(labels, predicted, labels=classes, zero_division=0)
+    # Its mean leaves out classes that have neither examples nor predictions.
+    macro_f1 = float(mean(labels, predicted, average="macro", zero_division=0))
     columns = dict(zip(("precision", "recall", "f1", "examples"), (one.tolist() for one in scores), strict=True))
     matrix = confusion_matrix(labels, predicted, labels=classes).tolist()
     calibration, error = _calibration(probabilities.max(1), predicted == labels)
     edges = [*calibration["from"], 1.0]
     by_predicted = dict(zip(called, map(list, zip(*matrix, strict=True)), strict=True))
     return Report(
-        {"macro_f1": float(np.mean(columns["f1"])), "calibration_error": error},
+        {"macro_f1": macro_f1, "calibration_error": error},
         {
             "per_class": {"class": called, **columns},
             "confusion_matrix": {"class": called, **by_predicted},
@@ -82,12 +85,12 @@ def _calibration(confidence: Array, right: Array) -> tuple[dict[str, list[Any]],
     return {name: column.tolist() for name, column in table.items()}, error
 
 
-def of_labels(probabilities: Array, targets: Array, names: Sequence[Any]) -> Report:
-    """Precision, recall and F1 of each label."""
+def of_labels(predicted: Array, targets: Array, names: Sequence[Any]) -> Report:
+    """Precision, recall and F1 of each label, from predictions and targets of 0 and 1 `(examples, labels)`."""
     from sklearn.metrics import precision_recall_fscore_support
 
     score: Any = precision_recall_fscore_support
-    scores = score(targets, probabilities >= 0.5, average=None, zero_division=0)
+    scores = score(targets, predicted, average=None, zero_division=0)
     columns = dict(zip(("precision", "recall", "f1", "examples"), (one.tolist() for one in scores), strict=True))
     return Report({}, {"per_label": {"label": [str(name) for name in names], **columns}})
 
@@ -103,7 +106,7 @@ def of_numbers(predicted: Array, targets: Array, names: Sequence[str]) -> Report
     errors = predicted - targets
     spread = ((targets - targets.mean(0)) ** 2).sum(0)
     with np.errstate(divide="ignore", invalid="ignore"):
-        r2 = np.where(spread > 0, 1 - (errors**2).sum(0) / spread, np.nan)
+        r2 = np.where(np.ptp(targets, 0) > 0, 1 - (errors**2).sum(0) / spread, np.nan)
     columns = {
         "rmse": np.sqrt((errors**2).mean(0)),
         "mae": np.abs(errors).mean(0),

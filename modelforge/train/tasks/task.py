@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Mapping
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol, Self
 
+import torch
 from rich.console import Console
 from torch import Tensor, nn
 
 from modelforge.core.errors import Problem
 from modelforge.core.frozen import Node
-from modelforge.core.tensors import BATCH, TensorValue, Value, show
+from modelforge.core.tensors import BATCH, TensorValue, Value, mapped, show
 from modelforge.core.words import digits
 from modelforge.planning.plan import Plan
 from modelforge.train.data.batches import Batch
@@ -63,6 +65,11 @@ class Task(Node, ABC):
     type: str = ""
     """The name of the task."""
 
+    def __init_subclass__(cls, **arguments: Any) -> None:
+        super().__init_subclass__(**arguments)
+        if "loss" in vars(cls) and "losses" not in vars(cls):  # the losses it inherits are of another loss
+            cls.losses = Task.losses
+
     @abstractmethod
     def loss(self, outputs: Tensor, batch: Batch) -> Tensor:
         """The value to minimize for one batch; differentiable."""
@@ -73,6 +80,16 @@ class Task(Node, ABC):
         A task whose loss divides by something else, such as a sum of weights, gives that.
         """
         return len(batch[1])
+
+    def losses(self, outputs: Tensor, batch: Batch) -> Tensor:
+        """What each example adds to the loss of a part: `loss` of it alone, times its `weight`."""
+        inputs, targets = batch
+        found: list[float] = []
+        for row in range(len(targets)):
+            one = slice(row, row + 1)
+            alone = mapped(lambda part, one=one: part[one], inputs), targets[one]
+            found.append(float(self.loss(outputs[one], alone) * self.weight(alone)))
+        return torch.tensor(found)
 
     @abstractmethod
     def meter(self, data: Data) -> Metric:
@@ -86,7 +103,7 @@ class Task(Node, ABC):
         """Adds one batch to a counter."""
         meter.update(*self.scored(outputs, batch))
 
-    def prepared(self, examples: Examples) -> Self:
+    def prepared(self, examples: Examples, data: Data) -> Self:
         """The task with what its settings leave to the training part, such as balanced class weights."""
         return self
 
@@ -119,7 +136,7 @@ class Task(Node, ABC):
         """
         return {}
 
-    def report(self, outputs: Tensor, targets: Array, fitted: Mapping[str, Any]) -> Report:
+    def report(self, outputs: Tensor, targets: Array, fitted: Mapping[str, Any], data: Data) -> Report:
         """What predictions show beside the metrics, such as a confusion matrix. By default nothing."""
         return Report()
 
@@ -183,3 +200,9 @@ def wrong_shape(targets: Array, due: tuple[int, ...]) -> str:
     """What is wrong with the shape of some targets, of which each must have the shape `due`; empty for nothing."""
     shown = ", ".join(["examples", *map(str, due)])
     return "" if targets.shape[1:] == due else f"the target must have shape ({shown}), but has {targets.shape}"
+
+
+@cache
+def widest() -> torch.dtype:
+    """The dtype in which metrics of numbers are summed: float64, which Apple's GPUs lack."""
+    return torch.float32 if torch.backends.mps.is_available() else torch.float64

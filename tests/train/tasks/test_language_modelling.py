@@ -5,12 +5,15 @@ from __future__ import annotations
 import json
 import math
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 import torch
 
 from modelforge.core.words import digits
-from modelforge.train.tasks.language_modelling import looks_ahead
+from modelforge.train.metrics import mean_loss
+from modelforge.train.tasks.language_modelling import LanguageModelling, looks_ahead
 from tests.train.reader import Reader
 
 pytestmark = pytest.mark.usefixtures("book")
@@ -59,6 +62,22 @@ def test_outputs_that_are_no_numbers_say_nothing_of_what_lies_ahead():
     model = Reader(both=False)
     torch.nn.init.constant_(model.head.bias, torch.nan)
     assert looks_ahead(model, torch.tensor([[1, 2, 3, 4]]), 5) is None
+
+
+def test_tokens_that_are_missing_count_for_nothing():
+    """A window of two tokens, one of none, and one of four are joined as one of six."""
+    task, draw = LanguageModelling(), torch.Generator().manual_seed(0)
+    scores, tokens = torch.randn(3, 4, 5, generator=draw), torch.tensor([[1, 2, -100, -100], [-100] * 4, [0, 3, 4, 2]])
+    kept = tokens >= 0
+    right = torch.nn.functional.cross_entropy(scores[kept], tokens[kept]).item()
+    meter: Any = task.meter(SimpleNamespace(num_outputs=5))
+    loss = mean_loss()
+    for row in range(3):
+        one = scores[row : row + 1], tokens[row : row + 1]
+        task.count(meter, one[0], one)
+        loss.update(task.loss(one[0], one), task.weight(one))
+    assert loss.compute().item() == pytest.approx(right, rel=1e-6)
+    assert meter.compute().item() == pytest.approx(right / math.log(2), rel=1e-6)
 
 
 def test_such_a_model_is_not_trained(train):

@@ -18,10 +18,14 @@ def test_calibration_of_what_is_as_sure_as_it_is_right():
     assert [table["accuracy"][5], table["accuracy"][9]] == [0.5, 1.0]
 
 
-def test_a_class_that_is_never_predicted_or_not_there_counts_as_zero():
+def test_a_class_that_is_never_predicted_counts_as_zero_and_one_that_is_nowhere_not_at_all():
     report = of_classes(np.array([[1.0, 0.0, 0.0]] * 3), np.array([0, 0, 1]), ["a", "b", "c"])
     assert report.tables["per_class"]["f1"] == [pytest.approx(0.8), 0.0, 0.0]
-    assert report.numbers["macro_f1"] == pytest.approx(0.8 / 3)
+    assert report.numbers["macro_f1"] == pytest.approx(0.8 / 2)
+
+
+def test_a_part_without_a_class_can_be_predicted_perfectly():
+    assert of_classes(np.eye(4)[:3], np.arange(3), "abcd").numbers["macro_f1"] == 1
 
 
 def test_names_that_are_numbers_or_equal_to_a_header():
@@ -30,8 +34,14 @@ def test_names_that_are_numbers_or_equal_to_a_header():
 
 
 def test_labels_that_nobody_has():
-    table = of_labels(np.array([[0.9, 0.1]]), np.array([[1.0, 0.0]]), ["a", "b"]).tables["per_label"]
+    table = of_labels(np.array([[1, 0]]), np.array([[1.0, 0.0]]), ["a", "b"]).tables["per_label"]
     assert table["f1"] == [1, 0]
+
+
+@pytest.mark.parametrize("value", [0.1, -12345.678])
+def test_a_constant_target_whose_mean_is_rounded_has_no_r2(value: float):
+    table = of_numbers(np.zeros((7, 1)), np.full((7, 1), value), ["a"]).tables["per_target"]
+    assert np.isnan(table["r2"][0])
 
 
 def test_errors_of_a_constant_target_have_no_r2():

@@ -1,0 +1,62 @@
+"""`R2`: the coefficient of determination, also of targets whose mean is large or whose spread is small."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+from torchmetrics import Metric
+
+
+class R2(Metric):
+    """R² = 1 - Σ (y - ŷ)² / Σ (y - ȳ)², the mean over the targets.
+
+    torchmetrics' R2Score computes the second sum as Σ y² - (Σ y)² / n in float32, where nothing is left of it if the
+    mean is large beside the spread, and takes targets for constant if it is below 1e-4. Here both sums are of distances
+    from a number near the mean. A constant target scores 0, or 1 where it is met exactly, as in scikit-learn.
+    """
+
+    is_differentiable = True
+    higher_is_better = True
+    full_state_update = False
+    sums: Tensor
+
+    def __init__(self, num_targets: int) -> None:
+        super().__init__()
+        self.add_state("sums", torch.zeros(5, num_targets), dist_reduce_fx=_joined)
+
+    def update(self, predicted: Tensor, targets: Tensor) -> None:
+        """Adds examples `(examples, targets)`."""
+        shift = targets.mean(0).to(self.sums)
+        away = targets - shift
+        number = torch.full_like(shift, len(targets))
+        found = (number, shift, away.sum(0), away.square().sum(0), (targets - predicted).square().sum(0))
+        self.sums = _joined(torch.stack((self.sums, torch.stack(found).to(self.sums))))
+
+    def compute(self) -> Tensor:
+        """The mean over the targets.
+
+        Raises:
+            ValueError: there are fewer than two examples.
+        """
+        number, shift, first, second, residual = self.sums
+        if number[0] < 2:
+            raise ValueError("R² takes two examples at least")
+        spread = second - first.square() / number
+        digits = torch.finfo(spread.dtype).eps * (shift + first / number).abs()
+        is_constant = spread <= number * (4 * digits).square()
+        return torch.where(is_constant, (residual == 0).to(spread), 1 - residual / spread).mean()
+
+
+def _joined(parts: Tensor) -> Tensor:
+    """The sums of all examples, from those of several parts.
+
+    Args:
+        parts: `(parts, 5, targets)`: the number of examples, a number c near their mean, Σ (y - c), Σ (y - c)², and
+            the sum of the squared errors.
+    """
+    number, shifts, first, second, residual = parts.unbind(1)
+    shift = shifts[number[:, 0].argmax()]
+    moved = (shifts - shift).where(number > 0, 0)
+    second = second + moved * (2 * first + number * moved)
+    first = first + number * moved
+    return torch.stack((number.sum(0), shift, first.sum(0), second.sum(0), residual.sum(0)))
