@@ -17,21 +17,21 @@ from modelforge.cli.revisions import Compared, compare_apart
 from modelforge.core.confine import can_confine
 from modelforge.core.errors import ForgeError, Problem
 from modelforge.core.plugins import load_plugins
-from modelforge.core.project import find_project
 from modelforge.review.document import Change, Document, document_schema
 from modelforge.review.fetching import fetch_commits
 from modelforge.review.formats import FORMATS
 from modelforge.review.formats.text import text
 from modelforge.review.kinds import RANK
 from modelforge.review.pair import Pair, open_sides
+from modelforge.review.project_code import has_plugins
+from modelforge.review.review import REGISTERED
+from modelforge.review.revision import short
 from modelforge.review.sides import Side
 
 SUFFIXES: Mapping[str, str] = MappingProxyType({**FINDINGS, ".md": "markdown"})
 """The form that the ending of a file stands for."""
-HIDING = ("broken-old", "broken-new", "broken-both")
+HIDING = ("broken-old", "broken-new", "broken-both", "needs-plugins")
 """Kinds of compositions of which nothing is known: any of their values may differ."""
-UNKNOWN = ("MF010", "MF020")
-"""Problems with the name of a layer or an initializer."""
 FAILING: Mapping[str, Callable[[Change], bool]] = MappingProxyType(
     {
         "none": lambda change: False,
@@ -138,7 +138,9 @@ def print_schema() -> Answer:
 def _explained(problem: Problem, sides: Sequence[Side]) -> Problem:
     """A problem with a name that the project's plugins may register, where they were not imported."""
     revisions = bool(sides) and all(side.kind == "revision" for side in sides)
-    if not (revisions and problem.code in UNKNOWN and (project := find_project()) and project.plugins):
+    if not (revisions and problem.code in REGISTERED and has_plugins()):
         return problem
-    hint = f"two revisions are compared without the project's plugins: `modelforge diff {sides[0].name}` has them"
-    return replace(problem, hint=hint)
+    meant = problem.hint.partition("?")[0] + "?" if problem.hint.startswith("did you mean") else ""
+    has_them = f"`modelforge diff {short(sides[0].name)}` has them"
+    hint = f"two revisions are compared without the project's plugins: {has_them}, in a checkout of the other"
+    return replace(problem, hint=f"{meant} Or: {hint}" if meant else hint)

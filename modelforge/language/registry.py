@@ -107,7 +107,10 @@ def that_mix() -> tuple[type[nn.Module], ...]:
 
 def explain_absence(name: str) -> str:
     """Why there is no layer of that name, or which one was meant."""
-    short = last(name)
+    short = last(name.partition("(")[0])
+    if short != name and short in LAYERS:
+        written = "arguments are keys beside it: " if "(" in name else ""
+        return f"{written}write `{{type: {short}, ...}}`" if written else f"write `{short}`"
     if known := LEFT_OUT.get(name) or _name_elsewhere(short):
         return known
     meant, known = did_you_mean(short, names()), [other.lower() for other in names()]

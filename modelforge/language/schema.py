@@ -41,7 +41,10 @@ DEFAULTS: Schema = {
 NAMES: Schema = {"pattern": rf"^({NAME.pattern})$", "maxLength": MAX_NAME}
 WORD: Schema = {"type": "string"}
 """A block of the model, or a layer of one's own."""
-_REFERENCES: Schema = {"anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}, "minItems": 1}]}
+_NOTHING: Schema = {"type": "null"}
+_REFERENCES: Schema = {
+    "anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}, "minItems": 1}, _NOTHING]
+}
 
 _IGNORED: Schema = {
     **mapping({"anyOf": [WORD, mapping(WORD, "Reasons by glob over the paths of layers and parameters.")]}, ""),
@@ -65,27 +68,36 @@ def schema(kind: str) -> Schema:
     return KINDS[kind]()
 
 
+def _optional(schema: Schema) -> Schema:
+    """The same, or null: as if the key were not there."""
+    return {"if": _NOTHING, "else": schema}  # unlike `anyOf`, it leaves a mistake at its place
+
+
 def _model() -> Schema:
     sizes = mapping({"type": "object"}, "Values of `args` by name; `size` chooses among them.")
-    block = closed({"args": mapping({}), "init": _INIT, "layers": _LAYERS}, "A piece with arguments.", ["layers"])
+    block = closed(
+        {"args": _optional(mapping({})), "init": _optional(_INIT), "layers": _LAYERS},
+        "A piece with arguments.",
+        ["layers"],
+    )
     fields = {
         "input": {
             "anyOf": [section(TensorSpec), {**mapping(section(TensorSpec)), "propertyNames": NAMES}, TEMPLATE, OPEN],
             "description": "What comes in: `{shape, dtype}`, or several by name.",
         },
-        "args": mapping({}, "The model's own arguments, for `${arg:name}`; `???` where `sizes` gives them."),
-        "size": {"type": ["string", "number"], "description": "Which of `sizes`."},
-        "sizes": sizes,
+        "args": _optional(mapping({}, "The model's own arguments, for `${arg:name}`; `???` where `sizes` gives them.")),
+        "size": {"type": ["string", "number", "null"], "description": "Which of `sizes`."},
+        "sizes": _optional(sizes),
         "blocks": mapping(block, "Reusable pieces; a layer's `type` names one."),
         "layers": _LAYERS,
         "outputs": {
-            "type": ["object", "array"],
+            "type": ["object", "array", "null"],
             "additionalProperties": {"type": "string"},
             "description": "What comes out, by name.",
         },
         "tie": mapping({"type": "string"}, "Parameters that are another one: `{head.weight: embed.weight}`."),
-        "init": _INIT,
-        "lint": closed({"ignore": _IGNORED}, "Findings of `modelforge lint` that are meant."),
+        "init": _optional(_INIT),
+        "lint": _optional(closed({"ignore": _IGNORED}, "Findings of `modelforge lint` that are meant.")),
         "defaults": DEFAULTS,
     }
     layers = {name: _of_layer(registry.get(name).spec) for name in registry.names()}
@@ -127,8 +139,9 @@ def _of_layer(spec: type[LayerSpec]) -> Schema:
     for name, field in described["properties"].items():
         if name not in spec.made_fields | LayerSpec.own_fields:
             held = _LAYERS if name in spec.holds_layers else _LAYER if name in spec.holds_layer else None
-            fields[name] = held or or_template(field)
-    own = {"inputs": _REFERENCES, "init": _INIT, "when": {"anyOf": [{"type": "boolean"}, TEMPLATE]}}
+            optional = held is not None and _NOTHING in field.get("anyOf", ())
+            fields[name] = _optional(held) if held and optional else held or or_template(field)
+    own = {"inputs": _REFERENCES, "init": _optional(_INIT), "when": {"anyOf": [{"type": "boolean"}, TEMPLATE]}}
     required = [name for name in described.get("required", []) if name in fields]
     return closed({"type": {"const": spec.model_fields["type"].default}, **fields, **own}, spec.__doc__, required)
 
@@ -154,6 +167,7 @@ def _init_definitions() -> Schema:
         for name in schemes
     }
     block = choice("scheme", of_schemes, "How parameters start: a scheme in short form, or a block.", prefix="init.")
+    block["properties"]["scheme"] = _optional(block["properties"]["scheme"])
     block |= {"properties": {**every, **sections, **block["properties"]}, "required": [], "additionalProperties": False}
     return {"init": block, **of_schemes}
 

@@ -51,8 +51,11 @@ class Ties:
         for path, source in self._declared.items():
             key = f"model.tie.{path}"
             missing = [name for name in (path, source) if name not in known]
-            if source in self._declared:
-                hint = f"tie both to `{self._declared[source]}`" if self._declared[source] != path else ""
+            if source == path:
+                yield Problem("MF045", key, f"`{path}` is tied to itself", "name the other parameter, or leave it out")
+            elif source in self._declared:
+                first = self._declared[source]
+                hint = f"tie both to `{first}`" if first != path else "leave out one of the two lines"
                 yield Problem("MF045", key, f"`{source}` is itself tied to another parameter", hint)
             elif missing and complete:
                 hint = did_you_mean(missing[0], known) if num_hints > 0 else ""

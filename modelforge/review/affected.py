@@ -11,6 +11,7 @@ from typing import Any
 
 from modelforge.config.compose import Config, compose
 from modelforge.config.composition import Library
+from modelforge.config.overrides import parse as parse_overrides
 from modelforge.core.errors import ForgeError, Place, Problem
 from modelforge.language import parse
 from modelforge.planning.plan import Plan, plan
@@ -124,12 +125,20 @@ def entries(files: Sequence[str], overrides: Sequence[str], further: Sequence[st
         if not group:
             if name != "config":
                 found.append(Entry(f"--config-name={name}", (), name, file))
-        elif group not in chosen:
+        elif group not in chosen and _is_group(group):
             found.append(Entry(f"{group}={name}", (f"{group}={as_hydra_reads(name)}",), file=file))
     rank = {group: index for index, group in enumerate(GROUPS_FIRST)}
     found.sort(key=lambda entry: rank.get(entry.file.rpartition("/")[0], len(rank)))
     found += [Entry(" ".join(words.split()), split_words(words)) for words in further]
     return [Entry("the default"), *found]
+
+
+def _is_group(name: str) -> bool:
+    """Whether an override can name a folder as a group: `model/mlp.yaml` is none."""
+    try:
+        return bool(parse_overrides((f"{name}=a",)))
+    except ForgeError:
+        return False
 
 
 def composed(

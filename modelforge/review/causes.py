@@ -186,6 +186,8 @@ class _Placing:
             if group in _groups(written.change):
                 return written
         files = [self.names.get(place.file or "", "") for place in (new, old) if place is not None]
+        if head == "choices":  # an optional one, which is there on one side alone
+            files = [f"{group}/{option}.yaml" for option in (edit.new, edit.old) if option is not ABSENT]
         for file in files:
             known = self.changed.get(file)
             if known is not None and known.kind != "changed":

@@ -73,6 +73,8 @@ class FileDiff:
     """Whether only the order of its keys differs."""
     old_path: str = ""
     """Its path on the old side, where it has another name there."""
+    like: str = ""
+    """Of an added file the path of a removed one that is similar."""
 
     @property
     def is_config(self) -> bool:

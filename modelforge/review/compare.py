@@ -12,21 +12,21 @@ from modelforge.config.document import Documents
 from modelforge.config.references import is_interpolation
 from modelforge.config.source import Files
 from modelforge.core.errors import ForgeError, Problem
-from modelforge.planning.plan import Plan
+from modelforge.core.quoting import listed
 from modelforge.planning.study import Studies
 from modelforge.review.affected import PLANNED, Composition, Entry, Reach, composed, entries
 from modelforge.review.causes import Causes
-from modelforge.review.changed_files import PACKAGE, FileDiff, Presence, changed_files, content
+from modelforge.review.changed_files import PACKAGE, FileDiff, changed_files, content
 from modelforge.review.consequences import Known
-from modelforge.review.diff import diff
-from modelforge.review.option_names import choice_of, follows_renames, option_of, with_choices, with_new_names
+from modelforge.review.entry_diff import entry_diff
+from modelforge.review.option_names import choice_of, follows_renames, label_of, option_of, with_choices, with_new_names
 from modelforge.review.pair import Pair, open_sides
 from modelforge.review.project_code import REASON
 from modelforge.review.renames import renamed_files
 from modelforge.review.review import EntryDiff, FileNote, Review
 from modelforge.review.revision import short
 from modelforge.review.sides import Side
-from modelforge.review.values import Change, exact, flat, meet, value_changes
+from modelforge.review.values import Change, exact, meet
 
 TRAINED = ("data", "trainer", "scheduler")
 """The sections that set the length of a training."""
@@ -92,7 +92,10 @@ class _Reviewer:
         self.track, self.further, self.documents = track, further, documents
         self.numbers = _Numbers(effective)
         self.consequences = Known()
+        self.left_out = _left_out(self.old, self.new)
         files, paths = changed_files(self.old, self.new, documents)
+        files = tuple(file for file in files if file.path not in self.left_out)
+        paths = [path for path in paths if path not in self.left_out]
         self.files = renamed_files(files)
         self.names = {file.old_path: file.path for file in self.files if file.old_path}
         """Of renamed files the path on the old side → that on the new one."""
@@ -107,6 +110,8 @@ class _Reviewer:
         self.failed: dict[str, str] = {}
         """Why an entry can be composed on neither side, by its file."""
         self.alone: dict[str, str] = {}
+        self.default: Composition | None = None
+        """On the new side; None until it is compared."""
         self.num_unaffected = 0
         self.read: dict[str, list[tuple[EntryDiff, tuple[Any, ...]]]] = {}
         """For each file that differs the comparisons that read it, and the files that each of them merged."""
@@ -122,13 +127,15 @@ class _Reviewer:
             notes=tuple(self._notes(self.pair.range)),
             files=(
                 *map(self._note, self.files),
-                *(FileNote(FileDiff(path, "changed", None, None), REASON) for path in self.pair.code),
+                *(_not_there(path, REASON) for path in self.pair.code),
+                *(_not_there(path, why) for path, why in self.left_out.items() if why),
             ),
             num_files=0 if same_folder else len(self.paths),
             entries=found,
             num_unaffected=self.num_unaffected,
             alone=self.alone,
             causes=self.causes.found(),
+            lacks_plugins=self.pair.lacks_plugins,
         )
 
     def _compare_all(self) -> Iterator[EntryDiff]:
@@ -136,7 +143,8 @@ class _Reviewer:
         before, after = self._composed_before(default), self._composed_after(default)
         self._check_default(before, after)
         label = " ".join(self.overrides) or default.label
-        yield self._compare(replace(default, label=label), before, after, always=True)
+        yield self._compare(replace(default, label=label), before, after)
+        self.default = after
         if "overrides" in (self.old.kind, self.new.kind):
             return
         if not self.meaningful:
@@ -217,15 +225,21 @@ class _Reviewer:
             for problem in one.decided if isinstance(one.decided, tuple) else ():
                 found.setdefault(problem, []).append(side.name)
         if found:
+            left = [f"`{one.path}` ({one.what})" for side in (self.old, self.new) for one in side.left_out]
+            hint = f"left out of what is compared: {listed(dict.fromkeys(left), 3)}" if left else ""
             raise ForgeError(
-                problem if len(names) > 1 else replace(problem, message=f"{problem.message} (in `{names[0]}`)")
+                replace(
+                    problem,
+                    message=problem.message if len(names) > 1 else f"{problem.message} (in `{names[0]}`)",
+                    hint="; ".join(filter(None, (problem.hint, hint))),
+                )
                 for problem, names in found.items()
             )
 
-    def _compare(self, entry: Entry, old: Composition, new: Composition, *, always: bool = False) -> EntryDiff:
+    def _compare(self, entry: Entry, old: Composition, new: Composition) -> EntryDiff:
         file = self._decisive(entry)
-        result = _entry_diff(entry, file.kind if file else "changed", old, new, self.consequences, always=always)
-        was = _label_of(file.old_path) if file is not None and file.old_path else ""
+        result = entry_diff(entry, file.kind if file else "changed", old, new, self.consequences, self.default)
+        was = label_of(file.old_path) if file is not None and file.old_path else ""
         result = replace(result, was=was, file=file.path if file else entry.file)
         if any(change.path[0] not in PLANNED for change in result.values):
             result = replace(result, effective=tuple(self.numbers.changes(old, new)))
@@ -247,7 +261,10 @@ class _Reviewer:
         """Whether an edit without an effect writes a value in another way, or a file by its new name."""
         interpolated = any(map(is_interpolation, (edit.old, edit.new)))
         if edit.path[0] != "defaults":
-            return interpolated
+            numbers = all(
+                isinstance(value, int | float) and not isinstance(value, bool) for value in (edit.old, edit.new)
+            )
+            return interpolated or (numbers and edit.old == edit.new)
         return interpolated or follows_renames(file.path, edit.old, edit.new, self.names)
 
     def _reason(self, file: FileDiff) -> str:
@@ -278,6 +295,8 @@ class _Reviewer:
         if name:
             yield f"`{short(name)}` compares `{short(self.old.name)}` with `{short(self.new.name)}`"
         yield from (side.note for side in (self.old, self.new) if side.note)
+        if same := [f"{one.path} ({one.what})" for one in self.new.left_out if not self.left_out[one.path]]:
+            yield f"left out on both sides: {listed(same, 3)}"
         if self.new.kind == "overrides" and self.old.kind != "overrides" and self.old.name != ".":
             words = f'"{self.new.name}"' if " " in self.new.name else self.new.name
             yield (
@@ -286,10 +305,18 @@ class _Reviewer:
             )
 
 
-def _label_of(path: str) -> str:
-    """The label of the entry of an option's file."""
-    group, name = option_of(path)
-    return f"{group or '--config-name'}={name}"
+def _not_there(path: str, reason: str) -> FileNote:
+    """A note of something that differs and is in no folder that is compared."""
+    return FileNote(FileDiff(path, "changed", None, None), reason, counted=False)
+
+
+def _left_out(old: Side, new: Side) -> dict[str, str]:
+    """The links and submodules that a side leaves out, each with why it is not compared; empty where it is the same."""
+    before, after = ({one.path: one.what for one in side.left_out} for side in (old, new))
+    return {
+        path: "" if before.get(path) == after.get(path) else f"{after.get(path) or before[path]}: it is not followed"
+        for path in {**before, **after}
+    }
 
 
 class _Numbers:
@@ -312,32 +339,3 @@ class _Numbers:
         if key not in self.known:
             self.known[key] = self.effective(sections)
         return self.known[key]
-
-
-def _entry_diff(
-    entry: Entry, kind: Presence, old: Composition, new: Composition, known: Known, *, always: bool
-) -> EntryDiff:
-    shared = len({*flat(old.values), *flat(new.values)})
-    if kind != "changed":
-        here = new if kind == "added" else old
-        if here.config is None:
-            side = "new" if kind == "added" else "old"
-            return EntryDiff(entry.label, kind, broken=side, problems=here.problems)
-        decided = here.decided if entry.label.startswith("model=") else None
-        plan = decided if isinstance(decided, Plan) else None
-        return EntryDiff(entry.label, kind, shared, plan=plan, problems=decided if isinstance(decided, tuple) else ())
-    if old.config is None or new.config is None:
-        side = "old" if old.config is None else "new"
-        return EntryDiff(entry.label, kind, broken=side, problems=new.problems or old.problems)
-    values = tuple(value_changes(old.values, new.values, old.config.origins.place, new.config.origins.place))
-    if not always and old.plans_like(new):
-        return EntryDiff(entry.label, kind, shared, values, same_model=True)
-    before, after = old.decided, new.decided
-    if isinstance(before, Plan) and isinstance(after, Plan):
-        found = diff(before, after)
-        if found.equal:
-            return EntryDiff(entry.label, kind, shared, values, found)
-        return EntryDiff(entry.label, kind, shared, values, found, consequences=known(old, new, found))
-    problems = [side for side in (after, before) if not isinstance(side, Plan)]
-    side = "both" if len(problems) == 2 else "old" if isinstance(after, Plan) else "new"
-    return EntryDiff(entry.label, kind, shared, values, broken=side, problems=problems[0])

@@ -253,6 +253,8 @@ def _parameters(old: Plan, new: Plan, pairs: Pairing) -> Iterator[ParameterDiff]
 
 
 def _parameter_changes(one: ParameterPlan, other: ParameterPlan, old: Plan, new: Plan) -> Iterator[Change]:
+    if _drawn_alike(one, other):
+        return  # the same values, said in another way: `gain: relu` and its number
     changes = [*_plain_changes(one, other), *_field_changes(one, other, old, new), *_resolved_changes(one, other)]
     if not changes:
         changes += _number_changes(one, other)
@@ -266,6 +268,15 @@ def _parameter_changes(one: ParameterPlan, other: ParameterPlan, old: Plan, new:
     # The same values by another block are the same values.
     if changes and one.rule.key != other.rule.key:
         yield Change("rule", one.rule.key, other.rule.key, one.rule.place, other.rule.place)
+
+
+def _drawn_alike(one: ParameterPlan, other: ParameterPlan) -> bool:
+    """Whether one seed and path give both the same values to the bit, whatever fields say so."""
+    sides = [
+        (side.shape, side.dtype, side.transposed, [(matrix, fill.drawn_by) for matrix, fill in side.fills])
+        for side in (one, other)
+    ]
+    return sides[0] == sides[1] and all(fill.drawn_by is not None for _, fill in one.fills)
 
 
 def _plain_changes(one: ParameterPlan, other: ParameterPlan) -> Iterator[Change]:

@@ -30,8 +30,10 @@ from modelforge.review.explained import explained
 from modelforge.review.following import following
 from modelforge.review.kinds import RANK, SECTIONS
 from modelforge.review.model_changes import Changes
+from modelforge.review.option_names import label_of
 from modelforge.review.pictures import picture
 from modelforge.review.review import EntryDiff, FileNote, Review
+from modelforge.review.revision import short
 from modelforge.review.rows import bounded, spot
 from modelforge.review.titles import follows, head, kind_of
 from modelforge.review.value_words import arrow, list_edit, pair
@@ -192,18 +194,28 @@ def _entries(review: Review) -> Iterator[Change]:
         unplanned = entry.broken == "both" and entry.num_values  # its values are compared, and it is named as such
         if (not entry.broken and entry.kind == "changed") or unplanned:
             continue
-        why = entry.problems[0].message if entry.problems else ""
-        if entry.broken:
-            kind, mark = f"broken-{entry.broken}", "!"
-            words = f"{entry.label} cannot be {_step(entry)} {SIDES[entry.broken]}: {why}"
-            key, place = words, spot(entry.problems[0].place) if entry.problems else None
-        else:
-            mark = MARKS[entry.kind]
-            kind = _option(entry, entry.kind)
-            words = f"{entry.label} {entry.kind}{_size(entry)}" + (f", but cannot be planned: {why}" if why else "")
-            key, place = entry.label, _file_of(entry, review)
-        found = of_kind(kind, key, words, mark=mark, spot=place)
-        yield found.model_copy(update={"entries": labels_of([entry.label]), "num_entries": 1})
+        if not entry.broken:
+            words = f"{entry.label} {entry.kind}{_size(entry)}{_like(entry, review)}"
+            place = _file_of(entry, review)
+            found = of_kind(_option(entry, entry.kind), entry.label, words, mark=MARKS[entry.kind], spot=place)
+            yield found.model_copy(update={"entries": labels_of([entry.label]), "num_entries": 1})
+        if entry.problems and (entry.broken or entry.kind == "added"):
+            yield _wrong(entry, review)
+
+
+def _wrong(entry: EntryDiff, review: Review) -> Change:
+    """A composition that a side cannot compose or plan, with the first of the problems."""
+    first, more = entry.problems[0], len(entry.problems) - 1
+    meant = f"; {first.hint.partition('?')[0]}?" if first.hint.startswith("did you mean") else ""
+    why = first.message + (f" (and {plural(more, 'more problem')})" if more else "")
+    side = SIDES[entry.broken or "new"]
+    if review.lacks_plugins and entry.unknown_names:
+        kind, words = "needs-plugins", f"{entry.label} is not known {side} without the project's plugins: {why}{meant}"
+    else:
+        kind = f"broken-{entry.broken}" if entry.broken else "new-unplanned"
+        words = f"{entry.label} cannot be {_step(entry)} {side}: {why}"
+    found = of_kind(kind, words, words, mark="!", spot=spot(first.place))
+    return found.model_copy(update={"entries": labels_of([entry.label]), "num_entries": 1})
 
 
 def _option(entry: EntryDiff, how: str) -> str:
@@ -214,6 +226,12 @@ def _option(entry: EntryDiff, how: str) -> str:
 def _file_of(entry: EntryDiff, review: Review) -> Spot | None:
     """The file of an option that is added, removed or renamed."""
     return next((_file(note) for note in review.files if note.file.path == entry.file), None)
+
+
+def _like(entry: EntryDiff, review: Review) -> str:
+    """The removed option that a new one is similar to."""
+    path = next((note.file.like for note in review.files if note.file.path == entry.file), "")
+    return f", similar to {label_of(path)}, which is removed" if path and entry.kind == "added" else ""
 
 
 def _step(entry: EntryDiff) -> str:
@@ -269,7 +287,10 @@ def _pictures(review: Review) -> Iterator[Picture]:
 
 
 def _notes(review: Review) -> Iterator[str]:
-    """Files that say the same, where others do not."""
+    """What was compared without plugins, and files that say the same, where others do not."""
+    if review.lacks_plugins and any(entry.unknown_names for entry in review.entries):
+        other = short(review.old)
+        yield f"compared without the project's plugins: `modelforge diff {other}`, in a checkout of the other, has them"
     same = [
         note.file.path
         for note in review.files
@@ -294,7 +315,7 @@ def _compared(review: Review) -> Compared:
         num_entries=len(labels),
         num_unaffected=review.num_unaffected,
         num_files=review.num_files,
-        num_changed_files=len(review.files),
+        num_changed_files=sum(note.counted for note in review.files),
         num_values=sum(entry.num_values for entry in review.entries),
         num_parameters=default.num_unchanged + len(default.parameters) if default else 0,
     )
@@ -308,4 +329,7 @@ def _not_compared(review: Review) -> Iterator[NotCompared]:
     for entry in review.entries:
         if entry.broken == "both":
             why = entry.problems[0].message
-            yield NotCompared(name=bounded(entry.label), reason=bounded(f"neither side can be planned: {why}"))
+            lacking = (
+                ", and the project's plugins are not imported" if review.lacks_plugins and entry.unknown_names else ""
+            )
+            yield NotCompared(name=bounded(entry.label), reason=bounded(f"neither side can be planned: {why}{lacking}"))

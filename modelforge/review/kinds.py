@@ -54,6 +54,18 @@ KINDS: Mapping[str, Kind] = MappingProxyType(
         "broken-both": Kind(
             "broken", "warning", "broken on both sides", "Neither side can be planned: the model is not compared."
         ),
+        "needs-plugins": Kind(
+            "broken",
+            "warning",
+            "not compared without plugins",
+            "Two revisions are compared without the project's plugins, which may register the name that is not known.",
+        ),
+        "new-unplanned": Kind(
+            "broken",
+            "warning",
+            "new, and cannot be planned",
+            "With the other defaults, training with the new option stops at once.",
+        ),
         "acceptance-unused": Kind(
             "broken",
             "error",
@@ -173,7 +185,10 @@ KINDS: Mapping[str, Kind] = MappingProxyType(
             "files", "warning", "file not compared", "A file differs, and its effect is not known."
         ),
         "edit-without-effect": Kind(
-            "files", "warning", "edit without effect", "An edit that changes no composition: something overrides it."
+            "files",
+            "warning",
+            "edit without effect",
+            "An edit that changes no composition that was compared: something overrides it, or chooses the same.",
         ),
     }
 )

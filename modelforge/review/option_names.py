@@ -23,6 +23,16 @@ def option_of(path: str) -> tuple[str, str]:
     return group, name
 
 
+def label_of(path: str) -> str:
+    """What the composition of an option's file is called.
+
+    >>> label_of("model/a.yaml"), label_of("other.yaml")
+    ('model=a', '--config-name=other')
+    """
+    group, name = option_of(path)
+    return f"{group or '--config-name'}={name}"
+
+
 @dataclass(frozen=True, slots=True)
 class Choice:
     """An override, as a choice of options."""

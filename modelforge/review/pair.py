@@ -9,7 +9,7 @@ from pathlib import Path
 
 from modelforge.config.folder import shipped
 from modelforge.core.errors import ForgeError, Problem
-from modelforge.review.project_code import changed_code
+from modelforge.review.project_code import changed_code, has_plugins
 from modelforge.review.sides import Side, open_side, parse_range
 
 
@@ -25,6 +25,8 @@ class Pair:
     """The name that both come from, if they come from one."""
     code: tuple[str, ...] = ()
     """The modules of the project's plugins that differ."""
+    lacks_plugins: bool = False
+    """Whether the project has plugins, which are not imported for two revisions."""
 
     @property
     def are_revisions(self) -> bool:
@@ -56,7 +58,8 @@ def open_sides(old: str, new: str | None, conf: Path | None, overrides: Sequence
         if problems:
             raise ForgeError(problems)
         _check_working_tree(sides, conf)
-        yield Pair(sides[0], sides[1], tuple(overrides), old if ends else "", changed_code(*sides))
+        lacks = all(side.kind == "revision" for side in sides) and has_plugins()
+        yield Pair(sides[0], sides[1], tuple(overrides), old if ends else "", changed_code(*sides), lacks)
 
 
 def _check_working_tree(sides: Sequence[Side], conf: Path | None) -> None:

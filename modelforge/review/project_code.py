@@ -19,6 +19,14 @@ _UNTRACKED = ("ls-files", "--others", "--exclude-standard", "-z")
 _DIFF = ("diff", "--name-only", "-z", "--no-ext-diff", "--no-textconv", "--no-renames")
 
 
+def has_plugins() -> bool:
+    """Whether the project around the working folder names modules that may register layers and initializers."""
+    with suppress(ForgeError):
+        project = find_project()
+        return project is not None and bool(project.plugins)
+    return False
+
+
 def changed_code(old: Side, new: Side) -> tuple[str, ...]:
     """The files of Python that differ between two revisions, or a revision and the working tree, in the packages of the
     plugins that `pyproject.toml` names; by their paths in the repository."""

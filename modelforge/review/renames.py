@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from modelforge.review.changed_files import REVIEW, Content, FileDiff, edited
@@ -15,6 +15,8 @@ ALIKE = 0.8
 
 Much less is what two options of a group have in common: one says `adam`, the other `adamw`.
 """
+SIMILAR = 0.5
+"""The share of equal values from which a new file is said to be like one that went."""
 MAX_PAIRS = 40_000
 """The pairs of files that are compared value by value. Where there would be more, only equal files are paired."""
 KINDS = frozenset({"type", "scheme", "init", "_target_"})
@@ -34,8 +36,7 @@ class _Option:
 
     def likeness(self, other: _Option) -> float:
         """The share of equal values, in the larger of both."""
-        most, least = (pick(len(self.values), len(other.values)) for pick in (max, min))
-        return len(self.values & other.values) / most if least >= ALIKE * most else 0
+        return len(self.values & other.values) / max(len(self.values), len(other.values))
 
 
 def renamed_files(files: Sequence[FileDiff]) -> tuple[FileDiff, ...]:
@@ -52,8 +53,13 @@ def renamed_files(files: Sequence[FileDiff]) -> tuple[FileDiff, ...]:
     equal = {*names, *names.values()}
     names |= _alike(*([one for one in side if one.path not in equal] for side in (gone, come)))
     known, old_paths = {file.path: file for file in files}, set(names.values())
+    like = _similar([one for one in gone if one.path not in old_paths], [one for one in come if one.path not in names])
     return tuple(
-        _one(known[names[file.path]], file) if file.path in names else file
+        _one(known[names[file.path]], file)
+        if file.path in names
+        else replace(file, like=like[file.path])
+        if file.path in like
+        else file
         for file in files
         if file.path not in old_paths
     )
@@ -93,6 +99,19 @@ def _alike(gone: Sequence[_Option], come: Sequence[_Option]) -> dict[str, str]:
         if pairs[old, new] >= ALIKE and old not in taken and new not in found:
             found[new] = old
             taken.add(old)
+    return found
+
+
+def _similar(gone: Sequence[_Option], come: Sequence[_Option]) -> dict[str, str]:
+    """Path of a file that came → the path of the likest one that went from its folder, whatever things they are of."""
+    if len(gone) * len(come) > MAX_PAIRS:
+        return {}
+    found: dict[str, str] = {}
+    for new in come:
+        beside = [old for old in gone if old.group[0] == new.group[0]]
+        nearest = max(beside, key=new.likeness, default=None)
+        if nearest is not None and new.likeness(nearest) >= SIMILAR:
+            found[new.path] = nearest.path
     return found
 
 

@@ -14,6 +14,9 @@ from modelforge.review.consequences import Consequences
 from modelforge.review.model_changes import Changes
 from modelforge.review.values import Change
 
+REGISTERED = ("MF010", "MF020")
+"""Problems with the name of a layer or an initializer."""
+
 
 @dataclass(frozen=True)
 class EntryDiff:
@@ -41,6 +44,11 @@ class EntryDiff:
     """The file of its option below the config folder, or its primary config; empty for the default."""
     was: str = ""
     """What it is called on the old side, where the file of its option has another name there."""
+
+    @property
+    def unknown_names(self) -> bool:
+        """Whether nothing is wrong but names of layers and initializers that plugins may register."""
+        return bool(self.problems) and all(problem.code in REGISTERED for problem in self.problems)
 
     @property
     def equal(self) -> bool:
@@ -81,6 +89,8 @@ class FileNote:
     """Edits without an effect on any composition that was compared."""
     rewritten: tuple[Change, ...] = ()
     """Edits that write the same value in another way: by an interpolation, or without one."""
+    counted: bool = True
+    """Whether it is one of the files that the review counts: a file in the folder."""
 
     @property
     def equal(self) -> bool:
@@ -117,6 +127,8 @@ class Review:
     """Further options that cannot be composed alone on either side, each with the reason."""
     causes: tuple[Cause, ...] = ()
     """The edits with what each of them does."""
+    lacks_plugins: bool = False
+    """Whether the project has plugins that were not imported."""
 
     @property
     def default(self) -> EntryDiff:

@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import io
 import os
+import posixpath
 import re
 import subprocess
 import tempfile
-from collections.abc import Generator, Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,14 +19,38 @@ from pathlib import Path
 from modelforge.core.errors import ForgeError, Problem, Refusal
 from modelforge.core.git import GIT, run
 from modelforge.core.limits import MAX_FILES, MAX_LISTING_BYTES, MAX_REVISION_BYTES
+from modelforge.core.quoting import printable
 from modelforge.core.suggestions import did_you_mean
 
 _HASH = re.compile(r"\b(?:[0-9a-f]{64}|[0-9a-f]{40})\b")
 
 
+MAX_LINKS = 8
+"""Links that lead to one another, and at last to a file."""
+
+
+@dataclass(frozen=True, slots=True)
+class LeftOut:
+    """What a copy of a revision does not have."""
+
+    path: str
+    """Below the folder."""
+    what: str
+    """`link to ../other.yaml`, or `submodule at 0123456789ab`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Copy:
+    """A folder of a revision, on disk."""
+
+    folder: Path
+    left_out: tuple[LeftOut, ...] = ()
+    """Submodules, and links that lead to no file of the folder."""
+
+
 @dataclass(frozen=True, slots=True)
 class _File:
-    """A file in one of git's trees."""
+    """A file in one of git's trees, or a link, whose content is where it leads."""
 
     path: str
     blob: bytes
@@ -111,15 +136,18 @@ def _deepen(folder: Path) -> str:
 
 
 @contextmanager
-def extracted(revision: str, folder: Path) -> Generator[Path]:
+def extracted(revision: str, folder: Path) -> Generator[Copy]:
     """A copy of `folder` as it was in `revision`, gone when the context ends.
 
+    A link to a file of the folder becomes a file; other links, and submodules, are left out.
+
     Raises:
-        ForgeError: the folder was not there, is too large, or holds something other than files.
+        ForgeError: the folder was not there, is too large, or holds names that lead out of it.
     """
     with tempfile.TemporaryDirectory(prefix="modelforge-") as scratch:
         try:
-            for path, content in _read(revision, folder):
+            files, left_out = _read(revision, folder)
+            for path, content in files:
                 place = Path(scratch, path)
                 place.parent.mkdir(parents=True, exist_ok=True)
                 place.write_bytes(content)
@@ -128,30 +156,57 @@ def extracted(revision: str, folder: Path) -> Generator[Path]:
         except OSError as error:
             message = f"`{folder}` of the revision `{revision}` cannot be copied: {error.strerror}"
             raise ForgeError([Problem("MF070", revision, message)]) from None
-        yield Path(scratch)
+        yield Copy(Path(scratch), left_out)
 
 
-def _read(revision: str, folder: Path) -> Iterator[tuple[str, bytes]]:
-    """Path below `folder` and content of every file, as the revision has them."""
+def _read(revision: str, folder: Path) -> tuple[Iterator[tuple[str, bytes]], tuple[LeftOut, ...]]:
+    """Path below `folder` and content of every file, as the revision has them; and what is left out."""
     what = f"`{folder}` of the revision `{short(revision)}`"
     root, tree = _tree(revision, folder)
     files: list[_File] = []
+    links: list[_File] = []
+    left_out: list[LeftOut] = []
     for line in _list(root, tree, what):
         facts, _, name = line.partition(b"\t")
         mode, kind, blob, size = facts.split()
         path = os.fsdecode(name)
         # Git writes no such path itself, but a tree can be made by hand.
-        leads_out = "\\" in path or {"", ".", ".."} & set(path.split("/"))
-        if leads_out or not (kind == b"tree" or mode.startswith(b"100")):
-            message = f"{what} holds something other than files: `{path}`"
-            raise Refusal(message, "links and submodules of a revision are not followed", "MF070")
-        if kind == b"blob":
+        if "\\" in path or {"", ".", ".."} & set(path.split("/")):
+            raise Refusal(f"{what} holds a name that leads out of it: `{path}`", code="MF070")
+        if kind == b"commit":
+            left_out.append(LeftOut(path, f"submodule at {blob.decode()[:12]}"))
+        elif kind == b"blob":
             if not size.isdigit():
                 raise _missing(what)
-            files.append(_File(path, blob, int(size)))
+            (links if mode == b"120000" else files).append(_File(path, blob, int(size)))
+    _check_size([*files, *links], what)
+    targets = dict(zip((link.path for link in links), _contents(root, links, what), strict=True))
+    known = {file.path: file for file in files}
+    for path in targets:
+        if (found := known.get(_end(path, targets))) is None:
+            left_out.append(LeftOut(path, f"link to {printable(os.fsdecode(targets[path]))}"))
+        else:
+            files.append(_File(path, found.blob, found.size))
+    _check_size(files, what)
+    return zip((file.path for file in files), _contents(root, files, what), strict=True), tuple(left_out)
+
+
+def _check_size(files: Sequence[_File], what: str) -> None:
     if sum(file.size for file in files) > MAX_REVISION_BYTES:
         raise Refusal(f"{what} holds more than {MAX_REVISION_BYTES >> 20} MiB", code="MF060")
-    return zip((file.path for file in files), _contents(root, files, what), strict=True)
+
+
+def _end(path: str, targets: Mapping[str, bytes]) -> str:
+    """Where a link leads in the end, by way of others; of one that leads out, or in a circle, no path of a file.
+
+    >>> _end("a/b", {"a/b": b"../c", "c": b"d"}), _end("a", {"a": b"../a"}), _end("a", {"a": b"/etc/hosts"})
+    ('d', '../a', '/etc/hosts')
+    """
+    for _ in range(MAX_LINKS):
+        if path not in targets:
+            return path
+        path = posixpath.normpath(posixpath.join(posixpath.dirname(path), os.fsdecode(targets[path])))
+    return ""
 
 
 def _tree(revision: str, folder: Path) -> tuple[Path, str]:

@@ -13,7 +13,7 @@ from typing import Literal
 
 from modelforge.config.folder import default_conf
 from modelforge.core.errors import ForgeError, Problem
-from modelforge.review.revision import extracted, is_revision, merge_base, root_of, unknown
+from modelforge.review.revision import LeftOut, extracted, is_revision, merge_base, root_of, unknown
 
 _RANGE = re.compile(r"(?P<old>[^.=/~+][^=]*?|)(?P<dots>\.\.\.?)(?P<new>[^./=][^=]*|)")
 _WAYS = 'a folder: `conf`; overrides in one word: `"model=lstm init.gain=2"`; a revision: `HEAD~1`'
@@ -32,6 +32,8 @@ class Side:
     overrides: tuple[str, ...] = ()
     note: str = ""
     """How the name was read, where it could mean something else."""
+    left_out: tuple[LeftOut, ...] = ()
+    """Links and submodules of a revision that are not in the folder."""
 
 
 def parse_range(name: str, conf: Path | None = None) -> tuple[str, str] | None:
@@ -93,7 +95,7 @@ def open_side(name: str, conf: Path | None) -> Generator[Side]:
     revision, wanted = _revision(name, wanted)
     with extracted(revision, wanted) as copy:
         plain = not looks_typed or name.startswith("refs/")
-        yield Side(name, "revision", copy, _shown(wanted), note="" if plain else note)
+        yield Side(name, "revision", copy.folder, _shown(wanted), note="" if plain else note, left_out=copy.left_out)
 
 
 def find_conf(conf: Path | None) -> Path:

@@ -17,6 +17,14 @@ MAX_NAMED = 3
 """Files that are named where there are many."""
 OPTIONS = ("model-added", "model-removed", "model-renamed", "option-added", "option-removed", "option-renamed")
 
+STOPPED: Mapping[str, str] = {
+    "broken-new": "broken",
+    "broken-old": "broken on the old side",
+    "new-unplanned": "that cannot be planned",
+    "needs-plugins": "not compared without plugins",
+}
+"""What is said of compositions that have no plan."""
+
 
 def verdict(review: Review, found: Sequence[Draft], changes: Sequence[Change]) -> str:
     """One line: the totals of all changes, or what was looked at."""
@@ -35,8 +43,12 @@ def verdict(review: Review, found: Sequence[Draft], changes: Sequence[Change]) -
         *_checkpoint(changes),
         *(change.title for change in changes if change.kind == "signal-changed"),
     ]
-    if not parts and all(entry.equal for entry in review.entries):
-        parts.append("files differ, but no composition does")
+    left = [change for change in changes if change.kind == "file-not-compared"]
+    same = not parts and all(entry.equal for entry in review.entries)
+    if same:
+        parts.append("no composition differs" if left else "files differ, but no composition does")
+    if left:
+        parts.append(f"{'but ' if same else ''}{plural(len(left), 'changed file')} not compared")
     if accepted := [change.accepted for change in changes if change.accepted is not None]:
         arriving = sum(one.arrives for one in accepted)
         here = "" if not arriving else " here" if arriving == len(accepted) else f", {arriving} of them here"
@@ -110,7 +122,7 @@ def _counted(changes: Sequence[Change]) -> Iterator[str]:
         if number := sum(change.kind == kind for change in changes):
             noun, _, word = kind.partition("-")
             yield f"{plural(number, noun)} {word}"
-    for kind, how in (("broken-new", "broken"), ("broken-old", "broken on the old side")):
+    for kind, how in STOPPED.items():
         if number := sum(change.kind == kind for change in changes):
             yield f"{plural(number, 'composition')} {how}"
     if unused := sum(change.kind == "acceptance-unused" for change in changes):

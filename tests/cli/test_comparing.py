@@ -32,8 +32,8 @@ def committed(folder: Path, copy: Path) -> set[str]:
     here = Path.cwd()
     os.chdir(folder)
     try:
-        with extracted("HEAD", Path("conf")) as conf:
-            shutil.copytree(conf, copy)
+        with extracted("HEAD", Path("conf")) as copied:
+            shutil.copytree(copied.folder, copy)
     except ForgeError as error:
         return {problem.code for problem in error.problems}
     finally:

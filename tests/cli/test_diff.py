@@ -175,20 +175,58 @@ def test_attributes_of_a_revision_have_no_say(data, repository, attribute):
     assert not (repository / "ran").exists()
 
 
-@pytest.mark.parametrize("target", ["/etc/hostname", "rnn.yaml"])
-def test_a_link_in_the_configs_is_refused(text, repository, target):
+@pytest.mark.parametrize("target", ["/etc/hostname", "../../README.md", "missing.yaml", ".", "out.yaml", "../init"])
+def test_a_link_that_leads_to_no_config_is_left_out(data, repository, target):
     (repository / "conf/model/out.yaml").symlink_to(target)
+    (repository / "conf/init/orthogonal.yaml").write_text("scheme: orthogonal\ngain: 2.5\n")
     git("add", "conf")
     git("commit", "--quiet", "--message=three")
-    shown = text("diff", "HEAD", status=2)
-    assert "error[MF070]: `conf` of the revision `HEAD` holds something other than files: `model/out.yaml`" in shown
-    assert "links and submodules of a revision are not followed" in shown
+    answer = data("diff", "HEAD~1", "HEAD")
+    found = {change["kind"]: change["title"] for change in answer["changes"]}
+    assert found["file-not-compared"] == f"model/out.yaml: link to {target}: it is not followed"
+    assert found.keys() > {"init-changed"}, "the rest is compared"
+    git("commit", "--quiet", "--allow-empty", "--message=four")
+    again = data("diff", "HEAD~1", "HEAD")
+    assert again["equal"]
+    assert f"left out on both sides: model/out.yaml (link to {target})" in again["notes"]
 
 
-def test_a_submodule_in_the_configs_is_refused(text, repository):
+def test_a_link_to_a_config_is_that_config(data, repository):
+    (repository / "conf/model/again.yaml").symlink_to("rnn.yaml")
+    (repository / "conf/model/once_more.yaml").symlink_to("../model/again.yaml")
+    git("add", "conf")
+    git("commit", "--quiet", "--message=three")
+    answer = data("diff", "HEAD~1", "HEAD")
+    assert {change["title"].partition(" added")[0] for change in answer["changes"]} == {
+        "model=again",
+        "model=once_more",
+    }
+    assert answer["not_compared"] == []
+
+
+def test_links_do_not_make_a_revision_larger_than_it_may_be(text, repository):
+    (repository / "conf/large.yaml").write_bytes(b"#" * 2**20)
+    for number in range(17):
+        (repository / f"conf/{number}.yaml").symlink_to("large.yaml")
+    git("add", "conf")
+    git("commit", "--quiet", "--message=three")
+    assert "holds more than 16 MiB" in text("diff", "HEAD", status=2)
+
+
+def test_a_submodule_in_the_configs_is_left_out(data, repository):
     git("update-index", "--add", "--cacheinfo", f"160000,{'1' * 40},conf/sub")
     git("commit", "--quiet", "--message=three")
-    assert "holds something other than files: `sub`" in text("diff", "HEAD", status=2)
+    answer = data("diff", "HEAD~1", "HEAD")
+    assert [change["title"] for change in answer["changes"]] == ["sub: submodule at 111111111111: it is not followed"]
+
+
+def test_a_default_that_a_link_leads_away_from(text, repository):
+    (repository / "conf/init/orthogonal.yaml").unlink()
+    (repository / "conf/init/orthogonal.yaml").symlink_to("/etc/hostname")
+    git("add", "conf")
+    git("commit", "--quiet", "--message=three")
+    shown = text("diff", "HEAD~1", "HEAD", "init=orthogonal", status=2)
+    assert "left out of what is compared: `init/orthogonal.yaml` (link to /etc/hostname)" in shown
 
 
 def test_a_path_out_of_the_folder_is_refused(text, repository):
@@ -198,7 +236,7 @@ def test_a_path_out_of_the_folder_is_refused(text, repository):
     conf = git("mktree", given=f"040000 tree {above}\t..\n100644 blob {blob}\tconfig.yaml\n")
     root = git("mktree", given=f"040000 tree {conf}\tconf\n")
     commit = git("commit-tree", root, "-m", "four")
-    assert "holds something other than files: `..`" in text("diff", commit, status=2)
+    assert "holds a name that leads out of it: `..`" in text("diff", commit, status=2)
 
 
 def test_a_folder_of_one_name_with_a_file_is_refused(text, repository):

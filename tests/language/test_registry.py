@@ -30,6 +30,10 @@ def test_batch_norms_mix_examples_and_layer_norms_do_not():
         ("Lineer", "did you mean `Linear`"),
         ("relu", "did you mean `ReLU`"),
         ("torch.nn.Linaer", "did you mean `Linear`"),
+        ("torch.nn.Linear", "write `Linear`"),
+        ("nn.Flatten", "write `Flatten`"),
+        ("LeakyReLU(0.1)", "arguments are keys beside it: write `{type: LeakyReLU, ...}`"),
+        ("nn.Dropout(p=0.1)", "arguments are keys beside it: write `{type: Dropout, ...}`"),
         ("Frobnicate", "egister your own layer in code first: `@mf.register_layer`"),
     ],
 )

@@ -151,3 +151,12 @@ def test_sections_that_change_places_are_blamed_on_the_defaults_list(tmp_path: P
         head = f"# @package _global_\ndefaults: [{{override /model: null}}, {{override /init: {option}}}]\n"
         Path(folder, "experiment/own.yaml").write_text(head + inline, encoding="utf-8")
     assert [cause.edits[0].file for cause in causes().values()] == ["experiment/own.yaml"]
+
+
+def test_an_optional_file_that_comes_is_the_cause_of_its_choice(trees: Path):
+    for folder in ("old", "conf"):
+        edit(f"{folder}/config.yaml", "optional extra: null", "optional extra: null, optional local: default")
+    Path("conf/local").mkdir()
+    Path("conf/local/default.yaml").write_text("# @package _global_\nseed: 3\n", encoding="utf-8")
+    causes = review("old", "conf").causes
+    assert {edit.change.name for cause in causes for edit in cause.edits} == {"local/default.yaml"}

@@ -133,3 +133,27 @@ def test_a_value_in_place_of_an_interpolation_is_named(trees: Path):
     assert document.notes == (
         "the same value in all compositions: layers.hidden.out_features ${width} → 4 (model/mlp.yaml)",
     )
+
+
+@pytest.mark.parametrize(("text", "equal"), [("gain: 1", True), ("gain: true", False), ("gain: 2", False)])
+def test_a_number_in_another_notation_is_no_edit(trees: Path, text: str, equal: bool):
+    edit("conf/init/xavier.yaml", "gain: 1.0", text)
+    if text == "gain: true":
+        with pytest.raises(ForgeError, match="must be a positive number"):
+            review("old", "conf")
+        return
+    found = review("old", "conf")
+    assert found.equal is equal
+    document = documented(found)
+    assert any("gain 1.0 → 1 (init/xavier.yaml)" in note for note in document.notes) is equal
+
+
+def test_a_folder_that_no_override_can_name_is_no_group(trees: Path):
+    Path("conf/model/deep.yaml").unlink()
+    Path("conf/model/deep.yaml").mkdir()
+    Path("conf/model/deep.yaml/a.yaml").write_text("x: 1\n", encoding="utf-8")
+    document = documented(review("old", "conf"))
+    assert [(one.kind, one.title) for one in document.changes] == [
+        ("model-removed", "model=deep removed: 2 layers, 46 parameters"),
+        ("file-added", "model/deep.yaml/a.yaml: no composition reads it"),
+    ]

@@ -70,8 +70,34 @@ def test_gates_that_change_places(plan):
     blocks = [{"bias": {"scheme": "gates", gate: 1.0}} for gate in ("forget", "output")]
     layers = [{"type": "LSTM", "hidden_size": 4, "init": block} for block in blocks]
     found = diff(*(plan(shape=(3, 8), rnn=layer) for layer in layers))
-    assert [item.path for item in found.parameters] == ["rnn.bias_ih_l0", "rnn.bias_hh_l0"]
+    assert [item.path for item in found.parameters] == ["rnn.bias_ih_l0"]  # the other one is 0 on both sides
     assert not any(item.std_changed for item in found.parameters)
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "same"),
+    [
+        ({"scheme": "kaiming", "gain": "relu"}, {"scheme": "kaiming", "gain": 2**0.5}, True),
+        ({"scheme": "kaiming", "gain": "relu"}, {"scheme": "kaiming", "gain": 1.414}, False),
+        ({"scheme": "kaiming", "gain": "relu"}, {"scheme": "kaiming", "gain": "auto"}, True),
+        ({"scheme": "kaiming", "mode": "fan_in"}, {"scheme": "kaiming", "mode": "fan_out"}, True),
+        ({"scheme": "xavier"}, {"scheme": "lecun"}, False),
+        ({"scheme": "xavier", "distribution": "uniform"}, {"scheme": "xavier", "distribution": "normal"}, False),
+        ({"scheme": "zeros"}, {"scheme": "constant", "value": 0.0}, True),
+        ({"scheme": "normal", "std": 0.0}, {"scheme": "zeros"}, True),
+        ({"scheme": "orthogonal"}, {"scheme": "orthogonal", "gain": 1.0}, True),
+        ({"scheme": "orthogonal", "gain": "relu"}, {"scheme": "orthogonal", "gain": 2**0.5}, True),
+        ({"scheme": "orthogonal"}, {"scheme": "orthogonal", "method": "svd"}, False),
+    ],
+    ids=str,
+)
+def test_values_that_are_the_same_to_the_bit_are_no_difference(plan, one, other, same):
+    """A square kernel, whose fans are equal, in front of ReLU."""
+    sides = [
+        plan(shape=(6,), a={"type": "Linear", "out_features": 6, "init": init}, act="ReLU") for init in (one, other)
+    ]
+    assert (mf.digest(mf.build(sides[0])) == mf.digest(mf.build(sides[1]))) is same
+    assert diff(*sides).equal is same
 
 
 def test_a_padding_row_that_moves(plan):

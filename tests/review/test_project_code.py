@@ -31,6 +31,8 @@ def test_a_module_that_differs_is_no_silence(
         ("file-not-compared", f"{place}: code of the project's plugins: what it does is not compared")
     ]
     assert [one.name for one in document.not_compared] == [place]
+    assert document.verdict == "no composition differs, but 1 changed file not compared"
+    assert document.compared.num_changed_files == 0, "the module is none of the configs that are counted"
 
 
 def test_a_module_that_git_does_not_know_yet(trees: Path, git: Callable[..., str]):

@@ -54,7 +54,8 @@ def test_no_option_that_ships_is_taken_for_another():
 def test_an_option_that_replaces_another_is_another(trees: Path, old: str, new: str):
     Path("old/init/small.yaml").write_text(old, encoding="utf-8")
     Path("conf/init/huge.yaml").write_text(new, encoding="utf-8")
-    assert {change.kind for change in reviewed().changes} == {"option-removed", "option-added"}
+    kinds = {change.kind for change in reviewed().changes}
+    assert kinds - {"new-unplanned"} == {"option-removed", "option-added"}
 
 
 def test_a_model_of_other_layers_is_another_model(trees: Path):
@@ -153,3 +154,15 @@ def test_a_primary_config(trees: Path):
     assert change.title == "--config-name=tiny, was --config-name=small"
     assert change.spot is not None
     assert (change.spot.file, change.spot.line) == ("conf/tiny.yaml", 1)
+
+
+@pytest.mark.parametrize(
+    ("text", "similar"), [("scheme: kaiming\ngain: 1.0\n", True), ("scheme: normal\nstd: 1.0\n", False)]
+)
+def test_another_thing_with_much_in_common_is_similar_to_what_went(trees: Path, text: str, similar: bool):
+    for folder in ("old", "conf"):
+        edit(f"{folder}/config.yaml", "init: xavier", "init: zeros")
+    Path("conf/init/xavier.yaml").unlink()
+    Path("conf/init/other.yaml").write_text(text, encoding="utf-8")
+    words = ", similar to init=xavier, which is removed" if similar else ""
+    assert [one.title for one in reviewed().changes] == ["init=xavier removed", f"init=other added{words}"]

@@ -78,10 +78,10 @@ def test_a_copy_holds_the_folder_as_it_was(git, trees: Path):
     edit("conf/config.yaml", "seed: 0", "seed: 1")
     Path("conf/init/zeros.yaml").unlink()
     with extracted("HEAD", trees / "conf") as copy:
-        names = {path.relative_to(copy).as_posix() for path in copy.rglob("*.yaml")}
+        names = {path.relative_to(copy.folder).as_posix() for path in copy.folder.rglob("*.yaml")}
         assert names == {path.relative_to(trees / "old").as_posix() for path in (trees / "old").rglob("*.yaml")}
-        assert (copy / "config.yaml").read_bytes() == (trees / "old/config.yaml").read_bytes()
-    assert not copy.exists()
+        assert (copy.folder / "config.yaml").read_bytes() == (trees / "old/config.yaml").read_bytes()
+    assert not copy.folder.exists()
     assert "seed: 1" in (trees / "conf/config.yaml").read_text()
 
 
