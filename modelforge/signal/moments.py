@@ -173,6 +173,37 @@ def _held_variance(function: Callable[[Tensor], Tensor], mean: float, variance: 
     return max(0.0, float(free)) / spread**2 if spread else 0.0
 
 
+def steep(activation: Activation, mean: float, variance: float, *, centred: bool) -> float:
+    """By how much more energy φ has where its slopes count: E φ′²·φ²/(E φ′²·E φ²) - 1; about its mean if centred."""
+    return _steep(activation.function, _rounded(mean), _rounded(variance), centred)
+
+
+@lru_cache(maxsize=1024)
+def _steep(function: Callable[[Tensor], Tensor], mean: float, variance: float, centred: bool) -> float:
+    z, weights = normal_points()
+    value, slope = _both(function, mean + math.sqrt(variance) * z)
+    energy, square = (value - weights @ value if centred else value) ** 2, slope**2
+    apart = (weights @ energy) * (weights @ square)
+    return float(weights @ (energy * square) / apart) - 1 if apart else 0.0
+
+
+def first_two(activation: Activation, mean: float, variance: float) -> tuple[tuple[float, float], tuple[float, float]]:
+    """The first two Hermite coefficients of φ², and those of φ′²: E f(x)·z and E f(x)·(z² - 1)/√2, x = mean + √q·z."""
+    return _first_two(activation.function, _rounded(mean), _rounded(variance))
+
+
+@lru_cache(maxsize=1024)
+def _first_two(
+    function: Callable[[Tensor], Tensor], mean: float, variance: float
+) -> tuple[tuple[float, float], tuple[float, float]]:
+    z, weights = normal_points()
+    value, slope = _both(function, mean + math.sqrt(variance) * z)
+    first, second = weights * z, weights * (z**2 - 1) / math.sqrt(2)
+    squares = value**2, slope**2
+    values, slopes = ((float(first @ square), float(second @ square)) for square in squares)
+    return values, slopes
+
+
 def homogeneous(activation: Activation, mean: float, variance: float) -> float:
     """How near φ′(x)·x is to a multiple of φ(x) and a constant, as for ReLU: 1 less the share of it that is not."""
     return _homogeneous(activation.function, _rounded(mean), _rounded(variance))

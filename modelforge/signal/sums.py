@@ -83,5 +83,6 @@ def _together(gradient: Gradient, all_of_them: list[Gradient], signal: Signal | 
         return gradient
     pull, fan_in = gradient.taken
     others = [one.taken[0].share for one in all_of_them if one.taken and one.taken[0].origin is pull.origin]
-    factors = [pull.kept(signal, fan_in, share).factor for share in (pull.share, min(1.0, sum(others)))]
+    shares = pull.share, min(1.0, sum(others))
+    factors = [pull.kept(fan_in, share, signal.chance, signal.held).factor for share in shares]
     return gradient.scaled(factors[1] / factors[0])

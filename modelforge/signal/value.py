@@ -17,13 +17,14 @@ import numpy as np
 
 from modelforge.core.frozen import FrozenDict
 from modelforge.core.matrix import Activation
-from modelforge.signal.inverse import Inverse, Level, inverse
+from modelforge.signal.inverse import Inverse, Level
+from modelforge.signal.pull import Divided, Pull
 from modelforge.signal.scatter import POINTS, GradientScatter, Scatter, shared_part
 
+LEAST = 1e-9
+"""A share that counts as none."""
 Profile = Mapping[int, np.ndarray]
 """Energy along dimensions where it is not the same everywhere, each with mean 1."""
-LEAST = 1e-9
-"""A relative variance that counts as none."""
 FLAT: Profile = FrozenDict()
 """Energy that is the same everywhere."""
 
@@ -110,6 +111,10 @@ class Signal:
     tail: float = 2.0
     """Relative variance of the squares of elements of one example and position: κ = E x⁴/(E x²)² - 1; 2 for normal
     numbers. Over all elements, E x⁴/(E x²)² is (1 + κ)·(1 + swing)."""
+    loose: float = 1.0
+    """The share of what the number of units makes energies of positions differ by; 0 where a norm holds each at 1."""
+    balanced: bool = False
+    """Whether a norm holds means of positions as well."""
     weight_gain: float | None = None
     """σ_w² = n·E w² of the weights right before it; None where there are none."""
     profile: Profile = field(default=FLAT, repr=False)
@@ -153,6 +158,20 @@ class Signal:
         return 1.0 if self.scatter is not None else self.shape.fewer(self.swing)
 
     @property
+    def central_tail(self) -> float:
+        """Relative variance of the squares of x - E x; 2 for normal numbers."""
+        if self.variance <= LEAST * self.second:
+            return 2.0
+        cube = self.third + self.mean * (3 * self.second - 2 * self.mean**2)
+        fourth = (1 + self.tail) * self.second**2 - 4 * self.mean * cube + 6 * self.mean**2 * self.second
+        return max(0.0, (fourth - 3 * self.mean**4) / self.variance**2 - 1)
+
+    @property
+    def uneven(self) -> float:
+        """Relative variance of the energies of positions, with what the number of units makes them differ by."""
+        return self.swing + self.loose * (1 + self.swing) * self.tail / self.shape.num_units
+
+    @property
     def by_place(self) -> tuple[float, float]:
         """E x x′ of one unit in two examples at one position, and at two."""
         share = 1 / self.shape.num_positions
@@ -187,14 +206,19 @@ class Signal:
 
         What holds for this tensor alone is left out unless given: what one position, one unit or one weight did.
         """
-        own = {"placed": 0.0, **dict.fromkeys(("level", "table", "held", "weight_gain", "behind", "scatter"))}
+        own = {
+            "placed": 0.0,
+            "loose": 1.0,
+            "balanced": False,
+            **dict.fromkeys(("level", "table", "held", "weight_gain", "behind", "scatter")),
+        }
         return replace(self, shape=shape, **(own | moments))
 
     def by_example(self) -> Scatter:
         """How examples differ: where nothing is followed yet, by noise."""
         if self.scatter is not None:
             return self.scatter
-        noise = max(self.swing, self.drift) + self.tail / self.shape.num_units
+        noise = max(self.swing, self.drift) + self.loose * self.tail / self.shape.num_units
         shared = shared_part(noise, self.drift + self.noise, self.shape.num_examples)
         return Scatter(self.lift + 0 * POINTS, 0.0, noise, shared)
 
@@ -232,45 +256,6 @@ class Signal:
 
 
 @dataclass(frozen=True, slots=True)
-class Pull:
-    """What a norm of units one by one made of a gradient: those of little variance got more.
-
-    Weights right before it made the variances. As far as these differ by the weights, their size takes that back: w²/v
-    is the same for all.
-    """
-
-    factor: float
-    """The part of E g² that comes from the unevenness of variances."""
-    noise: float
-    freedom: float
-    """Degrees of freedom of a variance, 2/d its relative variance."""
-    alone: float
-    """The same where nothing but the number of examples and positions makes variances differ."""
-    count: float
-    """Variances that differ from each other."""
-    share: float = 1.0
-    """How much of each variance the weights made, where something was added before the norm."""
-    origin: object = field(default_factory=object, repr=False)
-    """The norm."""
-
-    def kept(self, signal: Signal, fan_in: float, share: float) -> Inverse:
-        """What weights that made a share of the variances leave of it, where their size takes back what they made.
-
-        Formula: E w²/v in place of E w²·E 1/v; v = |w|²·χ²_d/d, where 1/d is what d has apart from the 1/n of the
-            weights, and for a single unit whose own variance is held, half the relative variance of that
-
-        Args:
-            signal: What the weights read.
-            fan_in: n.
-            share: The share that they made.
-        """
-        rest = max(1 / self.alone, 1 / self.freedom - share * (1 - signal.chance) / fan_in)
-        if signal.held is not None:
-            rest += share * (signal.held / 2 - rest) / fan_in
-        return inverse(1 / max(rest, LEAST), self.count)
-
-
-@dataclass(frozen=True, slots=True)
 class Through:
     """An activation and what it reads, in the eyes of a gradient that comes back through it."""
 
@@ -304,6 +289,8 @@ class Gradient:
     """Energies by position that norms in series make of even ones, in units of their mean."""
     radial: Inverse | None = None
     """What a norm of each position left of the gradient in the direction of what it reads; None behind other layers."""
+    turned: float = 0.0
+    """The share of E (Σ g x)² of a position that a norm behind it has taken out."""
     square: float = 0.0
     """The share of E (Σ g x)² of a unit over the batch that a norm behind it has taken out: all of it where each unit
     is read alone, as by a depthwise convolution."""
@@ -315,8 +302,15 @@ class Gradient:
     """Relative variance of the squares of elements, as that of a signal."""
     swing: float = 0.0
     """Relative variance of E g² over positions and examples, as that of a signal."""
+    divided: Divided | None = None
+    """What a norm of each position by itself behind it made of it."""
     taken: tuple[Pull, float] | None = None
     """The pull that the weights which it has just come through have taken back, and how many numbers they read."""
+
+    @property
+    def holds(self) -> bool:
+        """Whether norms behind it have taken out a direction."""
+        return self.radial is not None or self.turned > 0 or self.square > 0
 
     @property
     def spread(self) -> float:

@@ -19,6 +19,8 @@ WIDEST = 1.0
 """The largest spread that is predicted, unless a test says otherwise: a greater one would excuse anything."""
 TAILS = 4 / 3
 """By how many more spreads a mean may be off: numbers that are alike by chance have tails that are not normal."""
+EXACT = 3e-3
+"""By how much a mean logarithm may be off in any case: behind a norm, energies do not scatter."""
 OFF = 0.05
 """By how much a mean may be off in any case, in units of the root mean square."""
 
@@ -142,7 +144,7 @@ def _off(
         if energy > 0 or max(logs) > ROUNDING:
             yield f"{which}: {energy:.3g}, but ln of what is measured is {max(logs):.3g}"
         return
-    off, allowed = sum(logs) / len(logs) - expected.log_mean, spare + sigmas * expected.spread / sqrt(len(logs))
+    off, allowed = sum(logs) / len(logs) - expected.log_mean, EXACT + spare + sigmas * expected.spread / sqrt(len(logs))
     if abs(off) > allowed:
         yield f"{which}: off by {off:+.3f}, allowed {allowed:.3f}"
     if expected.spread > widest:

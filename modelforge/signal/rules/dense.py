@@ -54,7 +54,7 @@ def weighted(
         drift=(signal.drift + signal.noise) * share**2,
         chance=_more_alike(signal.chance, signal.shape.num_units) / taps,
         lift=signal.lift * share,
-        swing=(signal.swing + (1 + signal.swing) * signal.tail / signal.shape.num_units) / taps * share**2,
+        swing=signal.uneven / taps * share**2,
         weight_gain=fan_in * weight.second,
         later=signal.later,
         near=signal.near * share,
@@ -145,7 +145,7 @@ def _let_go(gradient: Gradient, signal: Signal, fan_in: float) -> Gradient:
     pull = gradient.pull
     if pull is None:
         return gradient
-    kept = pull.kept(signal, fan_in, pull.share)
+    kept = pull.kept(fan_in, pull.share, signal.chance, signal.held)
     scaled = gradient.scaled(kept.factor / pull.factor)
     noise = max(0.0, gradient.noise - pull.noise) + kept.noise
     return replace(scaled, noise=noise, pull=None, taken=(pull, fan_in))
@@ -194,7 +194,13 @@ def linear(node: Node) -> Passed:
     output = _of_examples(output, signal, share)
 
     def back(gradient: Gradient) -> Gradient:
-        sent = replace(unweighted(gradient, weight, signal, shape.num_units), profile=gradient.profile)
+        divided = gradient.divided
+        if divided is not None:
+            sizes, size = signal.shape.sizes, signal.shape.num_units
+            divided = replace(divided, sizes=sizes, size=size, centred=False, share=share * divided.share)
+        sent = unweighted(gradient, weight, signal, shape.num_units)
+        turned = share * (1 - gradient.radial.factor) if gradient.radial is not None else 0.0
+        sent = replace(sent, profile=gradient.profile, divided=divided, turned=turned)
         if gradient.scatter is None or signal.scatter is None or output.scatter is None:
             return sent
         count, noise = shape.num_examples, sent.tail / signal.shape.num_units

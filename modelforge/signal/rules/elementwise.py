@@ -14,6 +14,7 @@ from modelforge.core.frozen import FrozenDict
 from modelforge.core.matrix import Activation
 from modelforge.inits.gains.statistics import evaluate
 from modelforge.language import registry
+from modelforge.signal.held import alike, before_norms, loose_part
 from modelforge.signal.moments import Pair, Single, held_variance, homogeneous, over_energies, pair, single
 from modelforge.signal.rule import Node, Passed, Unpredictable, passed, register_signal
 from modelforge.signal.scatter import FENTON_VARIANCE, MASSES, Scatter, Slopes, lognormal, shared_part
@@ -77,11 +78,11 @@ def activated(node: Node, function: Activation) -> Passed:
     )
     at_one, at_two = _by_place_pairs(function, signal, across)
     power = _power(function, signal, one)
-    noise = _noise(signal, one, along, across)
+    noise = _noise(function, signal, one, along, across)
     drawn = _over_examples(function, signal, one, power, noise) if node.spreads else None
     if drawn is None:
         drawn = _over_draws(function, signal, one, power)
-        noise = _noise(signal, one, along, across, signal.shape.fewer(power**2 * signal.swing))
+        noise = _noise(function, signal, one, along, across, signal.shape.fewer(power**2 * signal.swing))
     factor, profile = _energy_profile(signal.profile, power) if signal.profile else (1.0, signal.profile)
     kept = _of_chance(signal, one, across)
     output = replace(
@@ -97,6 +98,8 @@ def activated(node: Node, function: Activation) -> Passed:
         chance=signal.chance * kept**2,
         own_chance=signal.own_chance * kept**2,
         swing=power**2 * signal.swing,
+        loose=loose_part(function, signal, one),
+        balanced=False,
         held=None if signal.held is None else held_variance(function, signal.mean, signal.variance) / _batch(signal),
         tail=one.fourth / one.second**2 - 1 if one.second else 2.0,
         third=one.third - 3 * one.mean * one.second + 2 * one.mean**3,
@@ -241,14 +244,15 @@ def _later(later: Profile, apart: float, together: float) -> Profile:
     return FrozenDict({axis: 1 + (shape - 1) * (1 - apart / together) for axis, shape in later.items()})
 
 
-def _noise(signal: Signal, one: Single, along: Pair, across: Pair, fewer: float = 1.0) -> float:
+def _noise(function: Activation, signal: Signal, one: Single, along: Pair, across: Pair, fewer: float = 1.0) -> float:
     """Relative variance of the mean of φ² over the elements there are; κ of one is E φ⁴/(E φ²)² - 1."""
     if one.second == 0:
         return 0.0
-    own = one.fourth - one.second**2
+    own = loose_part(function, signal, one) * (one.fourth - one.second**2)
     # Correlations of either sign: of the series of E φ²φ′² in them, the square is the first that counts.
-    by_chance = 2 * signal.chance * (one.growth * signal.variance) ** 2
-    pairs = signal.overlap(own, along.squares + by_chance, across.squares + by_chance, fewer)
+    by_chance = 2 * signal.loose * signal.chance * (one.growth * signal.variance) ** 2
+    near, far = (square + by_chance for square in alike(function, signal, along, across)[0])
+    pairs = signal.overlap(own, near, far, fewer)
     return max(0.0, pairs) / one.second**2 / signal.shape.num_units
 
 
@@ -276,8 +280,8 @@ def _back(
     other = gradient.along / gradient.energy if gradient.energy else 0.0
     # E g²φ′² of two positions: normal gradients of that correlation, slopes of theirs.
     near, far = (
-        (1 + 2 * max(square, gradient.chance)) * (item.slope_squares + second**2) - second**2
-        for item, square in ((along, other**2), (across, 0.0))
+        (1 + 2 * max(square, gradient.chance)) * (of_slopes + second**2) - second**2
+        for of_slopes, square in zip(alike(function, signal, along, across)[1], (other**2, 0.0), strict=True)
     )
     each = own, max(0.0, near), max(0.0, far)
     unit = signal.shape.num_units * second**2
@@ -295,9 +299,11 @@ def _back(
         if signal.scatter is None:
             scatter = scatter.flat()
     factor, profile = _by_place(gradient.profile, signal.profile, sway)
+    followed = homogeneous(function, signal.mean, signal.variance) if gradient.holds else 0.0
+    less, pull, divided = before_norms(gradient, function, signal, one)
     return replace(
         gradient,
-        energy=gradient.energy * second * gradient.tilt * factor,
+        energy=gradient.energy * second * gradient.tilt * factor * less.factor,
         profile=profile,
         along=gradient.along * along.slope_product,
         across=gradient.across * across.slope_product,
@@ -305,13 +311,15 @@ def _back(
         lift=lift,
         scatter=scatter,
         tilt=1.0,
-        square=gradient.square * homogeneous(function, signal.mean, signal.variance) if gradient.square else 0.0,
-        pull=None,
+        square=followed * gradient.square,
+        pull=pull,
+        divided=divided,
         level=None,
-        radial=None,
+        radial=gradient.radial and replace(gradient.radial, factor=1 - followed * (1 - gradient.radial.factor)),
+        turned=followed * gradient.turned,
         through=Through(function, signal.mean, signal.variance),
         chance=gradient.chance * (across.slope_product / second) ** 2,
-        noise=noise,
+        noise=max(0.0, noise + less.noise),
         tail=own / second**2,
     )
 

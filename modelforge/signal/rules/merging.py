@@ -53,6 +53,8 @@ def add(node: Node) -> Passed:
         lift=lift,
         chance=sum(signal.second / total * sqrt(signal.chance) for signal in signals) ** 2 if total else 0.0,
         swing=sum((signal.second / total) ** 2 * signal.swing for signal in signals) if total else 0.0,
+        loose=1.0,
+        balanced=False,
         third=sum(signal.third for signal in signals),
         level=_level(signals),
         tail=2 + sum((signal.second / total) ** 2 * (signal.tail - 2) for signal in signals) if total else 2.0,
@@ -89,8 +91,10 @@ def _of_part(gradient: Gradient, index: int, part: Signal, total: Signal, made: 
         through=None,
         radial=None,
         scatter=made and gradient.scatter and made.back(gradient.scatter, index),
+        turned=0.0,
         square=share * gradient.square,
         pull=pull and replace(pull, share=share * pull.share),
+        divided=gradient.divided and replace(gradient.divided, share=share * gradient.divided.share),
         level=gradient.level if part.level else None,
     )
 
@@ -210,6 +214,7 @@ def multiply(node: Node) -> Passed:
         own_chance=max(factor.own_chance for factor in factors),
         swing=sum(factor.swing for factor in factors),
         third=0.0,
+        tail=prod(1 + factor.tail for factor in factors) - 1,
     )
 
     def back(gradients: Mapping[Index, Gradient]) -> tuple[Gradient | None, ...]:
@@ -237,5 +242,7 @@ def _back(gradient: Gradient, factors: list[Signal], index: int, before: Signal)
     drift = (sqrt(gradient.drift) + sum(sqrt(other.drift) for other in others)) ** 2
     noise = gradient.noise + sum(other.noise for other in others) + 2 / before.shape.num_units * gradient.noise
     lift = gradient.lift + sum(other.lift for other in others)
-    back = replace(gradient, energy=energy, along=along, drift=drift, noise=noise, lift=lift)
+    back = replace(
+        gradient, energy=energy, along=along, drift=drift, noise=noise, lift=lift, turned=0.0, pull=None, divided=None
+    )
     return replace(back, tilt=1.0, level=None, through=None, scatter=None)

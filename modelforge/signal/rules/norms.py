@@ -12,12 +12,16 @@ import numpy as np
 from modelforge.core.frozen import FrozenDict
 from modelforge.signal.causal import as_later
 from modelforge.signal.inverse import FEWEST, MANY, Inverse, Level, inverse, mean_share
+from modelforge.signal.pull import Divided, Pull
 from modelforge.signal.rule import Index, Node, Passed, passed, register_signal
 from modelforge.signal.rules.dense import as_units
 from modelforge.signal.scatter import biased, lognormal
-from modelforge.signal.value import FLAT, Gradient, Profile, Pull, Signal
+from modelforge.signal.value import FLAT, Gradient, Profile, Signal
 
 AnyMoments = TypeVar("AnyMoments", Signal, Gradient)
+SMALL = 1e-300
+MOST = 1 - 1e-9
+"""What a norm's ε may take of an energy."""
 UNKNOWN = 1.0
 """The energy that stands for one that is not known."""
 
@@ -35,6 +39,10 @@ class _Centre:
     """Units that do."""
     across_examples: bool = False
 
+    def loose(self, kept: float) -> float:
+        """The share of what makes energies of positions differ that a norm leaves, whose ε is a share of variances."""
+        return 1.0 if self.across_examples else 1 - (1 - kept**2) * self.channels / self.size
+
     def freedom(self, signal: Signal) -> float:
         """Degrees of freedom of what a norm divides by: how many numbers that differ it is made of.
 
@@ -51,10 +59,11 @@ class _Centre:
         near, far = min(1.0, near + chance), min(1.0, signal.over_places(same, other) + chance)
         uneven = prod(float((profile**2).mean()) for profile in signal.profile.values())
         if self.across_examples:
-            return 1 / max(signal.overlap(1.0, near, far) * uneven, 1e-9)
+            return 1 / max(signal.overlap(signal.central_tail / 2, near, far) * uneven, 1e-9)
         positions = self.size // self.channels
         alike = (1 + (positions - 1) * near) / positions
-        return 2 / max(signal.swing / positions + (1 + signal.swing) * signal.tail * alike / self.channels, 1e-9)
+        tail = signal.tail if self.energy == 0 else signal.central_tail + 2 / max(1, self.size - 1)
+        return 2 / max(signal.swing / positions + (1 + signal.swing) * tail * alike / self.channels, 1e-9)
 
 
 def _normalized(node: Node, signal: Signal, centre: _Centre, eps: float, *, centred: bool = True) -> Passed:
@@ -72,6 +81,7 @@ def _normalized(node: Node, signal: Signal, centre: _Centre, eps: float, *, cent
     freedom = centre.freedom(signal)
     pull = inverse(freedom, count, eps / variance) if variance > 0 else Inverse(1.0, 0.0)
     uneven = pull.factor * (1 + eps / variance) if variance > 0 else 1.0
+    lost = min(MOST, eps / variance * pull.factor) if variance > 0 else 0.0
     alone = centre.freedom(replace(signal, chance=0.0, own_chance=0.0))
     levelled = _levelled(signal, centre, variance)
     read = _read_level(signal, centre, count)
@@ -79,18 +89,21 @@ def _normalized(node: Node, signal: Signal, centre: _Centre, eps: float, *, cent
     # Few biases differ by chance, in relation to a variance of about 1.
     uneven_bias = 2 * (bias.std**2 / (scale + bias.second)) ** 2 if bias.std else 0.0
     by_unit = centre.across_examples or centre.channels == 1
+    divided = Divided(signal.shape.sizes, centre.size, freedom, count, eps / max(variance, SMALL), centred)
     output = replace(
         signal,
         mean=bias.mean if centred else scale_mean * signal.mean / np.sqrt(variance + eps),
-        second=scale * (1 - eps / variance * pull.factor) + bias.second if variance > 0 else bias.second,
+        second=scale * (1 - lost) + bias.second if variance > 0 else bias.second,
         along=factor * (signal.along - centre.along + (1 - levelled) * signal.placed / signal.shape.num_positions)
         + bias.second,
         across=factor * (signal.across - centre.across) + bias.second,
         placed=factor * levelled * signal.placed,
         drift=kept**2 * signal.drift,
         lift=kept * signal.lift,
-        noise=kept**2 * signal.noise + (2 / max(1, centre.size) + uneven_bias) / signal.shape.num_units,
+        noise=kept**2 * signal.noise + (lost / (1 - lost)) ** 2 * pull.noise + uneven_bias / signal.shape.num_units,
         swing=kept**2 * signal.swing,
+        loose=signal.loose * centre.loose(kept),
+        balanced=signal.balanced if centre.across_examples else centred,
         level=level and level.raised(bias.std**2 / scale) if scale > 0 else None,
         table=signal.table and (signal.table[0], signal.table[1] * scale_mean / np.sqrt(variance + eps)),
         third=scale_mean * signal.third / (variance + eps) ** 1.5 if variance > 0 else 0.0,
@@ -107,7 +120,7 @@ def _normalized(node: Node, signal: Signal, centre: _Centre, eps: float, *, cent
             left = gradient.energy * (1 - (1 - gradient.square) / centre.size) - shared
         else:
             # A norm behind this one, of the same numbers, has taken the same directions out.
-            taken = 0 if gradient.level else 2 if centred else 1
+            taken = 0 if gradient.level else 1 - gradient.turned + centred
             left = gradient.energy * (1 - taken / centre.size)
         more, sent = _sent(gradient, read, level, eps / variance) if level else (pull, None)
         whole = factor * (uneven if more is pull else more.factor)
@@ -132,10 +145,12 @@ def _normalized(node: Node, signal: Signal, centre: _Centre, eps: float, *, cent
             level=sent,
             radial=None if centre.across_examples else _radial(gradient, level, kept),
             through=None,
+            turned=0.0,
             square=0.0,
             drift=drift,
             noise=max(0.0, gradient.noise + more.noise),
             pull=Pull(uneven, pull.noise, freedom, alone, count) if by_unit and variance > 0 else None,
+            divided=None if by_unit or variance == 0 else divided,
         )
 
     return passed(output, back)
@@ -249,8 +264,9 @@ def layer_norm(node: Node) -> Passed:
     signal = _arriving(node, -1)
     if _span(node) == 1:
         return _noted(node, _nothing_left(node, signal))
-    square = signal.mean**2
-    centre = _Centre(square, square, square, _span(node), _span(node))
+    square, share = signal.mean**2, 1 / _span(node)
+    own, along, across = ((1 - share) * square + share * it for it in (signal.second, signal.along, signal.across))
+    centre = _Centre(own, along, across, _span(node), _span(node))
     return _noted(node, _even(_normalized(node, signal, centre, node.layer.arguments["eps"]), signal))
 
 

@@ -117,3 +117,26 @@ def test_of_a_single_number_a_norm_leaves_its_bias(bias):
 def test_running_statistics_are_read_where_there_are_some(norm, training, kept):
     norm = {"type": norm, "track_running_stats": kept}
     check(chain(CONV, norm, "ReLU", CONV, shape=[32, 6, 6], init=HE), training=training, batch=8)
+
+
+@pytest.mark.parametrize("norm", ["LayerNorm", "RMSNorm"])
+@pytest.mark.parametrize("activation", ["ReLU", "Mish", "Tanh"])
+@pytest.mark.parametrize("first", ["norm", "activation"])
+def test_norms_of_few_units_beside_activations(norm, activation, first):
+    """Energies behind a norm do not scatter, and slopes are large where what the norm divides by is."""
+    pair = (norm, activation) if first == "norm" else (activation, norm)
+    layers = [{"type": "Linear", "out_features": 32}, *pair] * 6
+    check(chain(*layers, shape=[32], init={"scheme": "kaiming", "gain": "auto"}), seeds=12, spare=0.2)
+
+
+@pytest.mark.parametrize("norm", ["LayerNorm", "RMSNorm"])
+def test_norms_and_weights_take_a_direction_out_once(norm):
+    """Weights before a norm leave nothing of the gradient along what they read, which a norm before them would take."""
+    layers = [{"type": "Linear", "out_features": 8}, norm] * 6
+    check(chain(*layers, shape=[8], init={"scheme": "kaiming"}), seeds=24, widest=1.5)
+
+
+@pytest.mark.parametrize("activation", ["LeakyReLU", "GELU", "Tanh"])
+def test_batch_norms_of_few_examples_behind_activations(activation):
+    layers = [{"type": "Linear", "out_features": 32}, activation, "BatchNorm1d"]
+    check(chain(*layers, shape=[32], init={"scheme": "kaiming", "gain": "auto"}), seeds=24, spare=0.05)
