@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
@@ -219,7 +220,21 @@ def _malformed(text: str) -> Problem:
     if not key or ("=" not in text and not text.startswith("~")):
         return Problem("MF001", key, f"`{text}` is not an override", _instead(text), Place(override=text))
     hint = "quote a value that holds spaces, letters with accents, or any of `,:=[]{}()`: `'key=\"a, b\"'`"
-    return Problem("MF001", key, f"the override `{text}` cannot be read", hint, Place(override=text))
+    message = f"the override `{text}` cannot be read"
+    return Problem("MF001", key, message, _in_quotes(text) or hint, Place(override=text))
+
+
+def _in_quotes(text: str) -> str:
+    """The hint to write one text in quotes; none where several values, or a list or mapping, may be meant."""
+    key, _, value = text.partition("=")
+    if set(value) & set(",[]{}'\"\\$"):
+        return ""
+    quoted = f'{key}="{value}"'
+    try:
+        _parse(quoted)
+    except (HydraException, ValueError):
+        return ""
+    return f"quote the value: `{shlex.quote(quoted)}`"
 
 
 def _instead(text: str) -> str:

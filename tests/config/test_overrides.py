@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 
 import pytest
@@ -272,3 +273,24 @@ def test_a_key_longer_than_any_file_name_is_unknown(text: str):
     with pytest.raises(ForgeError) as caught:
         compose(None, [text.format("x" * 300)])
     assert {problem.code for problem in caught.value.problems} == {"MF001"}
+
+
+@pytest.mark.parametrize(
+    ("override", "hint"),
+    [
+        ("data.target=größe", "quote the value: `'data.target=\"größe\"'`"),
+        ("data.path=my é/a.csv", "quote the value: `'data.path=\"my é/a.csv\"'`"),
+        (
+            "init.gain=[1",
+            "quote a value that holds spaces, letters with accents, or any of `,:=[]{}()`: `'key=\"a, b\"'`",
+        ),
+    ],
+)
+def test_a_text_that_needs_quotes_is_shown_in_them(override: str, hint: str):
+    with pytest.raises(ForgeError) as caught:
+        parse([override])
+    (problem,) = caught.value.problems
+    assert problem.hint == hint
+    if hint.startswith("quote the value"):
+        (quoted,) = parse(shlex.split(hint.split("`")[1]))
+        assert quoted.value() == override.partition("=")[2]

@@ -85,7 +85,7 @@ TABLE = {"type": "csv", "path": "a.csv", "target": "kind", "num_features": 3, "i
         ),
         (
             {"data": TABLE | {"task": "classification", "num_outputs": 1}},
-            ("data.task.type", "a classification needs at least 2 classes, but there is 1", ""),
+            ("data.task.type", "a classification needs at least 2 classes, but there is 1: for yes and no write 2", ""),
         ),
         (
             {"data": TABLE | {"task": "multilabel_classification", "num_outputs": 1}},

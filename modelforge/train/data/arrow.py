@@ -108,8 +108,16 @@ def columns_of(table: pa.Table, named: str) -> dict[str, pa.ChunkedArray]:
     columns = {name: _plain_text(column) for name, column in zip(names, table.columns, strict=True)}
     if len(columns) < len(names):
         twice = next(name for name, number in Counter(names).items() if number > 1)
-        raise refusal("path", f"{named} has several columns `{twice}`", "give each a name of its own")
+        hint = "give each a name of its own" + (
+            "; if that is a row: write the names above it" if _number_in(names) else ""
+        )
+        raise refusal("path", f"{named} has several columns `{twice}`", hint)
     return columns
+
+
+def _number_in(names: Iterable[str]) -> bool:
+    """Whether a name is a number, as in a file without a header."""
+    return any(math.isfinite(_number(name)) for name in names)
 
 
 def _plain_text(column: pa.ChunkedArray) -> pa.ChunkedArray:

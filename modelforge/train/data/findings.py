@@ -116,13 +116,15 @@ def way_out(source: Columns, feature: Feature, column: pa.ChunkedArray, values: 
         return "dates", feature.name, form
     if _has_decimal_commas(source, there):
         return "decimal", feature.name
-    if is_text(column) and 1 < len(pc.unique(there)) <= min(MAX_CATEGORIES, len(there) // 2):
+    if is_text(there) and 1 < len(pc.unique(there)) <= min(MAX_CATEGORIES, len(there) // 2):
         return "categorical", feature.name
     return "ignore", feature.name
 
 
 def _date_format(column: pa.ChunkedArray) -> str:
-    """The only one of `FORMATS` that all dates of a column have, or nothing."""
+    """The only one of `FORMATS` that all dates of a column have, or nothing; dates that are no texts have none."""
+    if pa.types.is_date(column.type) or pa.types.is_timestamp(column.type):
+        return ISO
     first = column[:MAX_SHOWN]
     likely = [form for form in FORMATS if not len(instants(first, (), form).wrong)]
     fitting = [form for form in likely if not len(instants(column, (), form).wrong)]

@@ -73,7 +73,7 @@ def encode(labels: Given, num_classes: int, named: str, *, key: str = "num_outpu
     """
     if isinstance(labels, np.ndarray) and labels.ndim != 1:
         message = f"a class is one value, but the target of {named} has shape {labels.shape}"
-        return NONE, [fault("target", message, "for numbers: `data.task=regression`")]
+        return NONE, [fault("target", message, _flat(labels))]
     coded = labels if isinstance(labels, Coded) else Coded.of(labels)
     if problem := _no_classes(coded, named):
         return NONE, [problem]
@@ -89,6 +89,16 @@ def encode(labels: Given, num_classes: int, named: str, *, key: str = "num_outpu
         shown = listed(map(_shown, names), MAX_SHOWN)
         problems.append(fault(key, f"{problem.message} ({shown})", problem.hint))
     return Labels(_places(coded, names), tuple(names)), problems
+
+
+def _flat(labels: Array) -> str:
+    """The hint for targets of several numbers each, where one is due."""
+    if labels.shape[1:] == (1,):
+        return "save them without the second dimension: `y[:, 0]`"
+    shares = labels.ndim == 2 and labels.dtype.kind in "biuf" and np.isin(labels, (0, 1)).all()
+    if shares and (labels.sum(1) == 1).all():
+        return "each has one 1: save its place, `y.argmax(1)`"
+    return "for numbers: `data.task=regression`"
 
 
 def among(labels: Given, names: Sequence[Name], named: str) -> tuple[Rows, list[Problem]]:

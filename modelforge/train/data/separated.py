@@ -47,7 +47,7 @@ def read_separated(
     check_text(path, key, dialect)
     top = header(path, key, dialect)
     if not top.names:
-        raise refusal(key, f"`{path}` has no rows below its header")
+        raise refusal(key, f"`{path}` is empty", "its first line must name the columns")
     texts = {name: pa.string() for name in top.names}
     floats = dict.fromkeys(numeric.names(top.names), pa.float64()) if numeric else {}
     try:

@@ -76,7 +76,7 @@ class Classification(Task):
 
     def wrong_settings(self, data: Data) -> Iterator[tuple[str, str]]:
         if data.num_outputs < 2:
-            yield "type", "a classification needs at least 2 classes, but there is 1"
+            yield "type", "a classification needs at least 2 classes, but there is 1: for yes and no write 2"
         if isinstance(self.class_weights, tuple) and len(self.class_weights) != data.num_outputs:
             given = plural(len(self.class_weights), "weight")
             yield "class_weights", f"`class_weights` has {given}, but there are {data.num_outputs} classes"

@@ -136,8 +136,16 @@ def test_what_is_no_table(raw, message: str):
 
 def test_columns_of_one_name():
     twice = pa.Table.from_arrays([pa.array([1]), pa.array([2])], names=["a", "a"])
-    with pytest.raises(mf.ForgeError, match="the data has several columns `a`"):
+    with pytest.raises(mf.ForgeError, match="the data has several columns `a`") as caught:
         columns_of(twice, "the data")
+    assert caught.value.problems[0].hint == "give each a name of its own"
+
+
+def test_a_row_in_place_of_a_header():
+    twice = pa.Table.from_arrays([pa.array([1]), pa.array([2]), pa.array([3])], names=["0.5", "0.5", "iris"])
+    with pytest.raises(mf.ForgeError) as caught:
+        columns_of(twice, "the data")
+    assert caught.value.problems[0].hint.endswith("if that is a row: write the names above it")
 
 
 def test_texts_in_the_form_of_polars_are_plain_ones():

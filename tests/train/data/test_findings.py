@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, date, datetime
 from pathlib import Path
 
 import pyarrow as pa
@@ -24,8 +25,11 @@ from tests.train.tables import csv
         (["2026-01-31", None] * 9, ("dates", "x", "iso")),
         (["1", "2", "x"] * 6, ()),  # a mistake in a column of numbers
         ([[1], [2]] * 9, ("ignore", "x")),
+        ([date(2026, 1, 31), None] * 9, ("dates", "x", "iso")),
+        ([datetime(2026, 1, 31, 12, tzinfo=UTC)] * 18, ("dates", "x", "iso")),
+        (pa.array(["a", "b"] * 9).dictionary_encode(), ("categorical", "x")),  # a categorical column of pandas
     ],
-    ids=range(5),
+    ids=range(8),
 )
 def test_the_way_out_of_a_column_that_holds_no_numbers(values, expected):
     column = pa.chunked_array([values])

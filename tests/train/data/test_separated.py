@@ -46,7 +46,9 @@ def test_encodings(tmp_path: Path, encoding: str):
     assert read_separated(path, "path", dialect, 1000).to_pydict() == {"größe": ["é"], "x": ["1"]}
 
 
-@pytest.mark.parametrize("text", ["", "\n", "x,y\n"])
-def test_a_file_without_rows_is_refused(tmp_path: Path, text: str):
-    with pytest.raises(ForgeError, match="has no rows below its header"):
+@pytest.mark.parametrize(
+    ("text", "message"), [("", "is empty"), ("\n", "is empty"), ("x,y\n", "has no rows below its header")]
+)
+def test_a_file_without_rows_is_refused(tmp_path: Path, text: str, message: str):
+    with pytest.raises(ForgeError, match=message):
         read_separated(written(tmp_path, text), "path", COMMAS, 1000)

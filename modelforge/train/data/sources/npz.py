@@ -140,7 +140,8 @@ def _wrong(source: Npz, inputs: Array, targets: Array | None, named: str) -> lis
             infinite = np.argwhere(~np.isfinite(array.astype(np.float64)))
         if array.ndim and len(infinite):
             row = int(infinite[0][0]) + 1
-            problems.append(fault(key, f"array `{name}` of {named} has a value that is not finite in row {row}"))
+            message = f"array `{name}` of {named} has a value that is not finite in row {row}"
+            problems.append(fault(key, message, "fill it in, or leave the row out"))
     if inputs.ndim == 0:
         problems.append(fault("features", f"array `{source.features}` of {named} is one value, not an example a row"))
     elif not len(inputs):

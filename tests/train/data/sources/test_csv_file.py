@@ -16,9 +16,9 @@ pytestmark = pytest.mark.usefixtures("here")
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("", "`flowers.csv` has no rows below its header"),
+        ("", "`flowers.csv` is empty"),
         ("a,kind\n", "`flowers.csv` has no rows below its header"),
-        ("\n\r\n\n\n", "`flowers.csv` has no rows below its header"),
+        ("\n\r\n\n\n", "`flowers.csv` is empty"),
         ("a,a,kind\n1,2,x\n", "`flowers.csv` has several columns `a`"),
         ("a,b,c,kind\n1,2,3,x\n1,2,x\n", "the header of `flowers.csv` names 4 columns, but line 3 has 3 values"),
         ("a,b,c,kind\n1,2,,x\n", "column `c` has no value in row 1"),

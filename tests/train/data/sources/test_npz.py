@@ -17,6 +17,7 @@ from modelforge.train.data.read import read
 from tests.train.tables import X, Y, npz, told
 
 pytestmark = pytest.mark.usefixtures("here")
+FILL = "fill it in, or leave the row out"
 
 
 def test_arrays_of_any_shape(here: Path):
@@ -82,7 +83,7 @@ def test_labels_in_one_array_are_called_by_their_number(here: Path, name: str):
         (
             {"x": np.where(X == 17, np.nan, X), "y": Y},
             {},
-            ("data.features", "array `x` of `arrays.npz` has a value that is not finite in row 3", ""),
+            ("data.features", "array `x` of `arrays.npz` has a value that is not finite in row 3", FILL),
         ),
         (
             {"x": X, "y": np.stack([Y, Y], 1)},
@@ -91,6 +92,24 @@ def test_labels_in_one_array_are_called_by_their_number(here: Path, name: str):
                 "data.target",
                 "a class is one value, but the target of `arrays.npz` has shape (60, 2)",
                 "for numbers: `data.task=regression`",
+            ),
+        ),
+        (
+            {"x": X, "y": Y[:, None]},
+            {},
+            (
+                "data.target",
+                "a class is one value, but the target of `arrays.npz` has shape (60, 1)",
+                "save them without the second dimension: `y[:, 0]`",
+            ),
+        ),
+        (
+            {"x": X, "y": np.eye(3)[Y]},
+            {},
+            (
+                "data.target",
+                "a class is one value, but the target of `arrays.npz` has shape (60, 3)",
+                "each has one 1: save its place, `y.argmax(1)`",
             ),
         ),
         (
