@@ -26,6 +26,8 @@ class Group:
     """The metric by what tells the repetitions apart: the seed, and the folder too of a second run of it."""
     expected: int
     """Repetitions that there should be."""
+    num_same: int = 0
+    """Jobs with the very result of another one with the same seed, of which they are a copy: one repetition alone."""
 
     @property
     def n(self) -> int:
@@ -57,9 +59,9 @@ class Group:
     def lacks(self) -> str:
         """What the mean leaves out, in words; empty where it is over all."""
         parts = [f"{number} {state}" for state, number in self.counts.items() if state != "finished"]
-        if (unlisted := self.expected - len(self.rows)) > 0:
+        if (unlisted := self.expected + self.num_same - len(self.rows)) > 0:
             parts.append(f"{unlisted} not listed")
-        silent = self.counts.get("finished", 0) - self.n
+        silent = self.counts.get("finished", 0) - self.n - self.num_same
         return ", ".join([*parts, *([f"{silent} without {self.metric}"] if silent > 0 else [])])
 
 
@@ -117,12 +119,18 @@ def _group(sweep: Sweep, keys: Sequence[str], averaged: Sequence[str], rows: Seq
     metric = sweep.metric or rows[0].optimized_metric
     values = FrozenDict({key: rows[0].overrides.get(key, "") for key in keys})
     results: dict[str, float] = {}
+    known: set[tuple[str, float]] = set()
+    num_same = 0
     for row in rows:
         if row.state == "finished" and metric in row.metrics:
-            name = _repetition(row, averaged)
+            name, value = _repetition(row, averaged), row.metrics[metric]
+            if averaged and (name, value) in known:
+                num_same += 1
+                continue
+            known.add((name, value))
             # A second run of one seed has no counterpart among those of another group, so that no test pairs them.
-            results[name if name not in results else f"{name} ({row.folder})"] = row.metrics[metric]
-    return Group(values, tuple(rows), metric, FrozenDict(results), max(expected, len(rows)))
+            results[name if name not in results else f"{name} ({row.folder})"] = value
+    return Group(values, tuple(rows), metric, FrozenDict(results), max(expected, len(rows) - num_same), num_same)
 
 
 def _repetition(row: Row, averaged: Sequence[str]) -> str:
