@@ -8,6 +8,7 @@ from statistics import stdev
 import pytest
 
 from modelforge.results import collect
+from modelforge.results.effects import effects
 from modelforge.results.grouping import group, spread
 from modelforge.results.significance import contrasts
 from modelforge.results.table import notes
@@ -90,7 +91,8 @@ def test_a_sweep_that_was_copied_has_no_more_repetitions(tmp_path: Path):
     alone, twice = group(collect(tmp_path / "x")), group(collect(tmp_path / "x", tmp_path / "y"))
     for first, second in zip(alone.groups, twice.groups, strict=True):
         assert (first.results, first.std, first.lacks) == (second.results, second.std, second.lacks)
-        assert (second.n, second.expected, second.num_same) == (3, 3, 3)
-    assert "6 jobs with the seed and the very result of another: counted once." in notes(twice, contrasts(twice))
+        assert (second.n, second.expected, second.num_copies) == (3, 3, 3)
+    assert "6 jobs with the values and the very metrics of another: counted once." in notes(twice, contrasts(twice))
+    assert effects(twice.sweep) == effects(alone.sweep)
     third = group(collect(tmp_path / "x", tmp_path / "y", tmp_path / "z")).groups[0]
     assert (third.n, third.expected, third.lacks) == (4, 4, ""), "another result of one seed is one"
