@@ -23,6 +23,7 @@ FSDP = "FSDP2 imports `sympy`, and few runs are sharded"
 HEAVY = "a package of which only this function has need"
 WAITING = {
     "modelforge.building.shards.shard_of": HEAVY,
+    "modelforge.cli.main": "Ctrl-C ends the command while the rest of it is imported",
     **dict.fromkeys((f"modelforge.cli.answer.{name}" for name in ("progress", "_say_json")), HELP),
     "modelforge.cli.check._with_settings": TRAIN,
     **dict.fromkeys((f"modelforge.cli.diff.{name}" for name in ("_compared", "_failure")), APART),

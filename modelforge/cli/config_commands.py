@@ -42,7 +42,7 @@ def check(
         ),
     ] = False,
     changed_only: ChangedOnly = False,
-    base_ref: BaseRef = "HEAD",
+    base_ref: BaseRef = None,
     form: Annotated[
         Findings | None, typer.Option("--format", help="How to print it. Default: by FILE, else text.")
     ] = None,
@@ -59,9 +59,10 @@ def check(
     options: dict[str, Any] = {"form": name, "output": output, "as_json": name == "json" and output is None}
     if untrusted and changed_only:
         raise typer.BadParameter("choose one of --untrusted and --changed-only")
+    since = _since(base_ref, changed_only=changed_only)
     if untrusted:
         answer("untrusted:check_untrusted", conf, overrides or [], every=every, plugins=False, **options)
-    options |= {"every": every or not overrides, "base_ref": base_ref if changed_only else None}
+    options |= {"every": every or not overrides, "base_ref": since}
     answer("check:check", conf, overrides or [], **options)
 
 
@@ -79,7 +80,7 @@ def lint(
         typer.Option("--rule", metavar="CODE", help="Apply only this rule; may be given several times."),
     ] = None,
     changed_only: ChangedOnly = False,
-    base_ref: BaseRef = "HEAD",
+    base_ref: BaseRef = None,
     form: Annotated[
         Findings | None, typer.Option("--format", help="How to print it. Default: by FILE, else text.")
     ] = None,
@@ -97,7 +98,7 @@ def lint(
     """
     name = named_form(form, json=as_json)
     options: dict[str, Any] = {"every": every or not overrides, "rules": rules or [], "form": name}
-    options |= {"base_ref": base_ref if changed_only else None, "fail_on": fail_on.value, "output": output}
+    options |= {"base_ref": _since(base_ref, changed_only=changed_only), "fail_on": fail_on.value, "output": output}
     answer("lint:lint", conf, overrides or [], as_json=name == "json" and output is None, **options)
 
 
@@ -336,3 +337,10 @@ def new(
 ) -> None:
     """Create a starter project: all configs, a model of your own, train.py, a test, JSON Schemas for your editor."""
     answer("new:new", folder, as_json=as_json, plugins=False)
+
+
+def _since(base_ref: str | None, *, changed_only: bool) -> str | None:
+    """The revision that files are compared with; None where all are looked at."""
+    if base_ref is not None and not changed_only:
+        raise typer.BadParameter("--base-ref is for --changed-only")
+    return (base_ref or "HEAD") if changed_only else None

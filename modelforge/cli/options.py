@@ -22,9 +22,11 @@ ChangedOnly = Annotated[
     bool, typer.Option("--changed-only", help="Look only at configs that read a changed file; see --base-ref.")
 ]
 BaseRef = Annotated[
-    str,
+    str | None,
     typer.Option(
-        "--base-ref", metavar="REF", help="With --changed-only: since the commit where HEAD branched off REF."
+        "--base-ref",
+        metavar="REF",
+        help="With --changed-only: since the commit where HEAD branched off REF. Default: HEAD.",
     ),
 ]
 

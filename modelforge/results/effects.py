@@ -43,7 +43,8 @@ def effects(sweep: Sweep) -> tuple[Effect, ...]:
 
 def _of(sweep: Sweep, key: str) -> list[Effect]:
     found: dict[str, list[Row]] = {}
-    for row in sorted((row for row in sweep.rows if row.overrides), key=lambda row: row.number):
+    rows = (row for row in sweep.rows if row.overrides and row.folder not in sweep.copies)
+    for row in sorted(rows, key=lambda row: row.number):
         found.setdefault(row.overrides.get(key, ""), []).append(row)
     if len(found) > MAX_VALUES or all(len(rows) == 1 for rows in found.values()):
         return []

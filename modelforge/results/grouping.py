@@ -26,6 +26,8 @@ class Group:
     """The metric by what tells the repetitions apart: the seed, and the folder too of a second run of it."""
     expected: int
     """Repetitions that there should be."""
+    num_copies: int = 0
+    """Jobs that are copies of others, and no repetitions."""
 
     @property
     def n(self) -> int:
@@ -57,9 +59,9 @@ class Group:
     def lacks(self) -> str:
         """What the mean leaves out, in words; empty where it is over all."""
         parts = [f"{number} {state}" for state, number in self.counts.items() if state != "finished"]
-        if (unlisted := self.expected - len(self.rows)) > 0:
+        if (unlisted := self.expected + self.num_copies - len(self.rows)) > 0:
             parts.append(f"{unlisted} not listed")
-        silent = self.counts.get("finished", 0) - self.n
+        silent = self.counts.get("finished", 0) - self.n - self.num_copies
         return ", ".join([*parts, *([f"{silent} without {self.metric}"] if silent > 0 else [])])
 
 
@@ -118,11 +120,12 @@ def _group(sweep: Sweep, keys: Sequence[str], averaged: Sequence[str], rows: Seq
     values = FrozenDict({key: rows[0].overrides.get(key, "") for key in keys})
     results: dict[str, float] = {}
     for row in rows:
-        if row.state == "finished" and metric in row.metrics:
+        if row.state == "finished" and metric in row.metrics and row.folder not in sweep.copies:
             name = _repetition(row, averaged)
             # A second run of one seed has no counterpart among those of another group, so that no test pairs them.
             results[name if name not in results else f"{name} ({row.folder})"] = row.metrics[metric]
-    return Group(values, tuple(rows), metric, FrozenDict(results), max(expected, len(rows)))
+    num_copies = sum(row.folder in sweep.copies for row in rows)
+    return Group(values, tuple(rows), metric, FrozenDict(results), max(expected, len(rows) - num_copies), num_copies)
 
 
 def _repetition(row: Row, averaged: Sequence[str]) -> str:

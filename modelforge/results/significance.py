@@ -15,6 +15,8 @@ from modelforge.results.grouping import Group, Grouped, spread
 FEW = 5
 """Seeds below which a test sees large differences alone."""
 LEVEL = 0.05
+ROUNDING = 2.0**-22
+"""The relative error of a metric in float32, of which seeds that differ by the same amount have different ones."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,6 +110,9 @@ def _contrast(group: Group, baseline: Group | None) -> Contrast:
 def t_test(first: Mapping[str, float], second: Mapping[str, float]) -> tuple[str, float | None]:
     """The name of a test of equal means and its two-sided p: paired over equal seeds, else Welch's.
 
+    Where what seeds differ by is no more than the rounding of a metric, there is no test: p is 1 where the means differ
+    by no more than that either, else None.
+
     Formula: t = mean d / (s_d/√n), n - 1 degrees; or Δ/√(s₁²/n₁ + s₂²/n₂), Welch–Satterthwaite degrees
     Source: Student 1908, doi:10.2307/2331554; Welch 1947, doi:10.2307/2332510
 
@@ -118,20 +123,21 @@ def t_test(first: Mapping[str, float], second: Mapping[str, float]) -> tuple[str
     """
     if len(first) < 2 or len(second) < 2:
         return "", None
+    least = ROUNDING * max(map(abs, (*first.values(), *second.values())))
     if first.keys() == second.keys():
         gaps = [first[seed] - second[seed] for seed in first]
-        return "paired", _two_sided(fmean(gaps), stdev(gaps) / sqrt(len(gaps)), len(gaps) - 1)
+        return "paired", _two_sided(fmean(gaps), stdev(gaps) / sqrt(len(gaps)), len(gaps) - 1, least)
     shares = [variance(one.values()) / len(one) for one in (first, second)]
     total = sum(shares)
     weights = sum(share**2 / (len(one) - 1) for share, one in zip(shares, (first, second), strict=True))
     gap = fmean(first.values()) - fmean(second.values())
-    return "Welch", _two_sided(gap, sqrt(total), total**2 / weights if weights else 1.0)
+    return "Welch", _two_sided(gap, sqrt(total), total**2 / weights if weights else 1.0, least)
 
 
-def _two_sided(gap: float, error: float, degrees: float) -> float | None:
-    """Student's p; None where scipy is not installed, or no repetition differs from another."""
-    if error == 0:
-        return 1.0 if gap == 0 else None
+def _two_sided(gap: float, error: float, degrees: float, least: float) -> float | None:
+    """Student's p; None where scipy is not installed, or no repetition differs from another by more than `least`."""
+    if error <= least:
+        return 1.0 if abs(gap) <= least else None
     if not can_test():
         return None
     from scipy.special import stdtr

@@ -103,6 +103,19 @@ class Sweep:
         """Whether jobs optimize different metrics, so that no column can hold all results."""
         return not self.metric and any(row.optimized_metric for row in self.rows)
 
+    @cached_property
+    def copies(self) -> frozenset[str]:
+        """The folders of jobs with the values and all metrics of another one: to run it again gives the same."""
+        seen: set[tuple[frozenset[tuple[str, str]], frozenset[tuple[str, float]]]] = set()
+        found: set[str] = set()
+        done = (row for row in self.rows if row.state == "finished" and row.metrics)
+        for row in sorted(done, key=lambda row: row.folder):
+            key = frozenset(row.overrides.items()), frozenset(row.metrics.items())
+            if key in seen:
+                found.add(row.folder)
+            seen.add(key)
+        return frozenset(found)
+
     def result(self, row: Row) -> float | None:
         """The value that a job is judged by; None where it has none."""
         return row.metrics.get(self.metric or row.optimized_metric)

@@ -170,8 +170,10 @@ def notes(grouped: Grouped, compared: Sequence[Contrast]) -> Iterator[str]:
     least = min((one.group.n for one in compared if one.p is not None), default=1)
     if tests and least < FEW:
         yield f"With {least} repetitions, a test sees large differences alone: five or more say more."
-    elif all(one.group.n < 2 for one in compared) and len(compared) > 1:
+    elif all(one.group.expected < 2 for one in compared) and len(compared) > 1:
         yield f"One repetition has no spread: sweep over {over or 'seed'} to know which differences count."
+    if num_copies := sum(one.group.num_copies for one in compared):
+        yield f"{plural(num_copies, 'job')} with the values and the very metrics of another: counted once."
     if marked := [one for one in compared if one.group.n and not one.group.is_whole]:
         yield f"{plural(len(marked), 'mean')} of fewer jobs than there are repetitions: see `n` and `without`."
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -12,6 +13,7 @@ from rich.console import Console, Group
 from rich.live import Live
 from rich.text import Text
 
+from modelforge.core.errors import ForgeError
 from modelforge.core.quoting import printable
 from modelforge.core.words import digits, plural
 from modelforge.report.aligned import Aligned
@@ -20,6 +22,7 @@ from modelforge.results.collect import collect, is_held
 from modelforge.results.curves import last_epoch
 from modelforge.results.sweep import OPEN, STATES, Row, Sweep
 from modelforge.results.words import counts_line, values_text
+from modelforge.runs.jobs import read_sweep_file
 
 PERIOD = 2.0
 """Seconds between two looks on a terminal."""
@@ -27,6 +30,8 @@ QUIET_PERIOD = 30.0
 """Seconds between two lines where there is none; a change of states is worth one at once."""
 GRACE = 20.0
 """Seconds without a running job after which a sweep that no process keeps locked counts as over, though jobs wait."""
+WORKED_ON = "hydra/launcher=none"
+"""The override of a sweep whose jobs `sweep work` runs."""
 MAX_RUNNING = 16
 BAR = 20
 
@@ -98,8 +103,11 @@ def watch(folders: Sequence[Path], screen: Console, *, sleep: Callable[[float], 
 
 
 def _looks(folders: Sequence[Path], sleep: Callable[[float], None]) -> Iterator[Progress]:
-    """The progress, again and again until no process keeps the sweep locked, no job runs, and none has for a while."""
-    idle = 0.0
+    """The progress, again and again until no process keeps the sweep locked, no job runs, and none has for a while.
+
+    Where jobs are for `sweep work` alone, they may wait for hours, and nothing here says whether: until all have ended.
+    """
+    idle, for_others = 0.0, any(map(_is_for_others, folders))
     while True:
         begin = time.monotonic()
         held = any(map(is_held, folders))  # first: who lets go of it has written all results
@@ -108,11 +116,18 @@ def _looks(folders: Sequence[Path], sleep: Callable[[float], None]) -> Iterator[
         pause = max(PERIOD, 4 * (time.monotonic() - begin))
         yield found
         waits = any(row.state in ("queued", "missing") for row in found.sweep.rows)
-        goes_on = held or found.is_running
+        goes_on = held or found.is_running or (for_others and waits)
         idle = 0.0 if goes_on else idle + pause
         if not goes_on and (not waits or idle > GRACE):
             return
         sleep(pause)
+
+
+def _is_for_others(folder: Path) -> bool:
+    """Whether a sweep was frozen for processes that other programs start."""
+    with suppress(ForgeError):
+        return WORKED_ON in read_sweep_file(folder).overrides
+    return False
 
 
 def line(found: Progress) -> str:

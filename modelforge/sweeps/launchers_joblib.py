@@ -12,6 +12,7 @@ from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from importlib import import_module
+from multiprocessing import active_children
 from multiprocessing.resource_tracker import ensure_running
 from pathlib import Path
 from types import FrameType
@@ -108,7 +109,7 @@ class Pool(Launcher):
 
 @contextmanager
 def _interrupted_after_jobs(folder: Path) -> Generator[None]:
-    """Ctrl-C reaches the workers too; joblib would end all of them at once, and with them what their jobs still save.
+    """Ctrl-C stops the jobs of the workers; joblib would end all of them at once, and with them what jobs still save.
 
     Args:
         folder: Of the sweep; while one of its jobs runs, its body is not interrupted, unless by a second Ctrl-C.
@@ -119,6 +120,10 @@ def _interrupted_after_jobs(folder: Path) -> Generator[None]:
 
     def wait(number: int, frame: FrameType | None) -> None:
         signal.signal(signal.SIGINT, signal.default_int_handler)
+        for worker in active_children():  # where `kill` sent it to this process alone, they do not know of it
+            with suppress(OSError):
+                assert worker.pid is not None, "it was started"
+                os.kill(worker.pid, signal.SIGINT)
         end = time.monotonic() + STOPPING
         while time.monotonic() < end and any(read_state(path.parent) == "running" for path in _fresh(folder)):
             time.sleep(PERIOD)

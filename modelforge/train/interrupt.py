@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import signal
 import threading
+import time
 from collections.abc import Callable
+from math import inf
 from types import FrameType, TracebackType
 from typing import Any
 
 SIGNALS = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name))
+
+ECHO = 0.5
+"""Seconds within which a second signal is the first one again: a terminal and a parent may both send it."""
 
 
 class Interrupted(BaseException):
@@ -33,6 +38,7 @@ class Interrupts:
         self.say = say
         self.pending: int | None = None
         self._held = False
+        self._received = -inf
         self._before: dict[int, Any] = {}
 
     def __enter__(self) -> Interrupts:
@@ -62,6 +68,9 @@ class Interrupts:
         self._held = False
 
     def _receive(self, number: int, frame: FrameType | None) -> None:
+        before, self._received = self._received, time.monotonic()
+        if self._received - before < ECHO:
+            return
         if not self._held or self.pending is not None:
             raise Interrupted(number)
         self.pending = number

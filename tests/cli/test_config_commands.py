@@ -27,3 +27,10 @@ def test_a_command_explains_its_options(name: str):
     assert result.exit_code == 0
     assert "--json" in result.output or name in ("schema", "git-diff-driver")
     assert max(map(len, result.output.splitlines())) <= 80
+
+
+@pytest.mark.parametrize("name", ["check", "lint"])
+def test_a_revision_is_for_changed_files_alone(name: str):
+    result = CliRunner().invoke(app, [name, "--base-ref", "main"], env={"COLUMNS": "80"})
+    assert result.exit_code == 2
+    assert "--base-ref is for --changed-only" in result.output

@@ -8,7 +8,10 @@ from statistics import stdev
 import pytest
 
 from modelforge.results import collect
+from modelforge.results.effects import effects
 from modelforge.results.grouping import group, spread
+from modelforge.results.significance import contrasts
+from modelforge.results.table import notes
 from tests.results.sweeps import gains, swept
 from tests.runs.jobs import job
 
@@ -77,3 +80,19 @@ def test_a_trial_that_was_ended_early_is_in_no_mean(tmp_path: Path):
     (only,) = group(sweep).groups
     assert only.mean == pytest.approx(0.85)
     assert (only.n, only.expected, only.lacks) == (2, 3, "1 pruned")
+
+
+def test_a_sweep_that_was_copied_has_no_more_repetitions(tmp_path: Path):
+    """Of equal seeds, runs give equal numbers to the last digit: a copy would make a spread look smaller than it is."""
+    results = {(init, "1", seed): 0.8 + 0.01 * seed + 0.1 * (init == "a") for init in "ab" for seed in range(3)}
+    swept(tmp_path / "x", results)
+    swept(tmp_path / "y", results)
+    swept(tmp_path / "z", {("a", "1", 0): 0.95})
+    alone, twice = group(collect(tmp_path / "x")), group(collect(tmp_path / "x", tmp_path / "y"))
+    for first, second in zip(alone.groups, twice.groups, strict=True):
+        assert (first.results, first.std, first.lacks) == (second.results, second.std, second.lacks)
+        assert (second.n, second.expected, second.num_copies) == (3, 3, 3)
+    assert "6 jobs with the values and the very metrics of another: counted once." in notes(twice, contrasts(twice))
+    assert effects(twice.sweep) == effects(alone.sweep)
+    third = group(collect(tmp_path / "x", tmp_path / "y", tmp_path / "z")).groups[0]
+    assert (third.n, third.expected, third.lacks) == (4, 4, ""), "another result of one seed is one"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from random import Random
 
+import numpy as np
 import pytest
 
 from modelforge.core.errors import ForgeError
@@ -51,6 +52,18 @@ def test_second_runs_of_a_seed_are_not_paired_by_their_rank(tmp_path: Path):
 )  # fmt: skip
 def test_without_spread_there_is_no_test(first, second, expected):
     assert t_test(first, second) == expected
+
+
+@pytest.mark.parametrize("seeds", [(296, 149, 59), (294, 150, 99, 292)])
+def test_a_spread_that_is_rounding_alone_is_none(seeds: tuple[int, ...]):
+    """Two examples more of 297 in each seed: as accuracies in float32, the differences differ in their last digits."""
+    first, second = ({str(s): float(np.float32(s - less) / np.float32(297)) for s in seeds} for less in (0, 2))
+    assert len({first[seed] - second[seed] for seed in first}) > 1
+    assert t_test(first, second) == ("paired", None)
+    assert t_test(first, {seed: value * (1 + 2**-24) for seed, value in first.items()}) == ("paired", 1.0)
+    assert t_test({"0": 0.3, "1": 0.3 + 1e-9}, {"2": 0.5, "3": 0.5}) == ("Welch", None)
+    _, p = t_test({"0": 1e-9, "1": 3e-9}, {"0": 2e-9, "1": 5e-9})
+    assert p == pytest.approx(stats.ttest_rel([1e-9, 3e-9], [2e-9, 5e-9]).pvalue), "small numbers are no rounding"
 
 
 def test_everything_is_compared_with_the_best(tmp_path: Path):

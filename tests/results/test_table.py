@@ -11,7 +11,7 @@ from modelforge.results import collect
 from modelforge.results.grouping import group
 from modelforge.results.significance import contrasts
 from modelforge.results.table import effect_table, group_table, table
-from tests.results.sweeps import gains
+from tests.results.sweeps import gains, swept
 from tests.runs.jobs import job
 
 
@@ -71,6 +71,12 @@ def test_groups(tmp_path: Path):
         "difference: to `init=xavier init.gain=1`; ≈: below the spread over seed",
         "1 mean of fewer jobs than there are repetitions: see `n` and `without`.",
     ]
+
+
+def test_groups_of_which_all_diverged_have_been_repeated(tmp_path: Path):
+    grouped = group(collect(swept(tmp_path, {("xavier", gain, seed): None for gain in "12" for seed in range(2)})))
+    lines = printed(group_table(grouped, contrasts(grouped)), 80)
+    assert [line.split() for line in lines[1:]] == [[gain, "0", "of", "2", "2", "diverged"] for gain in "12"]
 
 
 @pytest.mark.parametrize("width", [40, 60, 80, 200])

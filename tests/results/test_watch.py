@@ -88,6 +88,26 @@ def test_a_sweep_that_nobody_works_on_ends_after_a_while(folder: Path, monkeypat
     assert sweep.counts["missing"] == 2
 
 
+def test_jobs_of_a_scheduler_are_waited_for(folder: Path):
+    """They may be in its queue for hours, and no process keeps the sweep meanwhile."""
+    end(folder, 4, 5)
+    sweep = json.loads((folder / "sweep.json").read_text())
+    sweep |= {"modelforge": "0", "started": "2026-01-01T00:00:00+00:00", "overrides": ["a=1,2", "hydra/launcher=none"]}
+    (folder / "sweep.json").write_text(json.dumps(sweep))
+    waits: list[float] = []
+
+    def sleep(seconds: float) -> None:
+        waits.append(seconds)
+        if len(waits) == 100:
+            end(folder, 6)
+        if len(waits) == 200:
+            end(folder, 7)
+
+    found = watch([folder], Console(file=io.StringIO(), width=200), sleep=sleep)
+    assert len(waits) == 200
+    assert found.counts == {"finished": 7, "diverged": 1}
+
+
 @pytest.mark.parametrize("listed", [(4, 5), (4, 5, 6, 7)])
 def test_while_a_process_keeps_the_sweep_it_goes_on(folder: Path, listed: tuple[int, ...]):
     """Jobs may wait in a queue for hours, and a search lists its next trial when the last one is over."""

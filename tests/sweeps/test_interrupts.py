@@ -54,18 +54,26 @@ def test_a_ctrl_c_that_was_held_back_takes_effect_afterwards():
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("launcher", ["joblib", "submitit_local"])
-def test_ctrl_c_stops_the_jobs_of_other_processes_without_a_traceback(tmp_path: Path, launcher: str):
-    """A terminal sends it to all processes: those that train, and the one that only begins. None is killed."""
+@pytest.mark.parametrize(
+    ("launcher", "send"), [("joblib", os.killpg), ("joblib", os.kill), ("submitit_local", os.killpg)]
+)
+def test_ctrl_c_stops_the_jobs_of_other_processes_without_a_traceback(
+    tmp_path: Path, launcher: str, send: Callable[[int, int], None]
+):
+    """A terminal sends it to all processes: those that train, and the one that only begins. `kill` sends it to the
+    parent alone. None is killed, and none is waited for in vain.
+    """
     place = project(tmp_path / "project")
     words = (*SMALL, "callbacks=dies", "callbacks.dies.how=slow", "seed=0,1", "trainer.max_epochs=50")
     engine = (f"hydra/launcher={launcher}", "hydra.sweep.dir=sweep")
     parent = start(place, *words, *engine, own_group=True)
     wait_for(lambda: "running" in states(place / "sweep"))
-    os.killpg(parent.pid, signal.SIGINT)
+    send(parent.pid, signal.SIGINT)
     out, err = parent.communicate(timeout=300)
     assert parent.returncode == 130
     assert "to go on: python train.py sweep.resume=sweep" in out
     assert "Traceback" not in err
+    if launcher == "joblib":
+        assert "running" not in states(place / "sweep"), "they have stopped before their parent"
     wait_for(lambda: "running" not in states(place / "sweep"))
     assert {*states(place / "sweep")} == {"interrupted"}
