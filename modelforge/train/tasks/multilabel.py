@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
 import numpy as np
@@ -73,7 +73,7 @@ class MultilabelClassification(Task):
 
     def predictions(self, outputs: Tensor, fitted: Mapping[str, Any]) -> Mapping[str, Array]:
         """For each label whether it is predicted, 0 or 1, and its probability."""
-        names = fitted.get("labels") or range(outputs.shape[-1])
+        names = label_names(fitted, outputs.shape[-1])
         probabilities = outputs.double().sigmoid().T.numpy()
         columns: dict[str, Array] = {}
         for name, values in zip(names, probabilities, strict=True):
@@ -82,12 +82,12 @@ class MultilabelClassification(Task):
 
     def answers(self, targets: Tensor, fitted: Mapping[str, Any]) -> Mapping[str, Array]:
         """For each label whether an example has it, 0 or 1."""
-        names = fitted.get("labels") or range(targets.shape[-1])
+        names = label_names(fitted, targets.shape[-1])
         return {f"target_{name}": column for name, column in zip(names, targets.long().T.numpy(), strict=True)}
 
     def report(self, outputs: Tensor, targets: Array, fitted: Mapping[str, Any]) -> Report:
         """The scores of each label."""
-        names = fitted.get("labels") or range(outputs.shape[1])
+        names = label_names(fitted, outputs.shape[1])
         return of_labels(outputs.double().sigmoid().numpy(), targets, names)
 
     def reason(self, data: Data) -> str:
@@ -95,3 +95,9 @@ class MultilabelClassification(Task):
 
     def metric_in_words(self, examples: Examples) -> str:
         return "F1"
+
+
+def label_names(fitted: Mapping[str, Any], number: int) -> Sequence[Any]:
+    """The names of the labels, in their order; their numbers where they lie in one array, which has a name alone."""
+    names = fitted.get("labels")
+    return names if isinstance(names, list | tuple) else range(number)

@@ -46,3 +46,12 @@ def test_predictions_and_report_have_the_names_of_the_labels():
 def test_right_answers_have_the_names_of_the_labels():
     found = MultilabelClassification().answers(TARGETS, {"labels": ["wet", "cold"]})
     assert {name: column.tolist() for name, column in found.items()} == {"target_wet": [1, 1], "target_cold": [0, 1]}
+
+
+@pytest.mark.parametrize("name", ["y", "ab"])
+def test_labels_of_one_array_are_numbered(name: str):
+    """Its name is no list of names, also where it has as many letters as there are labels."""
+    task, fitted = MultilabelClassification(), {"labels": name}
+    assert [*task.answers(TARGETS, fitted)] == ["target_0", "target_1"]
+    assert [*task.predictions(SCORES, fitted)] == ["0", "probability_0", "1", "probability_1"]
+    assert task.report(SCORES, TARGETS.numpy(), fitted).tables["per_label"]["label"] == ["0", "1"]
