@@ -120,8 +120,8 @@ def test_schemes_are_frozen_and_survive_a_round_trip(name: str):
     ("weights", "path", "message"),
     [
         ("foo", "task.class_weights", "`class_weights` must be 'balanced' or a list, but is 'foo'"),
-        ([1, 0], "task.class_weights[1]", "`class_weights[1]` must be greater than 0, but is 0"),
-        ([1, "x"], "task.class_weights[1]", "`class_weights[1]` must be a number, but is 'x'"),
+        ([1, 0], "task.class_weights.1", "`class_weights[1]` must be greater than 0, but is 0"),
+        ([1, "x"], "task.class_weights.1", "`class_weights[1]` must be a number, but is 'x'"),
     ],
 )
 def test_below_an_alternative_only_what_lies_there_is_named(weights: Any, path: str, message: str):
