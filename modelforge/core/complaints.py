@@ -13,7 +13,7 @@ from enum import Enum
 from types import MappingProxyType, NoneType, UnionType
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel, ValidationError, WrapValidator
 from pydantic_core import ErrorDetails, InitErrorDetails, PydanticCustomError
 from pydantic_core.core_schema import ErrorType
 
@@ -247,6 +247,21 @@ def all_wrong(errors: Iterable[tuple[Location, PydanticCustomError]]) -> Validat
     """Several errors as one, each at its place below the value that is validated."""
     details = [InitErrorDetails(type=error, loc=location, input=None) for location, error in errors]
     return ValidationError.from_exception_data("config", details)
+
+
+def _in_one_sentence(value: Any, handler: Callable[[Any], Any]) -> Any:
+    try:
+        return handler(value)
+    except ValidationError as error:
+        details = error.errors(include_url=False)
+    # Pydantic puts the name of an alternative between the key and what is below it.
+    if below := [relocated(detail, detail["loc"][1:]) for detail in details if len(detail["loc"]) > 1]:
+        raise ValidationError.from_exception_data("config", below)
+    raise ValueError(f"must be {' or '.join(dict.fromkeys(map(expected, details)))}, but is {quoted(value)}")
+
+
+Alternatives = WrapValidator(_in_one_sentence)
+"""In the annotation of a union: one problem about a value that is none of it, where Pydantic has one for each type."""
 
 
 def relocated(detail: ErrorDetails, location: Location) -> InitErrorDetails:

@@ -2,7 +2,7 @@
 
 safetensors, or what `torch.save` writes, read with `weights_only`: nothing in a file can run. Large models lie in
 several files, and an index names them: `model.safetensors.index.json`. Nested mappings of a checkpoint count as one,
-with their keys joined by dots; what is no tensor is left out.
+with their keys joined by dots; what is no tensor, or one without values, is left out.
 """
 
 from __future__ import annotations
@@ -233,7 +233,7 @@ def _flat(checkpoint: Any) -> Iterator[tuple[str, Tensor]]:
         if isinstance(value, Mapping):
             below = [(f"{name}.{key}" if name else str(key), item, depth + 1) for key, item in value.items()]
             waiting += reversed(below)
-        elif isinstance(value, Tensor) and value.layout is torch.strided and name:
+        elif isinstance(value, Tensor) and value.layout is torch.strided and not value.is_meta and name:
             if len(name) > MAX_TENSOR_NAME:
                 raise Refusal(
                     f"a name in it has {len(name):,} characters, and {MAX_TENSOR_NAME} is the most", code="MF060"

@@ -8,7 +8,7 @@ even so (a table of 10⁹ rows, a picture of 10⁴ by 10⁴), or that the CPU ha
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Generator, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from math import inf
@@ -86,12 +86,14 @@ def _is_ours(layer: LayerType) -> bool:
 
 def _judge(setting: Setting) -> Tried | Misfit | None:
     """What a trial finds; None where there can be none."""
-    with preserved_globals(), _without_onednn(), warnings.catch_warnings(), torch.no_grad():
-        warnings.simplefilter("ignore")
+    with preserved_globals(), _without_onednn(), warnings.catch_warnings(record=True) as heard, torch.no_grad():
+        warnings.simplefilter("always")
         try:
             trial = Trial(setting)
             try:
-                return Tried(trial.value, tuple(_findings(trial)))
+                found = tuple(_findings(trial))
+                _check_axis(trial, heard)
+                return Tried(trial.value, found)
             except Broken as broken:
                 raise trial.complaint(broken) from broken
         except Misfit as misfit:
@@ -148,6 +150,14 @@ def _findings(trial: Trial) -> Iterator[Warned]:
         raise _wild(trial, ", in its gradients")
     yield from _not_finite_elsewhere(trial)
     yield from _mixing(trial)
+
+
+def _check_axis(trial: Trial, heard: Iterable[warnings.WarningMessage]) -> None:
+    """Without a `dim`, torch normalises over the first of several axes of an example, and says so in a warning."""
+    several = any(len(value.shape) > 2 for value in leaves(trial.setting.inputs))
+    if several and any("Implicit dimension choice" in str(warning.message) for warning in heard):
+        hint, rest = "give `dim`: -1 is the last; dimensions of the example start at 1", ", and torch would choose one"
+        raise Misfit("MF043", f"{trial.name} is given no `dim` for {trial.shown}", hint, rest=rest)
 
 
 # --- values that are not finite ---------------------------------------------------------------------------------------

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 from pydantic import BeforeValidator, Field, PlainValidator, PositiveInt, ValidationError, model_validator
 from pydantic_core import ErrorDetails
 
-from modelforge.core.complaints import Owner, all_wrong, problem, wrong
+from modelforge.core.complaints import Alternatives, Owner, all_wrong, problem, wrong
 from modelforge.core.errors import ForgeError, Problem
 from modelforge.core.frozen import AsTuple, FrozenDict, Node, Seed
 from modelforge.core.paths import join
@@ -50,7 +50,7 @@ class SweepSettings(Node):
     """The folder of a multirun whose jobs are finished, in place of a new one."""
     zip: Annotated[tuple[Annotated[tuple[str, ...], AsTuple], ...], AsTuple] | None = None
     """Lists of keys whose values go together, the first with the first, and so on."""
-    where: str | Annotated[tuple[str, ...], AsTuple] | None = None
+    where: Annotated[str | Annotated[tuple[str, ...], AsTuple], Alternatives] | None = None
     """A condition on the values of a job, as `init.gain < 2`, or several, which must all hold."""
     skip_invalid: Switch = False
     """Whether jobs whose values are invalid are left out; otherwise none begins."""

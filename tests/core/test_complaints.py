@@ -8,8 +8,9 @@ import pytest
 from pydantic import ValidationError
 
 from modelforge import inits
-from modelforge.core.complaints import problems
+from modelforge.core.complaints import Owner, problems
 from modelforge.core.docstrings import field_docs
+from modelforge.train.tasks.classification import Classification
 from tests.inits.catalogue import CASES
 
 ACTIVATION = "must be a positive number, `auto` or an activation's name, but is"
@@ -70,6 +71,10 @@ TABLE: list[tuple[str, dict[str, Any], str, str, str]] = [
         "only `distribution: truncated_normal` uses it; if it is inherited, give a `scheme` here",
     ),
     ("gates", {"forget": "one"}, "forget", "must be a number, but is 'one'", ""),
+    ("siren", {"first": 3}, "first", "must be 'auto' or true or false, but is 3", ""),
+    ("deepnorm", {"branches": "x"}, "branches", "must be 'auto' or a whole number, but is 'x'", ""),
+    ("deepnorm", {"branches": -1}, "branches", "must be 'auto' or greater than 0, but is -1", ""),
+    ("layerscale", {"value": "y"}, "value", "must be 'auto' or a number, but is 'y'", ""),
     ("keep", {"gain": 1.0}, "gain", "scheme `keep` has no field `gain`", "`keep` has no fields: give a `scheme` here"),
 ]
 
@@ -109,3 +114,18 @@ def test_schemes_are_frozen_and_survive_a_round_trip(name: str):
     for field in cls.model_fields:
         with pytest.raises(ValidationError, match="Instance is frozen"):
             setattr(made, field, 1.0)
+
+
+@pytest.mark.parametrize(
+    ("weights", "path", "message"),
+    [
+        ("foo", "task.class_weights", "`class_weights` must be 'balanced' or a list, but is 'foo'"),
+        ([1, 0], "task.class_weights.1", "`class_weights[1]` must be greater than 0, but is 0"),
+        ([1, "x"], "task.class_weights.1", "`class_weights[1]` must be a number, but is 'x'"),
+    ],
+)
+def test_below_an_alternative_only_what_lies_there_is_named(weights: Any, path: str, message: str):
+    with pytest.raises(ValidationError) as caught:
+        Classification.model_validate({"class_weights": weights})
+    (problem,) = problems(caught.value, "task", Owner("task", model=Classification))
+    assert (problem.path, problem.message) == (path, message)

@@ -132,3 +132,11 @@ def test_the_name_of_the_whole_leads_to_the_index(tmp_path: Path):
     with pytest.raises(Refusal) as caught, opened(str(tmp_path / "w.safetensors")):
         pass
     assert "w.safetensors.index.json" in caught.value.hint
+
+
+def test_what_has_no_values_is_left_out(tmp_path: Path):
+    """A model that was saved from the meta device holds shapes alone."""
+    path = tmp_path / "model.pt"
+    torch.save({"a": torch.ones(2), "meta": torch.ones(2, device="meta"), "sparse": torch.eye(2).to_sparse()}, path)
+    with opened(str(path)) as weights:
+        assert [*weights.headers] == ["a"]

@@ -169,6 +169,16 @@ def test_an_activation_over_the_batch(kind):
     assert not planned({"type": kind, "dim": -1}, STEPS).warnings
 
 
+@pytest.mark.parametrize("kind", ["Softmax", "Softmin", "LogSoftmax"])
+def test_an_activation_over_an_axis_that_torch_chooses(kind: str):
+    """Over the channels of a picture, and over the heads of an attention."""
+    code, message, hint = refused(kind, IMAGE)
+    assert (code, hint) == ("MF043", "give `dim`: -1 is the last; dimensions of the example start at 1")
+    assert message == f"{kind} is given no `dim` for (4, 9, 9) from model.input, and torch would choose one"
+    assert not planned({"type": kind, "dim": 1}, IMAGE).warnings
+    assert not planned(kind, ROW).warnings  # there is one axis to choose
+
+
 def test_too_large_to_be_tried_as_it_is():
     assert code("Softmax", [4096, 8192]) == "MF044"
 

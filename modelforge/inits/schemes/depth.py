@@ -7,10 +7,11 @@ layers. A model whose graph is not known gives the numbers in the block.
 from __future__ import annotations
 
 from math import sqrt
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import PositiveInt
 
+from modelforge.core.complaints import Alternatives
 from modelforge.core.errors import Refusal
 from modelforge.core.matrix import Matrix
 from modelforge.inits.base import NOTHING_TO_COUNT, Elementwise
@@ -19,8 +20,8 @@ from modelforge.inits.laws.law import Constant, Law, Normal
 from modelforge.inits.matrices import require_matrix
 from modelforge.inits.registry import register_initializer
 
-Count = Literal["auto"] | PositiveInt
-Ends = Literal["auto"] | bool
+Count = Annotated[Literal["auto"] | PositiveInt, Alternatives]
+Ends = Annotated[Literal["auto"] | bool, Alternatives]
 _HINT = "say so in the block, for the parameters in question: `branches: 24` and `ends: true`"
 
 
@@ -316,7 +317,7 @@ class LayerScaleScheme(EndScale):
     Source: Touvron et al., Going deeper with image transformers, arXiv:2103.17239, §2
     """
 
-    value: Literal["auto"] | Real = "auto"
+    value: Annotated[Literal["auto"] | Real, Alternatives] = "auto"
     """The constant, or `auto`: by depth, two branches counting as one layer."""
 
     def value_at_end(self, matrix: Matrix) -> float:

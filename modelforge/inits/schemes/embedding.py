@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from math import sqrt
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
+from modelforge.core.complaints import Alternatives
 from modelforge.core.errors import Refusal
 from modelforge.core.matrix import Matrix
 from modelforge.inits.base import Elementwise
@@ -29,7 +30,7 @@ class Embedding(Elementwise):
 
     gain: Positive = 1.0
     """Standard deviation of the coordinates that are looked up, or of the logits of a tied table."""
-    tied: Literal["auto"] | bool = "auto"
+    tied: Annotated[Literal["auto"] | bool, Alternatives] = "auto"
     """Whether the output head multiplies by the table, or `auto`: where a layer has it as its weight."""
 
     def law(self, matrix: Matrix) -> Law:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
+from modelforge.core.complaints import Alternatives
 from modelforge.core.errors import Refusal
 from modelforge.core.matrix import Matrix
 from modelforge.inits.base import Elementwise
@@ -27,7 +28,7 @@ class Siren(Elementwise):
 
     omega_0: Positive = 30.0
     """The factor in the sines. Weights of the first layer do not depend on it: their sines are to span many periods."""
-    first: Literal["auto"] | bool = "auto"
+    first: Annotated[Literal["auto"] | bool, Alternatives] = "auto"
     """Whether the layer reads the coordinates and not a sine, or `auto`: as the plan knows."""
 
     def law(self, matrix: Matrix) -> Law:

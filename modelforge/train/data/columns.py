@@ -8,6 +8,7 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import BeforeValidator, Field, PositiveInt, ValidationError
 
+from modelforge.core.complaints import Alternatives
 from modelforge.core.errors import ForgeError, Problem
 from modelforge.core.frozen import AsTuple, FrozenDict
 from modelforge.core.quoting import listed
@@ -79,7 +80,8 @@ class Columns(Bounded, Table):
     missing: Names = MISSING
     """Texts that stand for no value, in small or large letters. For classes called None or NA: `[""]`."""
     impute: Annotated[
-        Fill | FrozenDict[str, Fill],
+        Fill | FrozenDict[str, Annotated[Fill, Alternatives]],
+        Alternatives,
         BeforeValidator(_by_name, json_schema_input_type=Fill | dict[str, Fill] | Pairs),
     ] = "error"
     """What becomes of missing values, for all columns or by name: `error`, `drop` (leave the row out), `mean`,

@@ -11,6 +11,7 @@ from pydantic import Field
 from torch import Tensor
 from torch.nn import functional
 
+from modelforge.core.complaints import Alternatives
 from modelforge.core.frozen import AsTuple
 from modelforge.core.words import plural
 from modelforge.train.data.batches import Batch
@@ -42,7 +43,7 @@ class Classification(Task):
 
     label_smoothing: Annotated[float, Field(ge=0, lt=1)] = 0.0
     """Share of the target that is spread evenly over all classes."""
-    class_weights: Literal["balanced"] | Weights | None = None
+    class_weights: Annotated[Literal["balanced"] | Weights, Alternatives] | None = None
     """A weight for each class in the loss, in their order; `balanced`: in inverse proportion to their frequency in the
     training part. Null: each example counts the same."""
 

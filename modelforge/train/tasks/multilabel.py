@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Self
 
 import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional
 
+from modelforge.core.complaints import Alternatives
 from modelforge.core.words import plural
 from modelforge.train.data.batches import Batch
 from modelforge.train.data.parts import Array, Examples, all_targets
@@ -31,7 +32,7 @@ class MultilabelClassification(Task):
     family: ClassVar = "Multilabel"
     reports: ClassVar = True
 
-    positive_weights: Literal["balanced"] | Weights | None = None
+    positive_weights: Annotated[Literal["balanced"] | Weights, Alternatives] | None = None
     """What the loss multiplies each label's positive examples by; `balanced`: by the ratio of negative to positive ones
     in the training part."""
 

@@ -58,3 +58,12 @@ def test_metric_columns_and_report_have_one_threshold(score: float):
     task.count(meter, scores, (scores, targets))
     found = task.report(scores, targets.numpy(), {}, DATA).tables["per_label"]["f1"]
     assert [*found, *task.predictions(scores, {})["0"]] == [meter.compute().item()] * 5
+
+
+@pytest.mark.parametrize("name", ["y", "ab"])
+def test_labels_of_one_array_are_numbered(name: str):
+    """Its name is no list of names, also where it has as many letters as there are labels."""
+    task, fitted = MultilabelClassification(), {"labels": name}
+    assert [*task.answers(TARGETS, fitted)] == ["target_0", "target_1"]
+    assert [*task.predictions(SCORES, fitted)] == ["0", "probability_0", "1", "probability_1"]
+    assert task.report(SCORES, TARGETS.numpy(), fitted, DATA).tables["per_label"]["label"] == ["0", "1"]
