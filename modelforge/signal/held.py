@@ -4,11 +4,16 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import numpy as np
+import torch
+
 from modelforge.core.matrix import Activation
+from modelforge.inits.gains.statistics import differentiate
 from modelforge.signal.inverse import Inverse
-from modelforge.signal.moments import Pair, Single, first_two, steep
+from modelforge.signal.moments import Pair, Single, first_two, over_energies, steep
 from modelforge.signal.pull import Divided, Pull
-from modelforge.signal.value import Gradient, Signal
+from modelforge.signal.rule import Unpredictable
+from modelforge.signal.value import LEAST, Gradient, Signal
 
 
 def held_part(function: Activation, signal: Signal, correlation: float) -> tuple[float, float, float]:
@@ -66,3 +71,26 @@ def before_norms(
     held = held_part(function, signal, 1.0)[1] / (one.second * one.slope_second) if one.second else 0.0
     found = divided.sloped(less - held)
     return found, None, replace(divided, share=power * divided.share)
+
+
+def realigned(aligned: float, function: Activation, signal: Signal, one: Single) -> float:
+    """What slopes make of `Gradient.aligned`, as in `scatter`: a larger signal is another one behind φ, too.
+
+    Formula: r ← (r·p² + E x²φ′²/E φ² - p²)·E φ²/(E x²·E φ′²), p = d ln E φ²/d ln q
+    """
+    power = one.growth * signal.variance / one.second if one.second else 0.0
+    second, _, slopes, _, moved, _ = over_energies(function, signal.mean, signal.variance, np.zeros(1))[:, 0]
+    if not second or not slopes:
+        return aligned
+    return float((aligned * power**2 + moved / second - power**2) * second / (signal.second * slopes))
+
+
+def refuse_zeros(function: Activation, second: float) -> None:
+    """Refuses slopes of examples that are 0 by chance where they differ from others': the same ones have no gradient.
+
+    Raises:
+        Unpredictable: they differ.
+    """
+    slope = float(differentiate(function.function, torch.zeros(1, dtype=torch.float64))[0])
+    if abs(slope**2 - second) > LEAST * second:
+        raise Unpredictable("some examples are 0 before it, where its slope is another one")

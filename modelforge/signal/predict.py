@@ -19,14 +19,16 @@ from modelforge.planning.assign import ParameterPlan
 from modelforge.planning.plan import Plan
 from modelforge.report.aligned import PATH, WORDS
 from modelforge.report.table import Fitted, to_text
+from modelforge.signal.back import backward
 from modelforge.signal.flow import Leaf, Source, flow
 from modelforge.signal.moments import correlation_depth, single
 from modelforge.signal.origins import Origins
 from modelforge.signal.rule import RULES, Node, Passed, SignalRule, Unpredictable
 from modelforge.signal.rules.elementwise import activation
-from modelforge.signal.sums import summed
 from modelforge.signal.value import Gradient, Shape, Signal
 
+SHARED = "all units share a sum"
+"""Why nothing is known behind weights with a mean, not even behind a norm, which may take out all there is."""
 ONCE = "from here on"
 """What a note begins with that holds for all layers behind."""
 SMALLEST, LARGEST = 1e-140, 1e140
@@ -172,7 +174,7 @@ def predict(plan: Plan, *, batch: int = 32, training: bool = True) -> Prediction
     parameters |= {name: parameters[first] for name, first in plan.ties.items() if first in parameters}
     owned = by_owner(parameters)
     done: list[tuple[Leaf, Passed | None, str]] = []
-    cause, origins = "", Origins()
+    causes, origins = dict[str, str](), Origins()
     for leaf in flowing.leaves:
         node = Node(
             leaf.layer,
@@ -184,13 +186,12 @@ def predict(plan: Plan, *, batch: int = 32, training: bool = True) -> Prediction
             dependent=origins.dependent(leaf, signals),
         )
         origins.add(leaf, node.parameters)
-        result, reason = forward(node, leaf, signals, cause)
-        cause = reason if result is None else cause
+        result, reason = forward(node, leaf, signals, causes)
         outputs = {(): None} if result is None else result.outputs
         signals |= {Source(leaf.layer.path, index): signal for index, signal in outputs.items()}
         done.append((leaf, result, reason))
-    gradients = backward(done, flowing.results.values(), signals)
-    return Prediction(tuple(_nodes(plan, done, signals, gradients)), batch, training)
+    gradients, lost = backward(done, flowing.results.values(), signals, batch)
+    return Prediction(tuple(_nodes(plan, done, signals, gradients, lost)), batch, training)
 
 
 def by_owner(parameters: Mapping[str, ParameterPlan]) -> dict[str, dict[str, ParameterPlan]]:
@@ -220,14 +221,29 @@ def rule_of(node: Node) -> SignalRule | None:
     return SignalRule(activation) if registry.get(name).kind == "activation" else None
 
 
-def forward(node: Node, leaf: Leaf, signals: Mapping[Source, Signal | None], cause: str) -> tuple[Passed | None, str]:
-    """What a layer makes of what it reads; or None and the reason."""
+def forward(
+    node: Node, leaf: Leaf, signals: Mapping[Source, Signal | None], causes: dict[str, str]
+) -> tuple[Passed | None, str]:
+    """What a layer makes of what it reads; or None and the reason, which `causes` then holds by path."""
+    result, reason = _asked(node, leaf, signals, causes)
+    if result is None:
+        causes[leaf.layer.path] = reason
+    return result, reason
+
+
+def _asked(
+    node: Node, leaf: Leaf, signals: Mapping[Source, Signal | None], causes: Mapping[str, str]
+) -> tuple[Passed | None, str]:
     rule = rule_of(node)
     if rule is None:
         return None, f"unknown from here on: `{node.layer.type}` has no signal rule, register one"
-    lost = any(signals.get(read) is None and not read.maker.startswith("@") for read in leaf.reads)
-    if lost and not rule.restarts:
-        return None, cause or "unknown: it reads what is not known"
+    lost = [read.maker for read in leaf.reads if signals.get(read) is None and not read.maker.startswith("@")]
+    shared = [read.maker for read in leaf.reads if (signal := signals.get(read)) is not None and signal.shared]
+    if shared:
+        return None, f"unknown from here on: {SHARED} in `{shared[0]}`, whose weights have a mean"
+    reasons = [causes.get(maker, "unknown: it reads what is not known") for maker in lost]
+    if lost and (not rule.restarts or any(SHARED in reason for reason in reasons)):
+        return None, reasons[0]
     try:
         result = rule.ask(node)
         _check_range(result)
@@ -242,90 +258,12 @@ def _check_range(result: Passed) -> None:
             raise Unpredictable(f"a mean square of {number(output.second)} is beyond double precision")
 
 
-def backward(
-    done: list[tuple[Leaf, Passed | None, str]], results: Any, signals: Mapping[Source, Signal | None]
-) -> dict[Source, Gradient | None]:
-    """The gradient of each tensor, from those of the results back; None where a layer on the way is not known."""
-    return _sent_back(done, [(source, _drawn_at(signals.get(source))) for source in results], signals)
-
-
-def _drawn_at(signal: Signal | None) -> Gradient:
-    """The gradient with respect to a result: independent normal numbers."""
-    shape = signal.shape if signal is not None else None
-    count = 1 if shape is None else shape.num_units * shape.num_positions * shape.num_examples
-    return Gradient(1.0, noise=2 / max(1, count))
-
-
-def backward_from(
-    done: list[tuple[Leaf, Passed | None, str]],
-    given: Mapping[Source, Gradient],
-    signals: Mapping[Source, Signal | None],
-) -> dict[Source, Gradient | None]:
-    """The gradient of each tensor, from given ones back."""
-    return _sent_back(done, list(given.items()), signals)
-
-
-def _sent_back(
-    done: list[tuple[Leaf, Passed | None, str]],
-    given: list[tuple[Source, Gradient]],
-    signals: Mapping[Source, Signal | None],
-) -> dict[Source, Gradient | None]:
-    arriving: dict[Source, list[Gradient | None]] = {}
-    for source, gradient in given:
-        arriving.setdefault(source, []).append(gradient)
-    gradients: dict[Source, Gradient | None] = {}
-    for leaf, result, _ in reversed(done):
-        outputs = ((),) if result is None else tuple(result.outputs)
-        found: dict[tuple[int, ...], Gradient] = {}
-        lost = result is None
-        for index in outputs:
-            source = Source(leaf.layer.path, index)
-            gradient = gradients[source] = _gathered(arriving.get(source, []), signals.get(source))
-            lost = lost or (gradient is None and source in arriving)
-            if gradient is not None:
-                found[index] = gradient
-        if not found and not lost:
-            continue
-        sent = None if lost or result is None else _back(leaf, result, found, signals)
-        lost, backs = sent is None, sent or (None,) * len(leaf.reads)
-        for read, back in zip(leaf.reads, backs, strict=True):
-            if lost or back is not None:
-                arriving.setdefault(read, []).append(back)
-    for source in signals:
-        if source.maker.startswith("@"):
-            gradients[source] = _gathered(arriving.get(source, []), signals[source])
-    return gradients
-
-
-def _back(
-    leaf: Leaf, result: Passed, found: Mapping[tuple[int, ...], Gradient], signals: Mapping[Source, Signal | None]
-) -> tuple[Gradient | None, ...] | None:
-    """The gradients of what a layer reads; None where its rule fails.
-
-    Where it does the same to all examples, they differ as much as before.
-    """
-    backs = result.sent(found)
-    arriving = [gradient.scatter for gradient in found.values()]
-    reads = [signals.get(read) for read in leaf.reads]
-    if backs is None or len(arriving) != 1 or arriving[0] is None:
-        return backs
-    if any(signal is not None and signal.scatter is not None for signal in (*result.outputs.values(), *reads)):
-        return backs
-    return tuple(back and replace(back, scatter=back.scatter or arriving[0]) for back in backs)
-
-
-def _gathered(parts: list[Gradient | None], signal: Signal | None) -> Gradient | None:
-    known = [part for part in parts if part is not None]
-    if not known or len(known) < len(parts):
-        return None
-    return replace(summed(known, signal), taken=None)
-
-
 def _nodes(
     plan: Plan,
     done: list[tuple[Leaf, Passed | None, str]],
     signals: Mapping[Source, Signal | None],
     gradients: Mapping[Source, Gradient | None],
+    lost: Mapping[Source, str],
 ) -> list[NodeSignal]:
     nodes = [
         NodeSignal(name, "input", signals[Source(f"@{name}")], gradients.get(Source(f"@{name}")))
@@ -337,6 +275,9 @@ def _nodes(
         said.add(reason)
         index = () if result is None else next(iter(result.outputs))
         source = Source(leaf.layer.path, index)
+        if not note and source in lost and lost[source] not in said:
+            note = lost[source]
+            said.add(note)
         node = NodeSignal(leaf.layer.path, leaf.layer.type, signals.get(source), gradients.get(source), note=note)
         nodes.append(node if result is None else replace(node, chi=result.chi, slope=result.slope))
     return nodes

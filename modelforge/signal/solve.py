@@ -14,11 +14,12 @@ from modelforge.inits import registry
 from modelforge.inits.defaults import ROLE_DEFAULTS, constant
 from modelforge.planning.assign import ParameterPlan, moments
 from modelforge.planning.plan import Plan
+from modelforge.signal.back import backward
 from modelforge.signal.conditions import Condition, Unsolvable, met, output_of
 from modelforge.signal.flow import Flow, Leaf, Source, flow
 from modelforge.signal.levers import LeftAlone, Lever, levers
 from modelforge.signal.origins import Origins
-from modelforge.signal.predict import arriving_at, backward, by_owner, forward, rule_of
+from modelforge.signal.predict import arriving_at, by_owner, forward, rule_of
 from modelforge.signal.retuned import REPLACEMENT, root_mean_square
 from modelforge.signal.rule import Node, Passed, Unpredictable
 from modelforge.signal.solution import Solution, solution
@@ -151,7 +152,7 @@ class _Pass:
         """The energy that a residual stream has at its beginning, by the sums on its way."""
         self._owned = by_owner(network.named(parameters))
         self._passed = passed
-        cause, origins = "", Origins()
+        causes, origins = dict[str, str](), Origins()
         for leaf in network.flow.leaves:
             path = leaf.layer.path
             node = Node(
@@ -168,8 +169,7 @@ class _Pass:
             lever = network.levers.get(path)
             if lever is not None:
                 node = self._met(leaf, node, lever)
-            result, reason = forward(node, leaf, self.signals, cause)
-            cause = reason if result is None else cause
+            result, reason = forward(node, leaf, self.signals, causes)
             outputs = {(): None} if result is None else result.outputs
             self.signals |= {Source(path, index): signal for index, signal in outputs.items()}
             self.done[path] = (leaf, result, reason)
@@ -221,7 +221,8 @@ class _Pass:
 
         Where several layers read one tensor, each has to pass on its part only, and so counts that many times.
         """
-        gradients = backward([*self.done.values()], self.network.flow.results.values(), self.signals)
+        network = self.network
+        gradients, _ = backward([*self.done.values()], network.flow.results.values(), self.signals, network.batch)
         energies: dict[str, float] = {}
         ends: dict[str, Source] = {}
         for path, lever in self.network.levers.items():

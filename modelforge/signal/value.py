@@ -113,6 +113,8 @@ class Signal:
     numbers. Over all elements, E x⁴/(E x²)² is (1 + κ)·(1 + swing)."""
     loose: float = 1.0
     """The share of what the number of units makes energies of positions differ by; 0 where a norm holds each at 1."""
+    shared: bool = False
+    """Whether its units share a sum, as behind weights with a mean."""
     balanced: bool = False
     """Whether a norm holds means of positions as well."""
     weight_gain: float | None = None
@@ -302,6 +304,8 @@ class Gradient:
     """Relative variance of the squares of elements, as that of a signal."""
     swing: float = 0.0
     """Relative variance of E g² over positions and examples, as that of a signal."""
+    aligned: float | None = None
+    """n·(Σ x g)²/(Σ x²·Σ g²) where weights with a mean are behind it, so that units share a part; 1 by chance."""
     divided: Divided | None = None
     """What a norm of each position by itself behind it made of it."""
     taken: tuple[Pull, float] | None = None

@@ -11,6 +11,9 @@ from modelforge.planning.assign import ParameterPlan
 from modelforge.planning.layer_plan import LayerPlan
 from modelforge.signal.flow import Leaf
 
+JOINS = ("Add", "Multiply")
+"""Layers that join a unit with one of another tensor, by which units come to differ."""
+
 
 @register_rule(
     "MW101",
@@ -73,6 +76,21 @@ def _is_constant(subject: Subject, layer: LayerPlan) -> bool:
     return bool(_kernels(subject, layer)) and all(map(is_constant, subject.of_layer(layer).values()))
 
 
+def _has_equal_units(subject: Subject, maker: str, constant: Collection[str]) -> bool:
+    """Whether all units of a tensor are equal: constant kernels made it, and nothing since makes its units differ."""
+    ahead, seen = [maker], set[str]()
+    while ahead:
+        path = ahead.pop()
+        if path in constant or path in seen:
+            continue
+        seen.add(path)
+        leaf = subject.leaves.get(path)
+        if leaf is None or not all(map(is_constant, subject.of_layer(leaf.layer).values())):
+            return False
+        ahead += [read.maker for read in leaf.reads]
+    return True
+
+
 def _stays_equal(subject: Subject, path: str, constant: Collection[str]) -> bool:
     """Whether all that reads the units of a layer treats them alike; a result of the model does not."""
     results = {source.maker for source in subject.flow.results.values()}
@@ -86,6 +104,10 @@ def _stays_equal(subject: Subject, path: str, constant: Collection[str]) -> bool
             if reader in constant or reader in seen:
                 continue
             if not all(map(is_constant, subject.of_layer(leaf.layer).values())):
+                return False
+            if leaf.layer.type in JOINS and not all(
+                _has_equal_units(subject, read.maker, constant) for read in leaf.reads
+            ):
                 return False
             seen.add(reader)
             ahead.append(reader)

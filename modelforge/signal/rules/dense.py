@@ -17,7 +17,15 @@ COMMON = 0.01
 
 
 def weighted(
-    signal: Signal, weight: Values, bias: Values, shape: Shape, fan_in: float, reach: float = 1.0, taps: float = 1.0
+    signal: Signal,
+    weight: Values,
+    bias: Values,
+    shape: Shape,
+    fan_in: float,
+    reach: float = 1.0,
+    taps: float = 1.0,
+    *,
+    shares: bool = False,
 ) -> Signal:
     """What sums of `fan_in` inputs are, weighted by independent numbers.
 
@@ -32,15 +40,18 @@ def weighted(
         fan_in: Inputs that each output sums over, n.
         reach: The share of pairs of positions for which both have an input, where padding is around.
         taps: How many of `fan_in` are positions that differ from each other.
+        shares: Whether the weights may have a mean, so that all units share a sum.
 
     Raises:
-        Unpredictable: the weights have a mean.
+        Unpredictable: the weights have a mean, and may not.
     """
-    refuse_mean(weight, fan_in)
+    if not shares:
+        refuse_mean(weight, fan_in)
 
     def of(product: float) -> float:
-        common = 0.0 if weight.patterned else (fan_in - 1) * (weight.mean * signal.mean) ** 2
-        return fan_in * (weight.second * product + common)
+        if weight.patterned:
+            return fan_in * weight.second * product
+        return fan_in * weight.std**2 * product + _common(signal, weight, fan_in, product)
 
     share = _share(of(signal.second), bias.second)
     made = Signal(
@@ -62,13 +73,36 @@ def weighted(
     return replace(made, noise=normal_noise(made))
 
 
+def _common(signal: Signal, weight: Values, fan_in: float, product: float) -> float:
+    """What the mean of weights makes of a product: (n·E w)²·(E x)², and what is left of n·(E w)² times a covariance."""
+    free = 0.0 if signal.balanced else 1.0
+    return fan_in * weight.mean**2 * (free * (product - signal.mean**2) + fan_in * signal.mean**2)
+
+
+def has_mean(weight: Values, fan_in: float) -> bool:
+    """Whether the mean of weights makes more than chance of what they read."""
+    return not weight.patterned and fan_in * weight.mean**2 > COMMON * weight.std**2
+
+
+def _with_shared(output: Signal, rest: Signal, signal: Signal, weight: Values, fan_in: float) -> Signal:
+    """The sums of weights with a mean: all units have one part in common, whose square scatters as that of one unit.
+
+    Formula: Var y² = 4μ²·s² + 2·s⁴, and of two examples 4μ²·c + 2·c², of which y has the mean μ and the (co)variance
+    """
+    squares = signal.mean**2, signal.second, signal.along, signal.across
+    mean, *shared = (_common(signal, weight, fan_in, item) for item in squares)
+    own, near, far = (4 * mean * max(0.0, item - mean) + 2 * (item - mean) ** 2 for item in shared)
+    noise = output.overlap(own, near, far) + normal_noise(rest) * rest.second**2
+    return replace(output, noise=noise / output.second**2 if output.second else 0.0, shared=True)
+
+
 def refuse_mean(weight: Values, fan_in: float) -> None:
     """Refuses weights with a mean: all units behind them share the sum of what they read, which grows by n·E w a layer.
 
     Raises:
         Unpredictable: it is more than chance.
     """
-    if not weight.patterned and fan_in * weight.mean**2 > COMMON * weight.std**2:
+    if has_mean(weight, fan_in):
         raise Unpredictable(f"its weights have the mean {weight.mean:.3g}, so that all its units share a sum")
 
 
@@ -102,7 +136,8 @@ def unweighted(
     square = 0.0 if gradient.pull is None else gradient.pull.share / signal.shape.num_units
     gradient = _let_go(gradient, signal, signal.shape.num_units if fan_in is None else fan_in)
     gradient = _across_rays(gradient, max(signal.shape.num_units, fan_in or 1))
-    factor = fan_out * weight.second
+    more = 1 if gradient.aligned is None else 1 + (gradient.aligned - 1) / signal.shape.num_units
+    factor = more * fan_out * weight.second
     back = Gradient(
         factor * gradient.energy,
         factor * reach * gradient.along,
@@ -113,6 +148,7 @@ def unweighted(
         square=square,
         lift=gradient.lift,
         taken=gradient.taken,
+        aligned=gradient.aligned and gradient.aligned / more,
         swing=gradient.swing + (1 + gradient.swing) * gradient.tail / max(1.0, fan_out),
     )
     return replace(back, noise=_noise(back, signal, signal.shape.fewer(back.swing)))
@@ -185,15 +221,22 @@ def linear(node: Node) -> Passed:
     weight, bias = node.values("weight"), node.values("bias")
     signal = as_units(node.signal, -1)
     shape = node.shape(-1)
-    output = weighted(signal, weight, bias, shape, signal.shape.num_units)
+    fan_in = signal.shape.num_units
+    output = weighted(signal, weight, bias, shape, fan_in, shares=True)
     # Biases add the same energy everywhere.
     parts = [(output.second - bias.second, signal.profile), (bias.second, FLAT)]
     more = _of_own_row(node, signal, weight)
     output = replace(output, second=output.second + more, profile=mixed_profile(parts, shape.sizes))
     share = _share(output.second - bias.second, bias.second)
     output = _of_examples(output, signal, share)
+    shares = has_mean(weight, fan_in)
+    if shares:
+        rest = weighted(signal, replace(weight, mean=0.0), bias, shape, fan_in)
+        output = _with_shared(output, rest, signal, weight, fan_in)
 
     def back(gradient: Gradient) -> Gradient:
+        if shares:
+            return _shared_back(gradient, weight, signal, shape)
         divided = gradient.divided
         if divided is not None:
             sizes, size = signal.shape.sizes, signal.shape.num_units
@@ -210,6 +253,19 @@ def linear(node: Node) -> Passed:
         return replace(sent, drift=drift, lift=lift, scatter=scatter)
 
     return passed(output, back)
+
+
+def _shared_back(gradient: Gradient, weight: Values, signal: Signal, shape: Shape) -> Gradient:
+    """The gradient before weights with a mean, of units that do not depend on each other: one sum goes to all units."""
+    if gradient.pull is not None or gradient.divided is not None or gradient.aligned is not None:
+        raise Unpredictable("its weights have a mean")
+    sent = unweighted(gradient, weight, signal, shape.num_units)
+    share = weight.mean**2 / weight.second if weight.second else 0.0
+    alike = [(item / gradient.energy) ** 2 if gradient.energy else 0.0 for item in (gradient.along, gradient.across)]
+    noise = 2 * share**2 * signal.overlap(1.0, alike[0], alike[1])
+    fan_in = signal.shape.num_units
+    sums = _common(signal, weight, fan_in, signal.second) / (fan_in * weight.mean**2 * signal.second)
+    return replace(sent, noise=sent.noise + noise, aligned=share * sums + 1 - share)
 
 
 def _of_examples(output: Signal, signal: Signal, share: float) -> Signal:

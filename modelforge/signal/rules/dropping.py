@@ -63,7 +63,9 @@ def _thinned(signal: Signal, p: float) -> Signal:
     if scatter is not None:
         scatter = replace(scatter, noise=thinned(scatter.noise, 1 / (1 - p), signal.shape.num_units))
     third = _cube(signal) / (1 - p) ** 2 - 3 * signal.mean * signal.second / (1 - p) + 2 * signal.mean**3
-    return replace(signal, third=third, tail=(signal.tail + 1) / (1 - p) - 1, behind=None, scatter=scatter)
+    tail = (signal.tail + 1) / (1 - p) - 1
+    loose = 1 - (1 - signal.loose) * signal.tail / tail if tail > 0 else signal.loose
+    return replace(signal, third=third, tail=tail, loose=loose, balanced=False, behind=None, scatter=scatter)
 
 
 @register_signal("Dropout1d", "Dropout2d", "Dropout3d")
@@ -137,6 +139,8 @@ def alpha_dropout(node: Node) -> Passed:
         swing=power**2 * signal.swing,
         third=third - 3 * mean * second + 2 * mean**3,
         tail=tail,
+        loose=1.0,
+        balanced=False,
         table=None,
         level=None,
         weight_gain=None,

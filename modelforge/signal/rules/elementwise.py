@@ -14,7 +14,7 @@ from modelforge.core.frozen import FrozenDict
 from modelforge.core.matrix import Activation
 from modelforge.inits.gains.statistics import evaluate
 from modelforge.language import registry
-from modelforge.signal.held import alike, before_norms, loose_part
+from modelforge.signal.held import alike, before_norms, loose_part, realigned, refuse_zeros
 from modelforge.signal.moments import Pair, Single, held_variance, homogeneous, over_energies, pair, single
 from modelforge.signal.rule import Node, Passed, Unpredictable, passed, register_signal
 from modelforge.signal.scatter import FENTON_VARIANCE, MASSES, Scatter, Slopes, lognormal, shared_part
@@ -276,6 +276,8 @@ def _back(
     second = one.slope_second
     if second == 0:
         return Gradient(0.0)
+    if signal.scatter is not None and signal.scatter.present < 1:
+        refuse_zeros(function, second)
     own = (gradient.tail + 1) * one.slope_fourth - second**2
     other = gradient.along / gradient.energy if gradient.energy else 0.0
     # E g²φ′² of two positions: normal gradients of that correlation, slopes of theirs.
@@ -317,6 +319,7 @@ def _back(
         level=None,
         radial=gradient.radial and replace(gradient.radial, factor=1 - followed * (1 - gradient.radial.factor)),
         turned=followed * gradient.turned,
+        aligned=gradient.aligned and realigned(gradient.aligned, function, signal, one),
         through=Through(function, signal.mean, signal.variance),
         chance=gradient.chance * (across.slope_product / second) ** 2,
         noise=max(0.0, noise + less.noise),

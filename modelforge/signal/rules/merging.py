@@ -92,6 +92,7 @@ def _of_part(gradient: Gradient, index: int, part: Signal, total: Signal, made: 
         radial=None,
         scatter=made and gradient.scatter and made.back(gradient.scatter, index),
         turned=0.0,
+        aligned=gradient.aligned and 1 + share * (gradient.aligned - 1),
         square=share * gradient.square,
         pull=pull and replace(pull, share=share * pull.share),
         divided=gradient.divided and replace(gradient.divided, share=share * gradient.divided.share),

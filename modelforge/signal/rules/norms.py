@@ -88,6 +88,7 @@ def _normalized(node: Node, signal: Signal, centre: _Centre, eps: float, *, cent
     level = None if centre.across_examples or variance == 0 else _level(read, centre, freedom, count, eps / variance)
     # Few biases differ by chance, in relation to a variance of about 1.
     uneven_bias = 2 * (bias.std**2 / (scale + bias.second)) ** 2 if bias.std else 0.0
+    drawn = weight.std > 0 or bias.std > 0
     by_unit = centre.across_examples or centre.channels == 1
     divided = Divided(signal.shape.sizes, centre.size, freedom, count, eps / max(variance, SMALL), centred)
     output = replace(
@@ -103,7 +104,7 @@ def _normalized(node: Node, signal: Signal, centre: _Centre, eps: float, *, cent
         noise=kept**2 * signal.noise + (lost / (1 - lost)) ** 2 * pull.noise + uneven_bias / signal.shape.num_units,
         swing=kept**2 * signal.swing,
         loose=signal.loose * centre.loose(kept),
-        balanced=signal.balanced if centre.across_examples else centred,
+        balanced=signal.balanced and not drawn if centre.across_examples else centred and not drawn,
         level=level and level.raised(bias.std**2 / scale) if scale > 0 else None,
         table=signal.table and (signal.table[0], signal.table[1] * scale_mean / np.sqrt(variance + eps)),
         third=scale_mean * signal.third / (variance + eps) ** 1.5 if variance > 0 else 0.0,

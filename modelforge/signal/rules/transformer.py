@@ -10,8 +10,9 @@ from modelforge.core.frozen import FrozenDict
 from modelforge.core.tensors import TensorValue, Value
 from modelforge.planning.assign import ParameterPlan
 from modelforge.planning.layer_plan import LayerPlan
+from modelforge.signal.back import backward_from
 from modelforge.signal.flow import Leaf, Source
-from modelforge.signal.predict import backward_from, forward
+from modelforge.signal.predict import forward
 from modelforge.signal.rule import Index, Node, Passed, Unpredictable, register_signal
 from modelforge.signal.value import Gradient, Signal
 
@@ -126,7 +127,7 @@ def _run(node: Node, inside: _Inside, last: str) -> Passed:
         read = tuple(signals[source] for source in leaf.reads)
         own = "Transformer" if node.layer.type == "Transformer" and one.type != "LayerNorm" else ""
         inner = Node(layer, parameters, read, node.num_examples, node.training, own, node.spreads)
-        result, reason = forward(inner, leaf, signals, "")
+        result, reason = forward(inner, leaf, signals, {})
         if result is None:
             raise Unpredictable(f"{one.name}: {reason.removeprefix('unknown from here on: ')}")
         signals[Source(one.name)] = result.outputs[()]

@@ -53,6 +53,25 @@ def test_gates_may_differ_where_units_do_not():
     assert not found(decided({**layers, "rnn": {**rnn, "init": {"recurrent": "orthogonal"}}}, shape=(7, 4)), "MW101")
 
 
+@pytest.mark.parametrize("first", [NORMAL, CONSTANT])
+def test_a_sum_with_other_units_makes_units_differ(first: Any):
+    """As at the end of Fixup's last branch, where the head is 0: its columns come to differ, then the units."""
+    zeros = {"init": "zeros"}
+    branch = {"type": "Residual", "layers": {"end": {**DENSE, **zeros}}}
+    layers = {"stem": {**DENSE, "init": first}, "branch": branch, "act": "ReLU", "head": {**HEAD, **zeros}}
+    plan = decided(layers)
+    model, inputs, targets = mf.build(plan), torch.randn(64, 4), torch.randn(64, 3)
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+    for _ in range(3):
+        optimizer.zero_grad()
+        (model(inputs) - targets).square().mean().backward()
+        optimizer.step()
+    weight = model.get_parameter("branch.end.weight")
+    stay = torch.allclose(weight, weight[:1].expand_as(weight), atol=1e-7)
+    assert stay == (first is CONSTANT)
+    assert any("branch.end.weight" in message for message in found(plan, "MW101")) == stay
+
+
 TWINS: dict[str, Any] = {"a": {**DENSE, "inputs": "input"}, "b": {**DENSE, "inputs": "input"}}
 
 
