@@ -8,15 +8,22 @@ from __future__ import annotations
 
 import io
 import json
+import re
+from bisect import bisect_right
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
+import yaml
 from ruamel.yaml import YAML
+from ruamel.yaml.error import MarkedYAMLError
 from ruamel.yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
+from ruamel.yaml.serializer import Serializer
 
 from modelforge.config.composition import plain
 from modelforge.config.document import Document
+from modelforge.config.nodes import nodes
 from modelforge.core.errors import ForgeError, Place, Problem
 from modelforge.inits.registry import SCHEMES
 from modelforge.language.init import NAMED_ROLES
@@ -25,6 +32,7 @@ from modelforge.language.registry import LAYERS
 ARGUMENTS = ("defaults", "input", "args")
 """Keys of a model in front of values of its arguments."""
 MODEL = ("size", "sizes", "blocks", "layers", "outputs", "tie", "init", "lint")
+_HASH = re.compile(r"(?<!\S)#")
 MAX_WIDTH = 10**6
 """No line is broken: a line break in a config is its author's."""
 
@@ -82,7 +90,32 @@ def formatted(document: Document, group: str) -> str:
         message = "the file cannot be formatted without changing what it says"
         hint = "if a text of several lines has spaces at the end of a line, remove them, or quote the text"
         raise ForgeError([Problem("MF160", "", message, hint, Place(file=document.file, line=1))])
+    kept = Counter(comment for comment, _ in comments(Document(document.file, text)))
+    kept.subtract(comment for comment, _ in comments(document))
+    if lost := next(((comment, line) for comment, line in comments(document) if kept[comment] < 0), None):
+        message = f"the file cannot be formatted without losing the comment `{lost[0]}`"
+        hint = "write the `{...}` or `[...]` around it in block style, or put the comment above it"
+        raise ForgeError([Problem("MF160", "", message, hint, Place(file=document.file, line=lost[1]))])
     return text
+
+
+def comments(document: Document) -> Iterator[tuple[str, int]]:
+    """The comments of a file, each with its line.
+
+    >>> [*comments(Document("a.yaml", "a: 'x # y'  # z\\n# end\\n"))]
+    [('# z', 1), ('# end', 2)]
+    """
+    text, root = document.text, document.root
+    scalars = (node for node in (nodes(root) if root is not None else ()) if isinstance(node, yaml.ScalarNode))
+    spans = sorted((node.start_mark.index, node.end_mark.index) for node in scalars)
+    starts = [start for start, _ in spans]
+    end = 0
+    for start in (found.start() for found in _HASH.finditer(text)):
+        before = bisect_right(starts, start) - 1
+        if start >= end and (before < 0 or spans[before][1] <= start):
+            comment = text[start:].partition("\n")[0]
+            end = start + len(comment)
+            yield comment.rstrip(), text.count("\n", 0, start) + 1
 
 
 def kind_of(document: Document, group: str) -> str:
@@ -98,7 +131,13 @@ def compose(document: Document) -> MappingNode | None:
         ForgeError: it cannot be read as a config.
     """
     document.load()
-    root = _yaml().compose("\n".join(_lines(document)) + "\n")
+    try:
+        root = _yaml().compose("\n".join(_lines(document)) + "\n")
+    except MarkedYAMLError as error:  # it is stricter than what reads configs: a tab in front of a comment
+        line = error.problem_mark.line + 1 if error.problem_mark else 1
+        message = f"the file cannot be formatted: {error.problem}"
+        place = Place(file=document.file, line=line)
+        raise ForgeError([Problem("MF160", "", message, "write blanks in place of tabs", place)]) from None
     return root if isinstance(root, MappingNode) else None
 
 
@@ -118,11 +157,19 @@ def _lines(document: Document) -> list[str]:
     return [line.rstrip() for line in document.text.removeprefix("\ufeff").splitlines()]
 
 
+class _Serializer(Serializer):
+    """Keeps the names of anchors."""
+
+    def generate_anchor(self, node: Node) -> str:
+        return node.anchor or super().generate_anchor(node)
+
+
 def _yaml() -> YAML:
-    yaml = YAML()
-    yaml.width = MAX_WIDTH
-    yaml.indent(mapping=2, sequence=4, offset=2)
-    return yaml
+    made = YAML()
+    made.Serializer = _Serializer
+    made.width = MAX_WIDTH
+    made.indent(mapping=2, sequence=4, offset=2)
+    return made
 
 
 def _mappings(node: Node, kind: str) -> Iterator[tuple[MappingNode, Kind]]:

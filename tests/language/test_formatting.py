@@ -16,6 +16,7 @@ from modelforge.config.compose import compose
 from modelforge.config.document import Document
 from modelforge.core.errors import ForgeError
 from modelforge.language import parse
+from modelforge.language.formatting import comments as comments_of
 from modelforge.language.formatting import formatted
 from modelforge.planning.plan import plan
 from modelforge.review.diff import diff
@@ -143,6 +144,31 @@ def test_line_ends_and_blanks():
         "input: {shape: [1]}\nlayers:\n  a: ReLU\n"
     )
     assert after("# only a comment\n\n") == "# only a comment\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "says", "line"),
+    [
+        ("seed: 0\na: {\n  b: 1,   # why\n  c: 2}\n", "without losing the comment `# why`", 3),
+        ("seed: 0\na: 1\t# why\n", "cannot be formatted: found character", 2),
+    ],
+)
+def test_a_comment_that_formatting_would_lose_is_refused(text: str, says: str, line: int):
+    with pytest.raises(ForgeError, match=says) as caught:
+        formatted(Document("a.yaml", text), "")
+    (problem,) = caught.value.problems
+    assert (problem.code, problem.place and problem.place.line) == ("MF160", line)
+
+
+def test_a_hash_in_a_text_is_no_comment():
+    text = "a: 'x # y'\nb: \"z # '\"\nc: |\n  # text\nd: p#q # end\n"
+    assert [*comments_of(Document("a.yaml", text))] == [("# end", 5)]
+    assert formatted(Document("a.yaml", text), "") == text
+
+
+def test_anchors_keep_their_names():
+    text = "a: &first {b: 1}\nc: *first\nd: {<<: *first, e: &second [1]}\nf: *second\n"
+    assert formatted(Document("a.yaml", text), "") == text
 
 
 def test_what_is_no_config_is_refused_with_its_place():

@@ -88,11 +88,13 @@ def test_templates_stand_for_any_value():
     assert faults("model", {"input": "${data.input}", "layers": layers}) == []
 
 
-NOTHING = [(name,) for name in ("args", "blocks", "init", "input", "layers", "lint", "outputs", "size", "sizes", "tie")]
-NOTHING += [("layers", "a", name) for name in ("init", "inputs", "out_features", "in_features", "when", "type")]
-NOTHING += [("layers", "a", "init", name) for name in ("scheme", "gain", "bias", "types", "params", "distribution")]
-NOTHING += [("layers", "r", name) for name in ("layers", "shortcut", "merge")]
-NOTHING += [("blocks", "b", name) for name in ("args", "init", "layers")]
+NOTHING = [
+    *((name,) for name in ("args", "blocks", "init", "input", "layers", "lint", "outputs", "size", "sizes", "tie")),
+    *(("layers", "a", name) for name in ("init", "inputs", "out_features", "in_features", "when", "type")),
+    *(("layers", "a", "init", name) for name in ("scheme", "gain", "bias", "types", "params", "distribution")),
+    *(("layers", "r", name) for name in ("layers", "shortcut", "merge")),
+    *(("blocks", "b", name) for name in ("args", "init", "layers")),
+]
 
 
 @pytest.mark.parametrize("key", NOTHING, ids=".".join)

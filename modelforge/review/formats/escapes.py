@@ -14,16 +14,16 @@ _SAFE = re.compile(r"[\w .,:/()\[\]×→-]")
 
 
 def code(text: str) -> str:
-    """Any text as one Markdown code span that is safe in a table cell.
+    """Any text as one Markdown code span.
 
-    A line break becomes a space, a pipe is escaped, the fence is longer than any run of backticks inside, and `@` is
-    followed by a zero-width space, so that no user is notified.
+    A line break becomes a space, the fence is longer than any run of backticks inside, and `@` is followed by a
+    zero-width space, so that no user is notified.
 
     Example:
         >>> code("a|b"), code("a`b"), code("")
-        ('`a\\\\|b`', '`` a`b ``', '')
+        ('`a|b`', '`` a`b ``', '')
     """
-    text = printable(" ".join(text.split())).replace("|", "\\|").replace("@", "@\u200b")
+    text = printable(" ".join(text.split())).replace("@", "@\u200b")
     if not text:
         return ""
     fence = "`" * (1 + max(map(len, re.findall("`+", text)), default=0))
@@ -34,12 +34,26 @@ def code(text: str) -> str:
 def prose(text: str) -> str:
     """A sentence, in which everything that is no plain word is code.
 
+    Two code spans side by side would be one, or none: a zero-width space keeps them apart.
+
     Example:
-        >>> prose("in the default and model=lstm"), prose("see @all")
-        ('in the default and `model=lstm`', 'see `@\u200ball`')
+        >>> prose("in the default and model=lstm"), prose("see @all"), prose("`a`<b>")
+        ('in the default and `model=lstm`', 'see `@\u200ball`', '`a`\u200b`<b>`')
     """
-    parts = re.split(r"(`[^`]*`|\s+)", printable(" ".join(text.split())))
-    return "".join(code(part[1:-1]) if len(part) > 2 and part[0] == part[-1] == "`" else _word(part) for part in parts)
+    shown = ""
+    for part in re.split(r"(`[^`]*`|\s+)", printable(" ".join(text.split()))):
+        piece = code(part[1:-1]) if len(part) > 2 and part[0] == part[-1] == "`" else _word(part)
+        shown += "\u200b" + piece if shown[-1:] == piece[:1] == "`" else piece
+    return shown
+
+
+def cell(text: str) -> str:
+    """Markdown in the cell of a table, which a pipe would end, also in code.
+
+    >>> cell(code("a|b"))
+    '`a\\\\|b`'
+    """
+    return text.replace("|", "\\|")
 
 
 def entity(text: str) -> str:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from modelforge.core.words import plural
 from modelforge.review.document import Change, Document, Effect
-from modelforge.review.formats.escapes import code, prose
+from modelforge.review.formats.escapes import cell, code, prose
 from modelforge.review.formats.mermaid import mermaid
 from modelforge.review.formats.phrases import MAX_OPEN, compared, factor, fit, in_entries, name_of, sides, some, std
 from modelforge.review.kinds import SECTIONS
@@ -189,7 +189,7 @@ def _table(header: Iterable[str], rows: Iterable[Iterable[str]]) -> Iterator[str
     names = list(header)
     yield from ("", f"| {' | '.join(names)} |", "|" + " --- |" * len(names))
     for row in rows:
-        yield f"| {' | '.join(row)} |"
+        yield f"| {' | '.join(map(cell, row))} |"
 
 
 def _sentence(text: str) -> str:
