@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Mapping, Sized
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field, NonNegativeInt
@@ -42,7 +43,7 @@ class TensorSpec(Node):
     """A torch dtype by name. Floating-point inputs are float32, as parameters are; `build(dtype=...)` changes both."""
 
 
-def _check_number(section: str, named: Mapping[Any, Any]) -> None:
+def _check_number(section: str, named: Sized) -> None:
     if len(named) > MAX_ENDS:
         raise wrong("MF060", f"`{section}` may name {MAX_ENDS:,} at most, but names {len(named):,}")
 
@@ -61,14 +62,21 @@ def _name_inputs(raw: Any) -> Any:
 
 
 def _parse_outputs(raw: Any) -> Any:
-    named = {name: name for name in raw} if isinstance(raw, list | tuple) else raw
-    if not isinstance(named, Mapping) or not named:
-        hint = "write `outputs: {logits: head, features: trunk}`"
+    hint = "write `outputs: {logits: head, features: trunk}`"
+    is_list = isinstance(raw, list | tuple)
+    if not raw or not (all(isinstance(name, str) for name in raw) if is_list else isinstance(raw, Mapping)):
         raise wrong("MF014", f"`outputs` must name what comes out, but is {quoted(raw)}", hint)
-    _check_number("outputs", named)
-    for reference in named.values():
+    _check_number("outputs", raw)
+    pairs = [(name, name) for name in raw] if is_list else [(str(name), source) for name, source in raw.items()]
+    for _, reference in pairs:
         check_reference(reference)
-    return {str(name): reference for name, reference in named.items()}
+    names = Counter(name for name, _ in pairs)
+    if twice := [name for name, number in names.items() if number > 1]:
+        message = f"`outputs` must give each output a name of its own, but {quoted(twice[0])} is twice"
+        raise wrong("MF014", message, hint)
+    if "" in names:
+        raise wrong("MF014", f"`outputs` must name what comes out, but is {quoted(raw)}", hint)
+    return dict(pairs)
 
 
 def _parse_ties(raw: Any) -> Any:

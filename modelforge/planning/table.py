@@ -11,6 +11,7 @@ from typing import Any
 from rich.console import Console, ConsoleOptions, RenderResult
 from rich.text import Text
 
+from modelforge.core.paths import around, relative
 from modelforge.core.tensors import TensorValue, Value, at, first
 from modelforge.core.words import magnitude, number
 from modelforge.planning.assign import ParameterPlan
@@ -48,9 +49,11 @@ def _rows(table: TreeTable) -> Iterator[_Row]:
     parameters = {parameter.path: parameter for parameter in table.parameters}
     starts: dict[str, tuple[_Start, ...]] = {}
     sizes: dict[str, int] = {}
-    for layer in table.root.walk():
+    layers = {layer.path: layer for layer in table.root.walk()}
+    tied = _tied(table.ties, layers)
+    for layer in layers.values():
         own = {local: parameters[f"{layer.path}.{local}"] for local in layer.parameters}
-        starts[layer.path] = (*_starts(own), *_tied(table.ties, layer))
+        starts[layer.path] = (*_starts(own), *tied.get(layer.path, ()))
         sizes[layer.path] = sum(prod(parameter.shape) for parameter in own.values())
 
     def below(layer: LayerPlan, facts: Mapping[str, int]) -> int:
@@ -79,11 +82,13 @@ def _rows(table: TreeTable) -> Iterator[_Row]:
     return visit(table.root.children, 0)
 
 
-def _tied(ties: Mapping[str, str], layer: LayerPlan) -> Iterator[_Start]:
-    """Parameters of a layer that are tied to another one's."""
-    for path, source in ties.items() if not layer.children else ():
-        if path.startswith(f"{layer.path}."):
-            yield _Start((path.removeprefix(f"{layer.path}."),), f"tied to {source}", None)
+def _tied(ties: Mapping[str, str], layers: Mapping[str, LayerPlan]) -> dict[str, list[_Start]]:
+    """Parameters that are tied to another layer's, by the path of the layer that has them."""
+    found: dict[str, list[_Start]] = {}
+    for path, source in ties.items():
+        owner = next(above for above in reversed(around(path)) if above in layers)
+        found.setdefault(owner, []).append(_Start((relative(path, owner),), f"tied to {source}", None))
+    return found
 
 
 def _runs(layers: Sequence[LayerPlan], alike: Any) -> Iterator[tuple[LayerPlan, int]]:

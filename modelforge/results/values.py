@@ -13,14 +13,16 @@ DIGITS = range(5, 17)
 def as_number(text: str) -> float | None:
     """The number that a swept value is; None for a name.
 
-    >>> as_number("1e-3"), as_number("xavier"), as_number("nan"), as_number("true")
-    (0.001, None, None, None)
+    A job has numbers without underscores: with them a value is a text, such as a month.
+
+    >>> as_number("1e-3"), as_number("xavier"), as_number("nan"), as_number("true"), as_number("2024_01")
+    (0.001, None, None, None, None)
     """
     try:
         found = float(text)
     except ValueError:
         return None
-    return found if abs(found) < float("inf") else None
+    return found if abs(found) < float("inf") and "_" not in text else None
 
 
 def in_order(values: Sequence[str]) -> list[str]:

@@ -114,6 +114,8 @@ def _planned(side: object) -> Plan:
 
 def _totals(old: Plan, new: Plan, pairs: Pairing) -> Iterator[Change]:
     before, after = _facts(old, pairs), _facts(new)
+    if not all(any(layer.has_buffers for layer in side.layers) for side in (old, new)):
+        del before["dtype"]  # which is that of buffers: each parameter has its own
     for name in before:
         one, other = before[name], after[name]
         if one != other or (name in ORDERED and list(one) != list(other)):
@@ -134,6 +136,7 @@ def _facts(plan: Plan, pairs: Pairing | None = None) -> dict[str, Any]:
         "results": {name: _named(read, names) for name, read in plan.results.items() if name},
         "ties": {called(name): called(first) for name, first in plan.ties.items()},
         "buffers": {called(path): dict(part.numbers) for path, part in plan.buffers.items()},
+        "dtype": plan.dtype or "float32",
         "num_parameters": plan.num_parameters,
     }
 
@@ -141,8 +144,8 @@ def _facts(plan: Plan, pairs: Pairing | None = None) -> dict[str, Any]:
 def _place(plan: Plan, name: str) -> Place | None:
     """Where the config says such a fact; None where it does not."""
     match name:
-        case "seed":
-            return plan.origins.place("seed")
+        case "seed" | "dtype":
+            return plan.origins.place(name)
         case "result":
             return plan.origins.place(plan.root.children[-1].key, "key")
         case _:

@@ -12,7 +12,7 @@ from modelforge.review.groups import Group, grouped
 from modelforge.review.model_changes import Change, LayerDiff, ParameterDiff
 
 MARKS: Mapping[str, str] = {"added": "+", "removed": "-", "changed": "~"}
-_NAMES = {"num_parameters": "parameters", "result": "last layer"}
+_NAMES = {"num_parameters": "parameters", "result": "last layer", "dtype": "dtype of buffers"}
 
 
 def total(change: Change) -> tuple[str, str]:

@@ -68,9 +68,12 @@ def moves(every: Sequence[Edit]) -> list[tuple[Edit, ...]]:
     """
     gone = [edit for edit in every if edit.kind == "removed" and isinstance(edit.old, Mapping)]
     groups = {id(edit): [edit] for edit in every}
+    holders: dict[tuple[str, str], Edit] = {}
+    for edit in every if gone else ():
+        for entry in _entries(edit.new) if edit.kind == "added" else ():
+            holders.setdefault(entry, edit)
     for edit in gone:
-        around = next((one for one in every if one.kind == "added" and _holds(one.new, edit.path[-1], edit.old)), None)
-        if around is not None:
+        if around := holders.get((edit.path[-1], exact(edit.old))):
             groups[id(around)] += groups.pop(id(edit))
     return [tuple(group) for group in groups.values()]
 
@@ -88,30 +91,33 @@ def moved_name(old: Sequence[str], new: Sequence[str]) -> str:
     return next((name for name in new if without(old, name) == without(new, name)), "")
 
 
-def _holds(value: Any, name: str, item: Any) -> bool:
-    if not isinstance(value, Mapping):
-        return False
-    return exact(value.get(name)) == exact(item) or any(_holds(inner, name, item) for inner in value.values())
+def _entries(value: Any) -> Iterator[tuple[str, str]]:
+    """The mappings in a mapping, at any depth, as name and text."""
+    for name, inner in value.items() if isinstance(value, Mapping) else ():
+        if isinstance(inner, Mapping):
+            yield name, exact(inner)
+            yield from _entries(inner)
 
 
 def _renamed(old: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, str]:
     """Keys of the old side that stand in the new one under another name: with the value they had, or in the same place
     with a part of it."""
     gone = [name for name, value in old.items() if name not in new and isinstance(value, Mapping | str) and value]
-    waiting = [name for name in new if name not in old]
-    places = {name: index for index, name in enumerate(new)}
+    waiting = {name: index for index, name in enumerate(new) if name not in old} if gone else {}
+    twins: dict[str, list[str]] = {}
+    for name in reversed(waiting):
+        twins.setdefault(exact(new[name]), []).append(name)
     found: dict[str, str] = {}
     for name in gone:
-        twin = next((other for other in waiting if exact(new[other]) == exact(old[name])), None)
-        if twin is not None:
-            waiting.remove(twin)
+        if equal := twins.get(exact(old[name])):
+            found[name] = equal.pop()
+            del waiting[found[name]]
+    there = {index: name for name, index in waiting.items()}
+    places = {name: index for index, name in enumerate(old)}
+    for name in gone:
+        twin = there.get(places[name])
+        if name not in found and twin is not None and _akin(old[name], new[twin]):
             found[name] = twin
-    for index, name in enumerate(old):
-        if name in gone and name not in found:
-            twin = next((other for other in waiting if places[other] == index and _akin(old[name], new[other])), None)
-            if twin is not None:
-                waiting.remove(twin)
-                found[name] = twin
     return found
 
 

@@ -43,8 +43,8 @@ def explained(changes: Changes, label: str) -> tuple[Cause, ...]:
     for item in changes.parameters:
         of(item.shown.rule.key, item.causes).parameters.append(item)
     for total in changes.totals:
-        if total.name == "seed":
-            found.setdefault("seed", _Fact(replace(total, path=("seed",)))).totals.append(total)
+        if total.name in ("seed", "dtype"):
+            found.setdefault(total.name, _Fact(replace(total, path=(total.name,)))).totals.append(total)
         else:
             found.setdefault("", _Fact(None)).totals.append(total)
     return tuple(_cause(fact, changes, label) for fact in found.values())

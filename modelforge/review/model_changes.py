@@ -120,7 +120,7 @@ class Changes:
 
     totals: tuple[Change, ...]
     """In the whole model: `seed`, `inputs`, `result` (the layer whose output it is), `output`, `results` (by name),
-    `ties`, `buffers` (that a file fills), `num_parameters`."""
+    `ties`, `buffers` (that a file fills), `dtype` (of buffers), `num_parameters`."""
     layers: tuple[LayerDiff, ...]
     parameters: tuple[ParameterDiff, ...]
     num_unchanged: int

@@ -54,3 +54,29 @@ def test_specs_that_differ_are_not_equal():
     assert one(LINEAR) != mf.parse(one(LINEAR).to_dict(), seed=1)
     assert one(LINEAR) != mf.parse(one(LINEAR).to_dict(), init="xavier")
     assert one(LINEAR) != "spec"
+
+
+@pytest.mark.parametrize(
+    ("outputs", "message"),
+    [
+        ([{"a": "h"}], "`outputs` must name what comes out, but is [{'a': 'h'}]"),
+        ([["h"]], "`outputs` must name what comes out, but is [['h']]"),
+        ([None], "`outputs` must name what comes out, but is [None]"),
+        ([], "`outputs` must name what comes out, but is []"),
+        ({"": "h"}, "`outputs` must name what comes out, but is {'': 'h'}"),
+        (["h", "h"], "`outputs` must give each output a name of its own, but 'h' is twice"),
+        ({"1": "h", 1: "h"}, "`outputs` must give each output a name of its own, but '1' is twice"),
+    ],
+)
+def test_each_output_has_a_name_of_its_own(outputs: object, message: str):
+    layers = {"h": {"type": "Linear", "out_features": 2}}
+    with pytest.raises(mf.ForgeError) as caught:
+        mf.parse({"input": {"shape": [4]}, "layers": layers, "outputs": outputs}, init="zeros")
+    (problem,) = caught.value.problems
+    assert (problem.code, problem.path, problem.message) == ("MF014", "model.outputs", message)
+
+
+def test_one_layer_may_be_several_outputs():
+    layers = {"h": {"type": "Linear", "out_features": 2}}
+    spec = mf.parse({"input": {"shape": [4]}, "layers": layers, "outputs": {"a": "h", "b": "h"}}, init="zeros")
+    assert spec.outputs == {"a": "h", "b": "h"}

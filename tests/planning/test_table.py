@@ -8,6 +8,7 @@ from rich.console import Console
 
 import modelforge as mf
 from modelforge.planning.table import TreeTable
+from modelforge.report.table import to_text
 
 LINEAR = {"type": "Linear", "out_features": 8}
 
@@ -63,6 +64,27 @@ def test_parameters_that_start_in_several_ways_are_named():
 def test_a_tied_parameter_shows_where_its_values_are():
     layers = {"embed": {"type": "Linear", "out_features": 8, "bias": False}, "head": {**LINEAR, "bias": False}}
     assert "tied to embed.weight" in cells(planned(layers, tie={"head.weight": "embed.weight"}), "head")
+
+
+def test_ties_are_looked_through_once():
+    class Counted(dict[str, str]):
+        looks = 0
+
+        def items(self):
+            self.looks += 1
+            return super().items()
+
+    layers = {name: {"type": "GRU", "hidden_size": 8} for name in "abc"}
+    config = {
+        "input": {"shape": [3, 8]},
+        "layers": layers,
+        "tie": {f"{name}.weight_hh_l0": "a.weight_hh_l0" for name in "bc"},
+    }
+    plan = mf.plan(mf.parse(config, init="xavier"))
+    ties = Counted(plan.ties)
+    table = to_text(TreeTable(plan.root, plan.inputs, plan.parameters, ties))
+    assert ties.looks == 1
+    assert table.count("weight_hh_l0: tied to a.weight_hh_l0") == 2
 
 
 def test_costs_add_up_to_their_total():

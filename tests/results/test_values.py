@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from modelforge.results.values import shortened
+from modelforge.results.values import as_number, in_order, shortened
 
 
 @pytest.mark.parametrize(
@@ -22,3 +22,9 @@ from modelforge.results.values import shortened
 def test_texts(values: list[str], texts: list[str]):
     found = shortened(values)
     assert [found[value] for value in values] == texts
+
+
+@pytest.mark.parametrize("text", ["2024_01", "1_000", "1_0.5", "1e1_0"])
+def test_a_value_with_an_underscore_is_a_name(text: str):
+    assert as_number(text) is None
+    assert in_order([text, "9", "10"]) == [text, "9", "10"]

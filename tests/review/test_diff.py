@@ -198,6 +198,30 @@ def test_the_seed_changes_every_drawn_value(plan):
     assert "every drawn value changes" in str(found)
 
 
+@pytest.mark.parametrize(
+    ("layer", "old", "new", "totals"),
+    [
+        ({"type": "BatchNorm1d", "affine": False}, None, "float64", [("dtype", "float32", "float64")]),
+        ({"type": "BatchNorm1d", "affine": False}, None, "float32", []),  # what it is anyhow
+        ({"type": "BatchNorm1d"}, "float64", "bfloat16", [("dtype", "float64", "bfloat16")]),
+        (LINEAR, None, "float64", []),  # each parameter says it
+        ("ReLU", None, "float64", []),
+    ],
+)
+def test_the_dtype_of_buffers(layer, old: str | None, new: str, totals: list[tuple[str, str, str]]):
+    model = {"input": {"shape": [4]}, "layers": {"a": layer}}
+    specs = [mf.parse({"model": model} | ({"dtype": one} if one else {}), init="xavier") for one in (old, new)]
+    found = mf.diff(*specs)
+    assert [(change.name, change.old, change.new) for change in found.totals] == totals
+    kinds = [{value.dtype for value in mf.build(spec).state_dict().values()} for spec in specs]
+    assert found.equal is (kinds[0] == kinds[1])
+    assert ("dtype of buffers" in str(found)) is bool(totals)
+
+
+def test_buffers_that_come_change_no_dtype(plan):
+    assert [change.name for change in diff(plan(a="ReLU"), plan(a="BatchNorm1d")).totals] == ["num_parameters"]
+
+
 def test_inputs_and_output(plan):
     found = diff(plan(shape=(8,), a="ReLU"), plan(shape=(9,), a="ReLU"))
     assert [change.name for change in found.totals] == ["inputs", "output"]

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from modelforge.review.edits import applied, edits
-from modelforge.review.values import ABSENT
+from modelforge.review.edits import applied, edits, moves
+from modelforge.review.values import ABSENT, exact
 
 
 def kinds(old: dict[str, Any], new: dict[str, Any]) -> list[tuple[str, str]]:
@@ -69,3 +69,36 @@ def test_all_edits_together_make_the_new_side(old: dict[str, Any], new: dict[str
     made = applied(old, list(edits(old, new)), new)
     assert list(edits(made, new)) == []
     assert list(edits(old, old)) == []
+
+
+def test_the_time_grows_with_the_number_of_keys_not_with_its_square(monkeypatch: pytest.MonkeyPatch):
+    """Each value is written out as often for one key as for many."""
+
+    def num_written(number: int) -> float:
+        calls = 0
+
+        def counting(value: object) -> str:
+            nonlocal calls
+            calls += 1
+            return exact(value)
+
+        monkeypatch.setattr("modelforge.review.edits.exact", counting)
+        old, new = ({"layers": {f"{side}{n}": {"n": f"{side}{n}"} for n in range(number)}} for side in "ab")
+        found = list(edits(old, new))
+        assert len(moves(found)) == len(found) == 2 * number
+        return calls / number
+
+    assert num_written(100) == pytest.approx(num_written(10), rel=0.2)
+
+
+def test_keys_with_one_value_are_renamed_in_their_order():
+    old, new = ({name: {"x": 1} for name in names} for names in ("abc", "xyb"))
+    assert kinds(old, new) == [("renamed", "x"), ("renamed", "y"), ("moved", "")]
+    assert [edit.old_path for edit in edits(old, new)][:2] == [("a",), ("c",)]
+
+
+def test_a_key_that_went_is_with_the_first_mapping_that_holds_it():
+    inner = {"b": 1}
+    old, new = {"a": inner}, {"x": {"layers": {"a": inner}, "c": 1}, "y": {"a": inner}}
+    groups = [[".".join(edit.path) for edit in group] for group in moves(list(edits(old, new)))]
+    assert groups == [["x", "a"], ["y"]]

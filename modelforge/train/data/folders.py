@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
@@ -20,7 +20,7 @@ from modelforge.train.data.labels import ordered
 from modelforge.train.data.parts import Rows
 from modelforge.train.data.refusals import fault, refusal
 from modelforge.train.data.source import SplitSource, new_data
-from modelforge.train.data.split import split
+from modelforge.train.data.split import PART_OF, split
 
 
 @dataclass(frozen=True)
@@ -35,12 +35,6 @@ class Kind:
 PICTURES = Kind(
     "picture", frozenset({".bmp", ".gif", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp"})
 )
-PARTS: Mapping[str, int] = {
-    name: part
-    for part, names in enumerate((("train", "training"), ("val", "valid", "validation", "dev"), ("test", "testing")))
-    for name in names
-}
-"""Usual names of the folders of a data set's parts, in lower case: 0 to train on, 1 to validate, 2 to test."""
 MAX_SHOWN = 5
 
 
@@ -71,7 +65,7 @@ class Listing:
     labels: Rows
     """The class of each file."""
     parts: Rows | None
-    """The part of each file, as in `PARTS`; None where folders do not say."""
+    """The part of each file, as a place in `PARTS`; None where folders do not say."""
     others: tuple[Path, ...]
     """Files that are left out."""
 
@@ -110,7 +104,7 @@ def _by_class(root: Path, kind: Kind) -> Listing:
     folders = _classes(root, kind)
     if reason := laid_out(folders):
         one = folders[0].path.name
-        parts = all(folder.path.name.lower() in PARTS for folder in folders)
+        parts = all(folder.path.name.lower() in PART_OF for folder in folders)
         way = f"to use it as it is: `data.split=folders`; for one of them: `data.path={root / one}`"
         other = f"for one of them: `data.path={root / one}`; or put the pictures of a class right into its folder"
         raise refusal("path", f"the folders of `{root}` are not classes: {reason}", way if parts else other)
@@ -157,9 +151,9 @@ def _part_folders(root: Path) -> dict[int, Path]:
     """The folder of each part."""
     places, problems = dict[int, Path](), list[Problem]()
     for place in _folders(root):
-        part = PARTS.get(place.name.lower())
+        part = PART_OF.get(place.name.lower())
         if part is None:
-            hint = did_you_mean(place.name.lower(), PARTS)
+            hint = did_you_mean(place.name.lower(), PART_OF)
             message = f"the folder `{place.name}` of `{root}` is not named as a part of the data"
             problems.append(fault("split", message, hint))
         elif part in places:
@@ -229,7 +223,7 @@ def laid_out(folders: Sequence[Folder]) -> str:
     same = len(names) > 1 and all(folder.inner == names for folder in folders)
     if same:
         return f"each holds folders of the same names, {listed(sorted(names), MAX_SHOWN, quote='`')}"
-    called_so = {folder.path.name.lower() for folder in folders} <= {*PARTS, "eval"}
+    called_so = {folder.path.name.lower() for folder in folders} <= {*PART_OF, "eval"}
     return "they are called as parts of the data are, and hold folders" if called_so else ""
 
 
@@ -313,7 +307,7 @@ def labelled_by(raw: Any, classes: Sequence[str]) -> tuple[Sequence[Any], Rows]:
         what = "is no class" if len(strangers) == 1 else "are no classes"
         message = f"{listed(strangers, MAX_SHOWN, quote='`')} {what} of the run"
         hint = f"its classes: {listed(classes, MAX_SHOWN, quote='`')}"
-        if isinstance(raw, PictureFiles) and all(name.lower() in PARTS for name in strangers):
+        if isinstance(raw, PictureFiles) and all(name.lower() in PART_OF for name in strangers):
             hint = f"for one part of the data: `data.path={raw.root / strangers[0]}`"
         raise new_data(message, hint)
     return pictures, np.array([number[str(name)] for name in names], np.int64)

@@ -15,12 +15,10 @@ from modelforge.train.data.features import Feature, problems
 from modelforge.train.data.findings import Findings
 from modelforge.train.data.parts import Array, Rows
 from modelforge.train.data.refusals import fault, refusal, setting
-from modelforge.train.data.split import PARTS
+from modelforge.train.data.split import PART_OF, PARTS
 
 MAX_SHOWN = 3
 """Rows, files or values of several that are named."""
-PART_NAMES = {"train": 0, "training": 0, "val": 1, "valid": 1, "validation": 1, "dev": 1, "test": 2}
-"""The names of parts in a column of them, in small or large letters."""
 
 
 @dataclass(frozen=True)
@@ -102,7 +100,7 @@ def splitting(source: Columns, sheet: Sheet, found: Findings) -> tuple[dict[str,
     arguments, dropped = {"given": given}, [NO_ROWS]
     if source.split_column:
         column = sheet.columns[source.split_column]
-        names = {text: PART_NAMES.get(str(text).strip().lower(), -1) for text in pc.unique(column).to_pylist()}
+        names = {text: PART_OF.get(str(text).strip().lower(), -1) for text in pc.unique(column).to_pylist()}
         if unknown := [text for text, part in names.items() if part < 0]:
             shown = listed(map(repr, unknown), 3)
             message = f"column `{source.split_column}` must hold train, val or test, but has {shown}"

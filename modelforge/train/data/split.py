@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 
@@ -15,6 +15,12 @@ from modelforge.train.data.source import SplitSource
 
 MAX_SHOWN = 5
 PARTS = ("train", "val", "test")
+PART_OF: Mapping[str, int] = {
+    name: part
+    for part, names in enumerate((("train", "training"), ("val", "valid", "validation", "dev"), ("test", "testing")))
+    for name in names
+}
+"""Usual names of parts, of folders and in a column, in lower case, each as a place in `PARTS`."""
 IN_WORDS = ("training", "validation", "test")
 NO_ROWS = np.zeros(0, np.int64)
 

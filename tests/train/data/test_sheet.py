@@ -11,6 +11,7 @@ import pytest
 import modelforge as mf
 from modelforge.train.data.read import read
 from modelforge.train.data.sheet import Sheet
+from modelforge.train.data.split import PART_OF, PARTS
 from tests.train.tables import csv, told
 
 pytestmark = pytest.mark.usefixtures("here")
@@ -62,6 +63,17 @@ def test_a_column_names_the_parts(here: Path):
     examples = read(csv(num_features=1, num_outputs=2, standardize=False, split_column="part"))
     assert values(examples.test) == [*range(3, 50, 5)]
     assert [len(examples.train), len(examples.val), len(examples.test)] == [20, 20, 10]
+
+
+@pytest.mark.parametrize("name", PART_OF)
+def test_a_column_names_parts_as_folders_do(here: Path, name: str):
+    others = [other for other in PARTS if other != PARTS[PART_OF[name]]]
+    names = [f" {name.title()} ", *others]
+    lines = "".join(f"{row},{'xy'[row % 2]},{names[row % 3]}\n" for row in range(30))
+    (here / "flowers.csv").write_text("a,kind,part\n" + lines)
+    examples = read(csv(num_features=1, num_outputs=2, standardize=False, split_column="part"))
+    part = (examples.train, examples.val, examples.test)[PART_OF[name]]
+    assert values(part) == [*range(0, 30, 3)]
 
 
 def test_the_time_may_be_a_date_and_a_feature(here: Path):
