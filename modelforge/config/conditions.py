@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 import operator
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
@@ -81,8 +81,7 @@ class Condition:
             raise Refusal(f"`{text}` is no condition", hint) from None
         for node in ast.walk(tree):
             _check(node)
-        if not isinstance(tree, ast.Compare | ast.BoolOp | ast.UnaryOp | ast.Name | ast.Attribute):
-            raise Refusal(f"`{text}` compares nothing", _WHAT_IT_KNOWS)
+        _check_parts(tree)
         return cls(text, tree)
 
     def holds(self, subject: Subject) -> bool:
@@ -93,7 +92,7 @@ class Condition:
             Refusal: values cannot be compared.
         """
         try:
-            return bool(_value(self.tree, subject))
+            return _is_true(self.tree, subject)
         except (TypeError, ValueError, OverflowError, RecursionError):
             raise Refusal("its values cannot be calculated with") from None
 
@@ -126,14 +125,59 @@ def _check(node: ast.AST) -> None:
             raise Refusal(f"`{what}` may not stand in a condition", _WHAT_IT_KNOWS)
 
 
+def _check_parts(node: ast.expr, parts: Sequence[ast.expr] = ()) -> None:
+    """Refuses what is neither true nor false: what a condition consists of, by `and`, `or` and `not`.
+
+    Args:
+        node: One part, or the whole.
+        parts: All that are joined by `or`.
+    """
+    match node:
+        case ast.BoolOp(op=op, values=inner):
+            for part in inner:
+                _check_parts(part, inner if isinstance(op, ast.Or) else ())
+        case ast.UnaryOp(op=ast.Not(), operand=operand):
+            _check_parts(operand)
+        case ast.Compare() | ast.Name() | ast.Attribute() | ast.Subscript() | ast.Constant(value=bool()):
+            return
+        case _:
+            raise Refusal(f"`{ast.unparse(node)}` compares nothing", _as_list(node, parts) or _WHAT_IT_KNOWS)
+
+
+def _as_list(node: ast.expr, parts: Sequence[ast.expr]) -> str:
+    """`init in (a, b)` for the part `b` of `init == a or b`; else empty."""
+    for part in parts:
+        match part:
+            case ast.Compare(left=left, ops=[ast.Eq()], comparators=[right]):
+                return f"`{ast.unparse(left)} in ({ast.unparse(right)}, {ast.unparse(node)})`"
+            case _:
+                continue
+    return ""
+
+
+def _is_true(node: ast.expr, subject: Subject, parts: Sequence[ast.expr] = ()) -> bool:
+    """Whether a part of a condition holds; `parts` are all that are joined by `or`."""
+    try:
+        value = _value(node, subject)
+    except Absent as absent:
+        if isinstance(node, ast.Name) and (hint := _as_list(node, parts)):
+            raise Absent(absent.reason, hint) from None
+        raise
+    if isinstance(value, bool):
+        return value
+    text, shown = ast.unparse(node), "null" if value is None else quoted(value)
+    reason = f"`{text}` is {shown}, which is neither true nor false"
+    raise Refusal(reason, _as_list(node, parts) or f"compare it, as in `{text} == {shown}`")
+
+
 def _value(node: ast.expr, subject: Subject) -> Any:
     match node:
         case ast.BoolOp(op=ast.And(), values=parts):
-            return all(_value(part, subject) for part in parts)
+            return all(_is_true(part, subject) for part in parts)
         case ast.BoolOp(values=parts):
-            return any(_value(part, subject) for part in parts)
+            return any(_is_true(part, subject, parts) for part in parts)
         case ast.UnaryOp(op=ast.Not(), operand=operand):
-            return not _value(operand, subject)
+            return not _is_true(operand, subject)
         case ast.UnaryOp(op=op, operand=operand):
             number = _number(_value(operand, subject))
             return -number if isinstance(op, ast.USub) else number

@@ -212,7 +212,7 @@ def _composed(
                 return None
         except Refusal as refusal:
             hint = refusal.hint
-            if isinstance(refusal, Absent) and "did you mean" not in hint:
+            if isinstance(refusal, Absent) and hint.startswith("a text stands"):
                 hint = f"name the jobs that have it first, as in `init != constant or {condition.text}`"
             message = f"`{condition.text}` cannot be decided of a job: {refusal}"
             raise ForgeError([Problem("MF084", "sweep.where", message, hint)]) from None
