@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from itertools import pairwise
+from math import gcd
 
 import torch
 from torch import Tensor
@@ -42,15 +43,17 @@ def _in_one_storage(tensors: Mapping[str, Tensor]) -> Iterator[tuple[str, str]]:
     ordered = sorted(tensors, key=lambda name: spans[name])
     if all(spans[one][1] <= spans[other][0] for one, other in pairwise(ordered)):
         return
-    # Spans that cross need not share an element: columns of one matrix do not. So each byte is marked by its owner.
-    owner = torch.zeros(max(stop for _, stop in spans.values()), dtype=torch.int32)
+    # Spans that cross need not share an element: columns of one matrix do not. So each unit of bytes, as small as they
+    # need it, is marked by its owner.
+    begin, end = spans[ordered[0]][0], max(stop for _, stop in spans.values())
+    unit = gcd(*(tensor.element_size() for tensor in tensors.values()), *(start - begin for start, _ in spans.values()))
+    owner = torch.zeros((end - begin) // unit, dtype=torch.int16 if len(tensors) < 1 << 15 else torch.int32)
     names = list(tensors)
     for number, name in enumerate(names, start=1):
         tensor = tensors[name]
-        size = tensor.element_size()
-        places = owner.as_strided(
-            (*tensor.shape, size), (*(step * size for step in tensor.stride()), 1), spans[name][0]
-        )
+        size = tensor.element_size() // unit
+        strides = (*(step * size for step in tensor.stride()), 1)
+        places = owner.as_strided((*tensor.shape, size), strides, (spans[name][0] - begin) // unit)
         if first := int(places.max()):
             yield names[first - 1], name
         else:

@@ -83,7 +83,9 @@ def _steps(
     last_reader = {read.source: name for name in names for read in reads[name]}
     last_reader |= dict.fromkeys((read.source for read in results), "")
     last_reader = {name: names[0] for name in inputs} | {name: name for name in names} | last_reader
-    dead = {reader: [name for name in last_reader if last_reader[name] == reader] for reader in names}
+    dead: dict[str, list[str]] = {name: [] for name in (*names, "")}
+    for name, reader in last_reader.items():
+        dead[reader].append(name)
     steps: list[Step] = []
     for name in names:
         whole = len(reads[name]) == 1 and not reads[name][0].path

@@ -27,6 +27,7 @@ from modelforge.core.frozen import FrozenDict, Node
 from modelforge.core.limits import MAX_LEDGER_BYTES
 from modelforge.core.quoting import quoted, sentence
 from modelforge.core.regular_files import read_bytes
+from modelforge.core.suggestions import did_you_mean
 from modelforge.planning.assign import ParameterPlan
 from modelforge.report.table import to_text
 
@@ -58,7 +59,14 @@ class Ledger:
         return {name: entry for entry in self.entries for name in (entry.path, *entry.aliases)}
 
     def __getitem__(self, name: str) -> LedgerEntry:
-        """The entry of a parameter, by any of its names."""
+        """The entry of a parameter, by any of its names.
+
+        Raises:
+            KeyError: there is no parameter of that name.
+        """
+        if name not in self._by_name:
+            hint = did_you_mean(name, self._by_name)
+            raise KeyError(f"the ledger has no parameter {name!r}" + (f": {hint}" if hint else ""))
         return self._by_name[name]
 
     def __iter__(self) -> Iterator[LedgerEntry]:

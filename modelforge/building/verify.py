@@ -122,7 +122,8 @@ def compare(tensors: Mapping[str, Tensor], ledger: Ledger, *, ties: bool = False
         ties: Whether the names of a tied parameter must be one tensor, and not only equal values, and those of others
             several.
     """
-    homes = {(entry.digest, entry.shape, entry.dtype): entry.path for entry in ledger}
+    # Equal constants are everywhere: they tell nothing of where values come from.
+    homes = {(entry.digest, entry.shape, entry.dtype): entry.path for entry in ledger if entry.measured_std != 0}
     owners: dict[int, str] = {}
     states: dict[str, State] = {}
     problems: list[Problem] = []

@@ -108,6 +108,8 @@ def value(value: Any) -> str:
 
     >>> value(True), value(1.4), value((3, 3)), value("same"), value(None), value({"a": 1})
     ('true', '1.4', '[3, 3]', 'same', 'null', '{a: 1}')
+    >>> value(2.0), value(0.12345678), value(1000001.0), value(1 / 3)
+    ('2', '0.12345678', '1000001', '0.333333')
     """
     match value:
         case bool():
@@ -116,7 +118,8 @@ def value(value: Any) -> str:
             return "null"
         case float():
             # All digits where a person wrote them, no noise where they were computed.
-            return f"{value:.6g}" if len(repr(value)) > 12 else f"{value:g}"
+            written = repr(value)
+            return f"{value:.6g}" if len(written) > 12 else written.removesuffix(".0")
         case list() | tuple():
             return "[" + ", ".join(map(_value, value)) + "]"
         case Mapping():

@@ -10,6 +10,8 @@ import torch
 from torch import Tensor, nn
 
 import modelforge as mf
+from modelforge.building.graph import _steps
+from modelforge.planning.references import Read
 
 LINEAR = {"type": "Linear", "out_features": 4}
 
@@ -223,3 +225,14 @@ def test_an_unread_value_is_freed_at_once():
     with torch.no_grad():
         net(torch.randn(2, 4))
     assert watch.alive == {"unread": set(), "a": set(), "b": {"a"}}
+
+
+def test_steps_know_what_each_child_is_the_last_to_read():
+    reads = {"a": [Read("x")], "b": [Read("x"), Read("a")], "c": [Read("b")], "d": [Read("c")]}
+    found = _steps(reads, list(reads), ["x", "y"], [Read("b")])
+    assert [(name, dead) for name, _, _, dead in found] == [
+        ("a", ("y",)),
+        ("b", ("x", "a")),
+        ("c", ()),
+        ("d", ("c", "d")),
+    ]

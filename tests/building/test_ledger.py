@@ -224,3 +224,9 @@ def test_a_tied_parameter_answers_to_each_of_its_names():
     assert ledger["embed.weight"].aliases == ("head.weight",)
     assert ledger.to_dict()["parameters"][0]["aliases"] == ["head.weight"]
     assert len(ledger) == 1
+
+
+def test_a_name_that_is_not_in_the_ledger_has_a_hint():
+    ledger = mf.initialize(torch.nn.Sequential(torch.nn.Linear(2, 2)), "kaiming")
+    with pytest.raises(KeyError, match=r"the ledger has no parameter '0.weigth': did you mean `0.weight`\?"):
+        ledger["0.weigth"]

@@ -89,3 +89,14 @@ def test_pairs():
     base = torch.zeros(4, 4, dtype=torch.float64)
     found = shared({"a": base[:2], "b": base[2:], "c": base[1:3], "d": torch.zeros(3)})
     assert list(found) == [("b", "c")]
+
+
+@pytest.mark.parametrize("many", [False, True])
+def test_columns_of_one_matrix_share_nothing_and_views_of_other_dtypes_may(many: bool):
+    matrix = torch.zeros(8, 6)
+    columns = {f"column{index}": matrix[1:, index] for index in range(6)}
+    # More names than 16 bits can number.
+    columns |= {f"alone{index}": torch.zeros(1) for index in range(1 << 15 if many else 0)}
+    assert not list(shared(columns))
+    halves = matrix.view(torch.float16)
+    assert list(shared(columns | {"half": halves[3, 2:4], "other": halves[0, :2]})) == [("column1", "half")]

@@ -295,3 +295,14 @@ def test_a_tie_of_two_parameters_with_equal_values_shows():
     assert found.states["1.bias"] == "tied"
     (problem,) = found.problems
     assert problem.message == "`1.bias` and `0.bias` are two parameters in the ledger, but one in the model"
+
+
+def test_equal_constants_are_no_place_that_values_came_from():
+    module = nn.Sequential(nn.Linear(4, 4), nn.Linear(4, 4))
+    ledger = mf.initialize(
+        module, {"scheme": "normal", "std": 0.1, "params": {"1.bias": {"scheme": "constant", "value": 0.1}}}
+    )
+    with torch.no_grad():
+        module[1].bias.zero_()
+    (problem,) = mf.verify(module, ledger).problems
+    assert problem.message == "`1.bias` is not what the ledger says: its values were changed"
