@@ -195,8 +195,20 @@ def problem(detail: ErrorDetails, key: str, owner: Owner) -> Problem:
             message, hint = f"`{name}` {message}", hint or _meaning(owner, detail["loc"])
         return Problem(code, key, message, hint, part=context.get("part", "value"))
     choices = re.findall(r"'([^']*)'", context["expected"]) if kind == "literal_error" else ()
-    hint = nearest(value, choices) or _meaning(owner, detail["loc"])
+    written = as_whole(value) if kind == "int_type" else ""
+    hint = nearest(value, choices) or written or _meaning(owner, detail["loc"])
     return Problem(owner.wrong, key, f"`{name}` must be {expected(detail)}, but is {quoted(value)}", hint)
+
+
+def as_whole(value: object) -> str:
+    """The hint for a whole number that is written as a float, as `1e6` is; empty for anything else.
+
+    >>> as_whole(1e6), as_whole(1.5), as_whole(1e300)
+    ('write `1000000`', '', '')
+    """
+    if isinstance(value, float) and abs(value) < 2**53 and value.is_integer():
+        return f"write `{int(value)}`"
+    return ""
 
 
 def _name(location: Location, key: str) -> str:

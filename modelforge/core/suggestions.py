@@ -22,8 +22,11 @@ def did_you_mean(name: object, known: Iterable[object]) -> str:
 def nearest(name: object, known: Iterable[object]) -> str:
     """A hint that names the nearest known names but `name` itself; empty when nothing is near."""
     lower = {choice.lower(): choice for choice in reversed(_choices(str(name), known))}
-    near = [lower[match] for match in difflib.get_close_matches(str(name).lower(), lower, n=2, cutoff=0.6)]
-    return "did you mean " + " or ".join(f"`{choice}`" for choice in near) + "?" if near else ""
+    word = str(name).lower()
+    near = [lower[match] for match in difflib.get_close_matches(word, lower, n=2, cutoff=0.6)]
+    if not near and len(word) > 1:  # a short form: `F1` for `F1Score`
+        near = [lower[longer] for longer in sorted(lower, key=lambda one: (len(one), one)) if longer.startswith(word)]
+    return "did you mean " + " or ".join(f"`{choice}`" for choice in near[:2]) + "?" if near else ""
 
 
 def _choices(name: str, known: Iterable[object]) -> list[str]:

@@ -12,7 +12,7 @@ from pydantic_core import ErrorDetails
 
 from modelforge.config.compose import Config
 from modelforge.config.origins import Origins
-from modelforge.core.complaints import Owner, problem
+from modelforge.core.complaints import Owner, as_whole, problem
 from modelforge.core.errors import ForgeError, Problem, for_each
 from modelforge.core.frozen import Seed
 from modelforge.core.limits import unfit
@@ -195,7 +195,11 @@ def _problem(detail: ErrorDetails, raw: Any, section: str) -> Problem:
     found = problem(detail, join(section, *key), _owner(raw, location, section))
     if location[:1] == ("input",) and detail["type"] == "model_type":
         found = replace(found, hint="write `{shape: [8, 8]}`")
-    return replace(found, message=f"{found.message} (where {join(section, *use)} uses it)") if use else found
+    if not use:
+        return found
+    # In a block, a number with a point comes of a division more often than of a pen.
+    way = "`//` divides to a whole number" if found.hint and found.hint == as_whole(detail["input"]) else found.hint
+    return replace(found, message=f"{found.message} (where {join(section, *use)} uses it)", hint=way)
 
 
 _WEIGHTS = Owner(

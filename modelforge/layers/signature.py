@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal, Union, get_args
 
 from pydantic import ValidationError, WrapValidator, create_model
 
-from modelforge.core.complaints import in_words, too_large, wrong
+from modelforge.core.complaints import WORDS, as_whole, in_words, too_large, wrong
 from modelforge.core.limits import MAX_PARTS, MAX_SIZE
 from modelforge.core.quoting import quoted
 from modelforge.language import registry
@@ -109,7 +109,8 @@ def checked(annotation: Any, *, least: int | None = None, most: int = MAX_SIZE) 
             if least is None or all(size >= least for size in sizes):
                 return valid
             expected = "positive" if least else "0 or more"
-        raise wrong("MF014", f"must be {expected}, but is {quoted(value)}")
+        written = as_whole(value) if expected.startswith(WORDS[int]) else ""
+        raise wrong("MF014", f"must be {expected}, but is {quoted(value)}", written)
 
     return Annotated[annotation, WrapValidator(check)]
 

@@ -11,7 +11,7 @@ from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
-from modelforge.core.complaints import in_words
+from modelforge.core.complaints import as_whole, in_words
 from modelforge.core.errors import Problem
 from modelforge.core.quoting import quoted
 from modelforge.core.suggestions import did_you_mean, nearest
@@ -88,8 +88,10 @@ def _made(hint: Any, strict: bool) -> TypeAdapter[Any]:
 
 
 def _nearest(value: Any, hint: Any) -> str:
-    """The hint for a word that is none of the words that an annotation lists."""
-    words = [word for choice in _choices(hint) if get_origin(choice) is Literal for word in get_args(choice)]
+    """The hint for a word that an annotation does not list, or for a float where it asks for a whole number."""
+    if int in (choices := _choices(hint)) and float not in choices and (written := as_whole(value)):
+        return written
+    words = [word for choice in choices if get_origin(choice) is Literal for word in get_args(choice)]
     return nearest(value, [word for word in words if isinstance(word, str)])
 
 

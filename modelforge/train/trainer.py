@@ -32,6 +32,8 @@ from modelforge.train.parallel.launch import Launch, launch_of
 from modelforge.train.trainer_settings import for_lightning, is_sharded
 
 COMPILERS = ("g++", "clang++")
+ABSENT = re.compile(r"No supported gpu backend found|Accelerator` can not run on your system")
+"""What Lightning says of an accelerator that the machine does not have."""
 
 # Hints about small data, data in memory, a resumed run, and one cycle over whole epochs.
 QUIET = (
@@ -246,6 +248,9 @@ def _check_compiler(arguments: Mapping[str, Any]) -> Iterator[Problem]:
 def refused(error: Exception, arguments: Mapping[str, Any]) -> Problem:
     """What Lightning refuses, in its own words, at the first argument that these name, if they name one."""
     text = sentence(error, MAX_MESSAGE)
+    if ABSENT.search(text):
+        message = f"this machine has no `{arguments.get('accelerator')}` that torch can use"
+        return misuse("trainer.accelerator", message, "`trainer.accelerator=auto` takes what it has")
     # `devices` is an English word too, `max_epochs` is not.
     names = {key: rf"\b{key}\b" if "_" in key else rf"`{key}`|\b{key}=" for key in arguments}
     named = {at.start(): key for key, name in names.items() if (at := re.search(name, text))}

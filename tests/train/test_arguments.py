@@ -17,7 +17,9 @@ class Policy(Enum):
     FAST = "fast"
 
 
-def make(size: tuple[int, int], policy: Policy = Policy.SLOW, *, name: str = "", secret: int = 0) -> None:
+def make(
+    size: tuple[int, int], policy: Policy = Policy.SLOW, *, name: str = "", secret: int = 0, times: int = 1
+) -> None:
     """Something with arguments."""
 
 
@@ -27,13 +29,14 @@ def test_what_fits_is_ready_to_pass():
 
 
 def test_everything_that_is_wrong_at_once():
-    values = {"policy": "fats", "nam": "a", "name": 3, "secret": 1}
+    values = {"policy": "fats", "nam": "a", "name": 3, "secret": 1, "times": 1e3}
     _, problems = check_arguments(make, values, "data.x", reserved={"secret": "it is counted"})
     assert [(problem.path, problem.message, problem.hint) for problem in problems] == [
         ("data.x.policy", "`policy` of make must be 'slow' or 'fast', but is 'fats'", ""),
         ("data.x.nam", "make has no argument `nam`", "did you mean `name`?"),
         ("data.x.name", "`name` of make must be a string, but is 3", ""),
         ("data.x.secret", "`secret` of make is not for a config to set", "it is counted"),
+        ("data.x.times", "`times` of make must be a whole number, but is 1000.0", "write `1000`"),
         ("data.x", "make needs the argument `size`", "add `size: ...`"),
     ]
 

@@ -14,6 +14,7 @@ from modelforge.train.trainer import check_trainer, complaint, size_of
     ("section", "path", "message"),
     [
         ({"accelerator": "tpu", "devices": 1}, "trainer", "Lightning refuses these settings: Requirement 'torch_xla"),
+        ({"accelerator": "mps"}, "trainer.accelerator", "this machine has no `mps` that torch can use"),
         ({"accelerator": "cpu", "devices": -1}, "trainer.devices", "Lightning refuses this: `devices` selected with"),
         (
             {"accelerator": "cpu", "limit_train_batches": 2.5, "max_epochs": 1},
@@ -92,6 +93,9 @@ def test_a_machine_without_a_compiler(monkeypatch: pytest.MonkeyPatch):
 
 def test_an_error_that_names_no_argument_is_no_complaint_about_one():
     assert complaint(ValueError("shapes differ"), {"devices": 1}) is None
+    absent = complaint(MisconfigurationException("No supported gpu backend found!"), {"accelerator": "gpu"})
+    assert absent is not None
+    assert (absent.path, absent.hint) == ("trainer.accelerator", "`trainer.accelerator=auto` takes what it has")
     unknown = complaint(MisconfigurationException("you may not"), {"devices": 1})
     assert unknown is not None
     assert (unknown.path, unknown.message) == ("trainer", "Lightning refuses these settings: you may not")
