@@ -45,7 +45,7 @@ def digest(module: nn.Module, decimals: int | None = None) -> str:
 def _bytes(weight: Tensor, decimals: int | None) -> bytes:
     tensor: Any = weight
     whole: Tensor = tensor.full_tensor() if hasattr(tensor, "full_tensor") else weight
-    values = whole.to("cpu").contiguous()
+    values = whole.to("cpu").resolve_conj().resolve_neg().contiguous()
     if decimals is not None and values.is_floating_point():
         # As whole numbers, which have a single zero.
         values = (values.double() * 10.0**decimals).round().to(torch.int64)

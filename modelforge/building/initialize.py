@@ -9,6 +9,7 @@ from functools import partial
 from typing import Any
 
 from torch import Tensor, nn
+from torch.jit import ScriptModule
 from torch.nn.parameter import is_lazy
 
 from modelforge.building.aliasing import overlaps_itself, shared, unwritable
@@ -70,6 +71,11 @@ def initialize(module: nn.Module, init: Mapping[str, Any] | str, *, seed: int = 
     seed = check_seed(seed)
     block = parse_init(init)
     module = uncompiled(module)
+    if isinstance(module, ScriptModule):
+        message = f"`{module.original_name}` was compiled by `torch.jit`: what its modules are cannot be seen any more"
+        raise ForgeError(
+            [Problem("MF094", "init", message, "initialise it first: `torch.jit.script(module)` comes after")]
+        )
     if lazy := [_uninitialised(path) for path, weight in module.named_parameters() if is_lazy(weight)]:
         raise ForgeError(lazy)
     scope = Scope(block, "init", "", outermost=True)
@@ -149,6 +155,9 @@ def _unwritable(
         elif any(overlaps_itself(_local(original)) for original in behind):
             hint = "give each element its own memory: `nn.Parameter(weight.detach().contiguous())`"
             yield Problem("MF094", path, f"`{path}` overlaps itself: several elements share one place in memory", hint)
+        elif any(_local(original).is_neg() for original in behind):
+            hint = "give it values of its own: `nn.Parameter(weight.detach().resolve_neg())`"
+            yield Problem("MF094", path, f"`{path}` is a view of negated memory", hint)
         elif item is not None and (reason := unwritable(item, uses)):
             yield Problem("MF094", path, f"`{path}` {reason}", KEEP.format(path))
 

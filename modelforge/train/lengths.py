@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import Any
 
@@ -173,8 +173,7 @@ def too_short(plan: Plan, source: Source, length: Lengths) -> Iterator[Problem]:
         length = lengths(source, length.trainer, rows=len(read(source).train))
         if not length.last_is_one:
             return
-    layer, reason = refused
-    key = next((item.key for item in plan.layers if item.path == layer), layer)
+    key, reason = _key(plan, refused[0]), refused[1]
     if length.batch_size == 1:
         message = f"a batch is one example, but `{key}` needs more to be trained: {reason}"
         yield Problem("MF050", "data.batch_size", message, "write `data.batch_size=2` or more")
@@ -187,6 +186,28 @@ def too_short(plan: Plan, source: Source, length: Lengths) -> Iterator[Problem]:
     smaller = range(length.batch_size - 1, 1, -1)
     size = next((b for b in smaller if not length.leaves_one(b)), length.batch_size + 1)
     yield Problem("MF050", "data.batch_size", message, f"write `data.batch_size={size}`")
+
+
+def too_short_to_evaluate(plan: Plan, source: Source, length: Lengths, parts: Mapping[str, int]) -> Iterator[Problem]:
+    """A batch of one example in a validation or a test, for a batch norm that keeps no statistics.
+
+    Args:
+        plan: The model.
+        source: The data.
+        length: Of the training.
+        parts: The names of the parts, and how many examples each has.
+    """
+    last = next((name for name, rows in parts.items() if replace(length, rows=rows, trainer={}).last_is_one), None)
+    refused = None if last is None else _refusal(plan, source, 1, training=False)
+    if last is None or refused is None or _refusal(plan, source, 2, training=False):
+        return
+    yield Problem(
+        "MF050",
+        "data.batch_size",
+        f"the last batch of the {last} part is one example ({parts[last]:,} in batches of {length.batch_words}), but "
+        f"`{_key(plan, refused[0])}` needs more to be evaluated: {refused[1]}",
+        "choose another size, or let it keep running statistics",
+    )
 
 
 def out_of_step(scheduler: SchedulerFactory | None, length: Lengths) -> Iterator[Problem]:
@@ -259,9 +280,14 @@ def _end(given: Mapping[str, Any], name: str) -> int:
     return int(max(value, default=0) if isinstance(value, list | tuple) else value)
 
 
-def _refusal(plan: Plan, source: Source, batch_size: int) -> tuple[str, str] | None:
-    """The layer that does not run on a batch of that size in training, and its reason; nothing is allocated."""
-    model = on_meta(plan).train()
+def _key(plan: Plan, path: str) -> str:
+    """The override key of a layer."""
+    return next((item.key for item in plan.layers if item.path == path), path)
+
+
+def _refusal(plan: Plan, source: Source, batch_size: int, *, training: bool = True) -> tuple[str, str] | None:
+    """The layer that does not run on a batch of that size, and its reason; nothing is allocated."""
+    model = on_meta(plan).train(training)
     inside: list[str] = []
 
     def leave(*_: Any) -> None:

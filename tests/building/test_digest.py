@@ -21,3 +21,15 @@ def test_digests():
         other.get_parameter("0.weight")[0, 0].nextafter_(torch.tensor(1.0))
     assert mf.digest(net) != mf.digest(other)
     assert mf.digest(net, decimals=6) == mf.digest(other, decimals=6)
+
+
+def test_values_that_are_computed_when_they_are_read():
+    def holding(values: torch.Tensor) -> nn.Module:
+        module = nn.Module()
+        module.weight = nn.Parameter(values)
+        return module
+
+    one = torch.tensor([1.0, 2.0])
+    assert mf.digest(holding(torch.complex(one, one).conj().imag)) == mf.digest(holding(-one))
+    number = torch.complex(one, one)
+    assert mf.digest(holding(number.conj())) == mf.digest(holding(torch.complex(one, -one)))

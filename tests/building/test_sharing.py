@@ -53,6 +53,17 @@ def test_windows_that_overlap():
     assert refused(holding(w=windows)) == ["`w` overlaps itself: several elements share one place in memory"]
 
 
+def test_negated_memory():
+    """As of the imaginary part of a conjugate: what is written there would come out with the other sign."""
+    assert refused(holding(w=torch.ones(3, dtype=torch.complex64).conj().imag)) == ["`w` is a view of negated memory"]
+
+
+@pytest.mark.filterwarnings("ignore:`torch.jit.:DeprecationWarning")
+def test_what_was_compiled_by_jit():
+    said = "`Linear` was compiled by `torch.jit`: what its modules are cannot be seen any more"
+    assert refused(torch.jit.script(nn.Linear(4, 4))) == [said]
+
+
 def test_side_by_side_in_one_storage_is_fine():
     base = torch.zeros(6, 8)
     columns = holding(left=base[:, :3], right=base[:, 3:])

@@ -62,6 +62,17 @@ def test_refused_before_training(config, overrides: list[str], path: str, messag
     assert (problem.path, problem.message, problem.hint) == (path, message, hint)
 
 
+def test_a_batch_of_one_that_cannot_be_evaluated_is_refused(train):
+    """A batch norm without running statistics needs two examples in a validation as well: 270 in batches of 269."""
+    without = "+model.layers.norm={type: BatchNorm1d, track_running_stats: false}"
+    settings = (without, BATCH_NORM[1], "trainer.max_epochs=1")
+    (problem,) = train(*settings, "data.batch_size=269").status.error
+    assert problem["path"] == "data.batch_size"
+    said = "the last batch of the validation part is one example (270 in batches of 269), but `model.layers.norm` needs"
+    assert problem["message"].startswith(said)
+    assert train(*BATCH_NORM, "trainer.max_epochs=1", "data.batch_size=269", folder="with").exit_code == 0
+
+
 @pytest.mark.parametrize("size", [64, 1255, 1257, 2000])
 def test_other_sizes_pass(config, size: int):
     prepare(config("model=mlp", "data=digits", *BATCH_NORM, f"data.batch_size={size}"))
