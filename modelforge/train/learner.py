@@ -77,6 +77,9 @@ class Learner(LightningModule):
         # in the middle of an epoch.
         self.train_loss = mean_loss()
         self.other_losses = nn.ModuleDict({stage: mean_loss() for stage in ("_val", "_test")})
+        for metric in self.modules() if world.size > 1 else ():
+            if isinstance(metric, Metric):
+                metric.dist_sync_fn = world.states
         self.optimizer = optimizer
         self.scheduler = scheduler
         self.freezing = freezing or Freezing()

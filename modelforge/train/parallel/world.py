@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 import torch
-from torch import distributed
+from torch import Tensor, distributed
 from torch.distributed import ProcessGroup, ReduceOp
 
 T = TypeVar("T")
@@ -59,6 +59,15 @@ class World:
         found: list[Any] = [None] * self.size
         distributed.all_gather_object(found, value, group=self.group)
         return found
+
+    def states(self, state: Tensor, group: ProcessGroup | None = None) -> list[Tensor]:
+        """What each process has of a metric's state, as torchmetrics asks for it.
+
+        One that counted nothing may have a state of another shape or dtype, which collectives of tensors do not allow.
+        """
+        each = [one.to(state.device) for one in self.gather(state.detach().cpu())]
+        counted = [one for one in each if one.numel()] or each
+        return [*torch.broadcast_tensors(*counted)] if any(not one.ndim for one in counted) else counted
 
 
 SINGLE_PROCESS = World()

@@ -84,11 +84,26 @@ def test_a_gpt_goes_on_from_one_process_to_sharded_ones_to_copies_and_back(
     assert last_of(run, "val/loss") == pytest.approx(last_of(whole, "val/loss"), rel=ROUNDING)
 
 
-def test_weights_of_classes_count_over_all_processes(tmp_path: Path):
-    """Each step has other classes in its halves, and the last of an epoch fewer examples."""
+METRICS = "metrics={area: AUROC, error: CalibrationError}"
+
+
+@pytest.mark.parametrize("accumulated", [1, 2])
+def test_weights_of_classes_count_over_all_processes(tmp_path: Path, accumulated: int):
+    """Each step has other classes in its parts, and the last of an epoch fewer examples."""
     task = "data.task={type: classification, class_weights: [1, 9]}"
-    settings = ("model=mlp", "data=breast_cancer", task, "trainer.max_epochs=1", "trainer.log_every_n_steps=1")
+    settings = ("model=mlp", "data=breast_cancer", task, "trainer.max_epochs=1", "trainer.log_every_n_steps=1", METRICS)
+    parts = (f"data.batch_size={16 // accumulated}", f"trainer.accumulate_grad_batches={accumulated}")
     one = trained(tmp_path / "one", *settings, "data.batch_size=32")
-    two = trained(tmp_path / "two", *settings, "data.batch_size=16", *DDP)
+    two = trained(tmp_path / "two", *settings, *parts, *DDP)
     np.testing.assert_allclose(losses(two), losses(one), rtol=ROUNDING)
-    assert last_of(two, "test/loss") == pytest.approx(last_of(one, "test/loss"), rel=ROUNDING)
+    for name in ("loss", "area", "error"):
+        assert last_of(two, f"test/{name}") == pytest.approx(last_of(one, f"test/{name}"), rel=ROUNDING)
+
+
+def test_a_process_without_a_batch_of_validation_counts_nothing(tmp_path: Path):
+    """Metrics whose states grow, or get their shape from the first batch, ended the run or waited forever."""
+    settings = ("model=mlp", "data=breast_cancer", METRICS, "trainer.max_epochs=1")
+    one = trained(tmp_path / "one", *settings, "data.batch_size=256")
+    two = trained(tmp_path / "two", *settings, "data.batch_size=128", *DDP)
+    for name in ("loss", "area", "error"):
+        assert last_of(two, f"test/{name}") == pytest.approx(last_of(one, f"test/{name}"), rel=ROUNDING)
