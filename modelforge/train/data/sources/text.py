@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal, TypeVar
@@ -11,7 +11,7 @@ from typing import Annotated, Any, ClassVar, Literal, TypeVar
 import numpy as np
 from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveInt, ValidationError
 
-from modelforge.core.errors import ForgeError, Refusal
+from modelforge.core.errors import ForgeError, Problem, Refusal
 from modelforge.core.words import plural
 from modelforge.train.data.files import inside, matching, read_utf8
 from modelforge.train.data.parts import Array, Examples, Rows, Text
@@ -91,8 +91,14 @@ class TextFiles(Bounded, OneInput):
         paths = inside(path) if path.is_dir() else matching(str(path))
         return "\n".join(read_utf8(paths, "files", self.max_bytes))
 
-    def encode(self, raw: Any, fitted: Mapping[str, Any], *, labelled: bool = False) -> Windows:
-        """A text in windows; targets are always there, the tokens one further on. See `Source.encode`.
+    def encode(self, raw: Any, fitted: Mapping[str, Any], *, labelled: bool = False) -> Windows | Beginnings:
+        """A text in windows, of which the last ends where the text does; see `Source.encode`.
+
+        Args:
+            raw: The text.
+            fitted: What was learnt at training time.
+            labelled: Whether to give the tokens one further on as well; the end of the text that fills no window is
+                left out then, so that no token counts twice, with a warning.
 
         Raises:
             ForgeError: it is too short, or has a character that the text to train on had not.
@@ -101,12 +107,20 @@ class TextFiles(Bounded, OneInput):
             what = "a text with half of a surrogate pair" if isinstance(raw, str) else type(raw).__name__
             raise new_data(f"the new data must be one text, but is {what}")
         try:
-            windows = Windows(vocabulary_of(fitted).encode(raw), self.context)
+            tokens = vocabulary_of(fitted).encode(raw)
         except Refusal as error:
             raise new_data(str(error)) from None
-        if not len(windows):
-            given = plural(len(windows.tokens), "token")
-            raise new_data(f"the text has {given}, but must have more than `context`, {self.context}")
+        given, size = plural(len(tokens), "token"), f"`context`, {self.context}"
+        if len(tokens) < self.context + labelled:
+            least = f"more than {size}" if labelled else f"at least {size}"
+            raise new_data(f"the text has {given}, but must have {least}")
+        if not labelled:
+            return Beginnings(tokens, self.context)
+        windows = Windows(tokens, self.context)
+        if left := len(tokens) - 1 - len(windows) * self.context:
+            verb = "is" if left == 1 else "are"
+            message = f"the last {left} of {given} {verb} left out: fewer than {size}, fill no window"
+            windows = replace(windows, warnings=(Problem("MW201", "data.files", message, severity="warning"),))
         return windows
 
     def _cut(self, written: str, named: str) -> tuple[list[Array], Vocabulary, int]:
@@ -148,6 +162,8 @@ class Windows:
 
     tokens: Array
     context: int
+    warnings: tuple[Problem, ...] = ()
+    """What the user should know of a new text."""
 
     def __len__(self) -> int:
         return max(0, len(self.tokens) - 1) // self.context
@@ -155,6 +171,24 @@ class Windows:
     def batch(self, rows: Rows) -> tuple[Array, Array]:
         windows = self.tokens[rows[:, None] * self.context + np.arange(self.context + 1)].astype(np.int64)
         return windows[:, :-1], windows[:, 1:]
+
+
+@dataclass(frozen=True)
+class Beginnings:
+    """A text to go on from, in pieces of `context` tokens; the last one ends where the text does, and may overlap."""
+
+    tokens: Array
+    """At least `context`."""
+    context: int
+
+    def __len__(self) -> int:
+        return -(-len(self.tokens) // self.context)
+
+    def batch(self, rows: Rows) -> tuple[Array, Array]:
+        """The pieces, and zeros: what follows is not known."""
+        starts = np.minimum(rows * self.context, len(self.tokens) - self.context)
+        inputs = self.tokens[starts[:, None] + np.arange(self.context)].astype(np.int64)
+        return inputs, np.zeros_like(inputs)
 
 
 def _thirds(whole: Cut, val: float, test: float) -> list[Cut]:

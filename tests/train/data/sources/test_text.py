@@ -169,11 +169,32 @@ def test_the_raw_text_of_the_test_part_is_encoded_as_the_run_tested_on_it(book: 
     examples = read(source)
     assert examples.text is not None
     (book.parent / "test.txt").write_text(examples.text.vocabulary.decode(examples.test.tokens.tolist()))
-    encoded = source.encode(source.raw(book.parent / "test.txt"), json.loads(json.dumps(examples.fitted)))
+    raw = source.raw(book.parent / "test.txt")
+    encoded = source.encode(raw, json.loads(json.dumps(examples.fitted)), labelled=True)
     rows = np.arange(len(examples.test))
     assert len(encoded) == len(examples.test)
     for one, other in zip(encoded.batch(rows), examples.test.batch(rows), strict=True):
         assert np.array_equal(one, other)
+
+
+@pytest.mark.parametrize(
+    ("number", "starts", "left"),
+    [(8, [0], None), (9, [0, 1], 0), (16, [0, 8], 7), (17, [0, 8, 9], 0), (30, [0, 8, 16, 22], 5)],
+)
+def test_the_last_window_of_a_new_text_ends_where_it_does(book: Path, number: int, starts: list[int], left: int | None):
+    source = text(files="book.txt")
+    fitted, raw = read(source).fitted, "".join(map(chr, range(40, 40 + number)))
+    new = source.encode(raw, fitted)
+    inputs, targets = new.batch(np.arange(len(new)))
+    assert isinstance(inputs, np.ndarray)
+    assert inputs.tolist() == [[*range(40 + start, 48 + start)] for start in starts]
+    assert (targets.shape, targets.any()) == (inputs.shape, False)
+    if left is not None:
+        known = source.encode(raw, fitted, labelled=True)
+        assert len(known) == (number - 1) // 8
+        found = [problem.message for problem in getattr(known, "warnings", ())]
+        message = f"the last {left} of {number} tokens are left out: fewer than `context`, 8, fill no window"
+        assert found == ([message] if left else [])
 
 
 def test_new_text_that_cannot_be_encoded(book: Path):
@@ -186,7 +207,9 @@ def test_new_text_that_cannot_be_encoded(book: Path):
         return caught.value.problems[0].message
 
     assert refused("and again!" * 9) == "the character '!', number 10 of the text, does not occur in the training text"
-    assert refused("and") == "the text has 3 tokens, but must have more than `context`, 8"
+    assert refused("and") == "the text has 3 tokens, but must have at least `context`, 8"
+    with pytest.raises(mf.ForgeError, match="the text has 8 tokens, but must have more than `context`, 8"):
+        source.encode("and agai", fitted, labelled=True)
     (book.parent / "more").mkdir()
     for name in ("b.txt", "a.txt"):
         (book.parent / "more" / name).write_text(name)
