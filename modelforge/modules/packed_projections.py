@@ -1,8 +1,8 @@
 """packed: a module that holds a linear layer → the matrices that lie side by side in its output.
 
-Of classes that are not registered, their own code says it: what `forward` makes of the layer's output (`chunk(3)`, a
-split into sizes, a reshape with 3 before the heads). Where only a name says that
-matrices are packed, their number is a guess.
+Of classes that are not registered, their own code says it: how `forward` cuts the layer's output (`chunk(3, dim=-1)`, a
+split into sizes, a reshape with 3 before the heads that are then taken apart). Where it leaves a doubt, or only a name
+says that matrices are packed, their number is a guess.
 """
 
 from __future__ import annotations
@@ -10,20 +10,21 @@ from __future__ import annotations
 import ast
 import inspect
 import textwrap
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
+from math import prod
 from types import MappingProxyType
 from typing import Any
 
 from torch import nn
 
+from modelforge.modules.cuts import Cut, cuts
+
 _THIRDS = ("qkv", "qkv_proj", "Wqkv", "wqkv", "W_pack", "to_qkv", "query_key_value", "qkv_linear", "c_attn")
 _HALVES = ("to_kv", "Wkv", "wkv", "gate_up_proj", "gate_up", "w12")
 _GUESSES: Mapping[str, int] = MappingProxyType({**dict.fromkeys(_THIRDS, 3), **dict.fromkeys(_HALVES, 2)})
-_NAMES = MappingProxyType({3: ("q", "k", "v")})
-_KEEP_SHAPE = frozenset({"contiguous", "float", "to", "type", "half", "bfloat16", "clone"})
-_RESHAPES = frozenset({"reshape", "view", "unflatten"})
+_QKV = ("q", "k", "v")
 _OURS = frozenset({"torch", "modelforge"})
 
 
@@ -46,9 +47,13 @@ def packings(module: nn.Module) -> dict[str, Packing | int]:
         rows = _num_outputs(child)
         if rows is None:
             continue
-        known = {packing for use in _uses(type(module), name) if (packing := _read(use, module, rows)) is not None}
-        if len(known) == 1:
-            found[name] = known.pop()
+        read = [_read(cut, module, rows) for cut in _cuts(type(module)) if cut.child == name]
+        sure = [packing for packing in read if isinstance(packing, Packing)]
+        doubtful = [packing for packing in read if isinstance(packing, int)]
+        if sure and len({(packing.sizes, packing.repeats) for packing in sure}) == 1:
+            found[name] = sure[0]
+        elif sure or doubtful:
+            found[name] = len(sure[0].sizes) if sure else doubtful[0]
         elif name in _GUESSES and rows % _GUESSES[name] == 0:
             found[name] = _GUESSES[name]
     return found
@@ -63,62 +68,64 @@ def _num_outputs(child: nn.Module | None) -> int | None:
     return None
 
 
-def _read(use: ast.Call, module: nn.Module, rows: int) -> Packing | None:
-    method, arguments = _method(use), use.args
-    if method == "chunk" and arguments:
-        parts = _value(arguments[0], module)
-        return _equal(parts, rows) if parts and _is_last(use, 1) else None
-    if method == "split" and arguments:
-        first = arguments[0]
-        if isinstance(first, ast.List | ast.Tuple):
-            sizes = tuple(_value(item, module) or 0 for item in first.elts)
-            return _packing(sizes) if sum(sizes) == rows and min(sizes) > 0 else None
-        size = _value(first, module)
-        return _equal(rows // size, rows) if size and rows % size == 0 and rows > size else None
-    if method in _RESHAPES:
-        return _read_shape(_shape(arguments), module, rows)
-    return None
+def _read(cut: Cut, module: nn.Module, rows: int) -> Packing | int | None:
+    """The packing; the number of parts where it is doubtful; None where it cannot be."""
+    first, packing = cut.arguments[0], None
+    if cut.method == "reshape":
+        return _read_shape(cut, module, rows)
+    if cut.method == "chunk":
+        parts = _value(first, module)
+        packing = _equal(parts, rows, cut) if parts else None
+    elif isinstance(first, ast.List | ast.Tuple):
+        sizes = tuple(_value(item, module) or 0 for item in first.elts)
+        packing = _packing(sizes, cut) if sum(sizes) == rows and min(sizes) > 0 else None
+    elif (size := _value(first, module)) is not None and size > 0 and rows % size == 0:
+        packing = _equal(rows // size, rows, cut)
+    # That q, k and v have all rows together would be a coincidence in another dimension.
+    is_sure = cut.certain or (
+        cut.method == "split" and packing is not None and sorted(packing.names) == ["k", "q", "v"]
+    )
+    return packing if packing is None or is_sure else len(packing.sizes)
 
 
-def _read_shape(shape: list[ast.expr], module: nn.Module, rows: int) -> Packing | None:
+def _read_shape(cut: Cut, module: nn.Module, rows: int) -> Packing | int | None:
     """(…, 3, heads, size): equal parts. (…, heads, 3, size): such parts for each head."""
-    for index, item in enumerate(shape[:-1]):
-        parts = item.value if isinstance(item, ast.Constant) else None
-        if not isinstance(parts, int) or not 2 <= parts <= 8 or isinstance(parts, bool):
-            continue
-        before = _value(shape[index - 1], module) if index else None
-        if before is None or before < 2:
-            return _equal(parts, rows)
-        if rows % (before * parts):
-            return None
-        size = rows // (before * parts)
-        return Packing((size,) * parts, _names(parts), before)
-    return None
+    before, (first, *behind) = cut.arguments[: cut.axis], cut.arguments[cut.axis :]
+    parts = _value(first, module)
+    assert parts, "it is a number in the code"
+    if rows % parts:
+        return None
+    size = rows // parts
+    names = _names(parts, cut)
+    # A 3 before the last dimension may be a number of heads as well.
+    is_sure = len(behind) > 1 or sorted(names) == ["k", "q", "v"]
+    lengths = [_value(item, module) for item in behind]
+    if all(length is not None and length > 0 for length in lengths):
+        each = prod(length for length in lengths if length is not None)
+        if each == size:
+            return Packing((each,) * parts, names) if is_sure else parts
+        heads = (_value(before[-1], module) if before else None) or 0
+        return Packing((each,) * parts, names, heads) if heads > 1 and heads * each == size else None
+    return Packing((size,) * parts, names) if cut.certain and is_sure else parts
 
 
-def _packing(sizes: tuple[int, ...]) -> Packing | None:
-    return Packing(sizes, _names(len(sizes))) if 2 <= len(sizes) <= 8 else None
+def _packing(sizes: tuple[int, ...], cut: Cut) -> Packing | None:
+    return Packing(sizes, _names(len(sizes), cut)) if 2 <= len(sizes) <= 8 else None
 
 
-def _equal(parts: int, rows: int) -> Packing | None:
-    return _packing((rows // parts,) * parts) if 2 <= parts <= 8 and rows % parts == 0 else None
+def _equal(parts: int, rows: int, cut: Cut) -> Packing | None:
+    return _packing((rows // parts,) * parts, cut) if 2 <= parts <= 8 and rows % parts == 0 else None
 
 
-def _names(parts: int) -> tuple[str, ...]:
-    return _NAMES.get(parts) or tuple(map(str, range(parts)))
-
-
-def _is_last(use: ast.Call, position: int) -> bool:
-    """Whether the dimension that is cut is named, and is not the batch's."""
-    given = [keyword.value for keyword in use.keywords if keyword.arg == "dim"] or use.args[position : position + 1]
-    try:
-        return bool(given) and ast.literal_eval(given[0]) != 0
-    except ValueError:
-        return False
-
-
-def _shape(arguments: list[ast.expr]) -> list[ast.expr]:
-    return [item for part in arguments for item in (part.elts if isinstance(part, ast.Tuple | ast.List) else [part])]
+def _names(parts: int, cut: Cut) -> tuple[str, ...]:
+    """q, k and v where the code calls its parts so (`query, key, value = …`), or where the layer's name does."""
+    if parts == 3:
+        letters = tuple(name.lstrip("_")[:1].lower() for name in cut.names)
+        if sorted(letters) == ["k", "q", "v"]:
+            return letters
+        if not (cut.names or cut.child not in _THIRDS):
+            return _QKV
+    return tuple(map(str, range(parts)))
 
 
 def _value(node: ast.expr, module: nn.Module) -> int | None:
@@ -148,83 +155,23 @@ def _value(node: ast.expr, module: nn.Module) -> int | None:
 # --- code -------------------------------------------------------------------------------------------------------------
 
 
-def _uses(cls: type[nn.Module], name: str) -> tuple[ast.Call, ...]:
-    return _all_uses(cls).get(name, ())
-
-
 @lru_cache(maxsize=512)
-def _all_uses(cls: type[nn.Module]) -> Mapping[str, tuple[ast.Call, ...]]:
-    """For the names of children: what is first done with what they make, as calls that change its shape."""
-    found: dict[str, list[ast.Call]] = {}
-    for function in _functions(cls):
-        made: dict[str, str] = {}
-        for node in _in_order(function):
-            if isinstance(node, ast.Assign) and len(node.targets) == 1 and isinstance(node.targets[0], ast.Name):
-                child = _child(node.value, made)
-                if child is not None:
-                    made[node.targets[0].id] = child
-                else:
-                    made.pop(node.targets[0].id, None)
-            if isinstance(node, ast.Call) and (receiver := _receiver(node)) is not None:
-                child = _child(receiver, made)
-                if child is not None:
-                    found.setdefault(child, []).append(node)
-    return {name: tuple(calls) for name, calls in found.items()}
+def _cuts(cls: type[nn.Module]) -> tuple[Cut, ...]:
+    forward = _forward(cls)
+    return () if forward is None else tuple(cuts(forward))
 
 
-def _functions(cls: type[nn.Module]) -> Iterator[ast.FunctionDef]:
+def _forward(cls: type[nn.Module]) -> ast.FunctionDef | None:
+    """The code of a class's `forward`: its own, or that of the nearest class above it."""
     for owner in cls.__mro__:
         if owner in (nn.Module, object):
-            return
+            return None
         try:
             tree = ast.parse(textwrap.dedent(inspect.getsource(owner)))
         except (OSError, TypeError, SyntaxError):
             continue
         body = next((node.body for node in tree.body if isinstance(node, ast.ClassDef)), [])
-        own = [node for node in body if isinstance(node, ast.FunctionDef)]
-        yield from (node for node in own if node.name == "forward")
-        if any(node.name == "forward" for node in own):
-            return
-
-
-def _in_order(function: ast.FunctionDef) -> Iterator[ast.AST]:
-    """Nodes statement by statement; in a statement what is called before what it is assigned to."""
-    pending: list[ast.stmt] = list(function.body)
-    while pending:
-        statement = pending.pop(0)
-        inner = [
-            item
-            for field in ("body", "orelse", "finalbody")
-            for item in getattr(statement, field, [])
-            if isinstance(item, ast.stmt)
-        ]
-        if inner:
-            pending = inner + pending
-            continue
-        yield from (node for node in ast.walk(statement) if isinstance(node, ast.Call))
-        yield statement
-
-
-def _receiver(call: ast.Call) -> ast.expr | None:
-    """What a call that changes shapes is applied to, be it a method or torch's function."""
-    if not isinstance(call.func, ast.Attribute) or call.func.attr not in {"chunk", "split", *_RESHAPES}:
-        return None
-    if isinstance(call.func.value, ast.Name) and call.func.value.id == "torch":
-        return None
-    return call.func.value
-
-
-def _method(call: ast.Call) -> str:
-    return call.func.attr if isinstance(call.func, ast.Attribute) else ""
-
-
-def _child(node: ast.expr, made: Mapping[str, str]) -> str | None:
-    """The child whose output an expression is, up to what keeps its shape."""
-    while isinstance(node, ast.Call):
-        function = node.func
-        if isinstance(function, ast.Attribute) and isinstance(function.value, ast.Name) and function.value.id == "self":
-            return function.attr
-        if not (isinstance(function, ast.Attribute) and function.attr in _KEEP_SHAPE):
-            return None
-        node = function.value
-    return made.get(node.id) if isinstance(node, ast.Name) else None
+        for node in body:
+            if isinstance(node, ast.FunctionDef) and node.name == "forward":
+                return node
+    return None

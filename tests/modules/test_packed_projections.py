@@ -41,9 +41,27 @@ class Chunked(Attention):
 
 
 class Cut(Attention):
+    """As nanoGPT writes it: of three dimensions, 2 is the last."""
+
     def forward(self, x: Tensor) -> Tensor:
+        _b, _t, _c = x.size()
         q, k, v = self.qkv(x).split(self.embed_dim, dim=2)
         return self.proj(q + k + v)
+
+
+class CutByName(Attention):
+    def forward(self, x: Tensor) -> Tensor:
+        query, key, value = self.qkv(x).split(self.embed_dim, dim=2)
+        return self.proj(query + key + value)
+
+
+class Starred(Attention):
+    """As ModernBERT's."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        shape = x.shape[:-1]
+        q, k, v = self.qkv(x).view(*shape, 3, -1, self.head_dim).unbind(dim=-3)
+        return self.proj((q + k + v).flatten(-2))
 
 
 class Unflattened(Attention):
@@ -59,6 +77,29 @@ class Interleaved(Attention):
         batch, steps, _ = x.shape
         fused = self.qkv(x).view(batch, steps, self.num_heads, 3, self.head_dim)
         return self.proj((fused[..., 0, :] + fused[..., 1, :] + fused[..., 2, :]).flatten(2))
+
+
+class Again(Attention):
+    """As Segment anything's: reshaped a second time, below the parts."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        batch, steps, _ = x.shape
+        qkv = self.qkv(x).reshape(batch, steps, 3, self.num_heads, -1).permute(2, 0, 3, 1, 4)
+        query, key, value = qkv.reshape(3, batch * self.num_heads, steps, -1).unbind(0)
+        return self.proj((query + key + value).view(batch, self.num_heads, steps, -1).transpose(1, 2).flatten(2))
+
+
+class OneByOne(Attention):
+    def forward(self, x: Tensor) -> Tensor:
+        qkv = self.qkv(x).view(x.shape[0], x.shape[1], 3, self.num_heads, -1).permute(2, 0, 3, 1, 4).contiguous()
+        q, k, v = qkv[0], qkv[1], qkv[2]
+        return self.proj((q + k + v).transpose(1, 2).flatten(2))
+
+
+class AsFunction(Attention):
+    def forward(self, x: Tensor) -> Tensor:
+        q, k, v = torch.chunk(self.qkv(x), chunks=3, dim=-1)
+        return self.proj(q + k + v)
 
 
 class Unclear(Attention):
@@ -103,6 +144,124 @@ class Gated(nn.Module):
         return self.w_out(gate.sigmoid() * up)
 
 
+class Whole64(nn.Module):
+    """Linear layers that stay one matrix each, whatever is done with what they make."""
+
+    def __init__(self, width: int = 64) -> None:
+        super().__init__()
+        self.proj = nn.Linear(64, width)
+        self.norm = nn.LayerNorm(width)
+        self.rnn = nn.RNN(width, width, batch_first=True)
+
+
+class HeadsAsANumber(Whole64):
+    def forward(self, x: Tensor) -> Tensor:
+        b, t, _ = x.shape
+        return self.proj(x).view(b, t, 8, 8).transpose(1, 2)
+
+
+class EachHeadAlone(Whole64):
+    def forward(self, x: Tensor) -> Tensor:
+        b, t, _ = x.shape
+        return torch.stack(self.proj(x).view(b, t, 8, 8).unbind(2)).sum(0)
+
+
+class Pictures(Whole64):
+    def forward(self, x: Tensor) -> Tensor:
+        return self.proj(x).view(-1, 3, 8, 8).tanh()
+
+
+class OneColour(Whole64):
+    def forward(self, x: Tensor) -> Tensor:
+        return self.proj(x).view(-1, 3, 8, 8)[:, 0]
+
+
+class Feature(Whole64):
+    def forward(self, x: Tensor) -> Tensor:
+        return self.proj(x).view(-1, 8, 4, 4)
+
+
+class Steps(Whole64):
+    def forward(self, x: Tensor) -> Tensor:
+        _b, _t, _c = x.shape
+        early, late = self.proj(x).chunk(2, dim=1)
+        return early + late
+
+
+class Examples(Whole64):
+    def forward(self, x: Tensor) -> Tensor:
+        return self.proj(x).split(32)[0]
+
+
+class SizesOfExamples(Whole64):
+    def forward(self, x: Tensor) -> Tensor:
+        return self.proj(x).split([4, 60])[0]
+
+
+class StepsByThree(Whole64):
+    def forward(self, x: Tensor) -> Tensor:
+        b, t, _ = x.shape
+        first, second, third = self.proj(x).view(b, 3, t // 3, -1).unbind(1)
+        return first + second + third
+
+
+class BoundAnew(Whole64):
+    """What is cut is the recurrent network's output."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        h = self.proj(x)
+        h, _ = self.rnn(h)
+        a, b = h.chunk(2, -1)
+        return a * b
+
+
+class BoundInALoop(Whole64):
+    def forward(self, x: Tensor) -> Tensor:
+        h = self.proj(x)
+        for x in (self.norm(h), h):
+            h = self.norm(x)
+            a, b = h.chunk(2, -1)
+        return a * b
+
+
+class BoundInside(Whole64):
+    def forward(self, x: Tensor) -> Tensor:
+        h = self.proj(x)
+        halves = [part for h in (x, x) for part in h.chunk(2, dim=-1)]
+        return h + torch.cat(halves[:2], dim=-1)
+
+
+class Normed(Whole64):
+    def forward(self, x: Tensor) -> Tensor:
+        a, b = self.norm(self.proj(x)).chunk(2, -1)
+        return a * b
+
+
+class Doubtful(Whole64):
+    def forward(self, x: Tensor) -> Tensor:
+        scale, shift = self.proj(x).chunk(2, dim=1)
+        return scale + shift
+
+
+class ThreeOfSomething(Whole64):
+    def forward(self, x: Tensor) -> Tensor:
+        b, t, _ = x.shape
+        first, second, third = self.proj(x).view(b, t, 3, 64).unbind(2)
+        return first + second + third
+
+
+class TwoGatesAndAValue(Whole64):
+    def forward(self, x: Tensor) -> Tensor:
+        i, o, value = self.proj(x).chunk(3, -1)
+        return i * o * value
+
+
+class KeysFirst(Whole64):
+    def forward(self, x: Tensor) -> Tensor:
+        keys, queries, values = self.proj(x).chunk(3, -1)
+        return keys + queries + values
+
+
 def std_of(module: nn.Module, path: str, init: Any = XAVIER) -> tuple[float, tuple[str, ...]]:
     ledger = mf.initialize(module, init)
     assert ledger.ok
@@ -113,7 +272,7 @@ def std_of(module: nn.Module, path: str, init: Any = XAVIER) -> tuple[float, tup
     return std, ledger[path].matrices
 
 
-@pytest.mark.parametrize("cls", [Attention, Chunked, Cut, Unflattened])
+@pytest.mark.parametrize("cls", [Attention, Chunked, Cut, CutByName, Starred, Unflattened, Again, OneByOne, AsFunction])
 def test_what_forward_takes_apart_is_several(cls):
     module = cls()
     assert std_of(module, "qkv.weight") == (pytest.approx(ALONE), ("q", "k", "v"))
@@ -121,6 +280,52 @@ def test_what_forward_takes_apart_is_several(cls):
     mf.initialize(module, "orthogonal")
     for part in module.qkv.weight.detach().chunk(3):
         assert torch.allclose(part @ part.T, torch.eye(WIDTH), atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("cls", "width", "shape"),
+    [
+        (HeadsAsANumber, 64, (2, 5, 64)),
+        (EachHeadAlone, 64, (2, 5, 64)),
+        (Pictures, 192, (2, 64)),
+        (OneColour, 192, (2, 64)),
+        (Feature, 128, (2, 64)),
+        (Steps, 64, (2, 4, 64)),
+        (Examples, 64, (64, 64)),
+        (SizesOfExamples, 64, (64, 64)),
+        (StepsByThree, 192, (2, 6, 64)),
+        (BoundAnew, 64, (2, 5, 64)),
+        (BoundInALoop, 64, (2, 5, 64)),
+        (BoundInside, 64, (2, 5, 64)),
+        (Normed, 64, (2, 5, 64)),
+    ],
+)
+def test_what_stays_whole(cls, width, shape):
+    module = cls(width)
+    module(torch.zeros(shape))
+    assert std_of(module, "proj.weight") == (pytest.approx(sqrt(2 / (64 + width))), ())
+    mf.initialize(module, "orthogonal")
+    weight = module.proj.weight.detach()
+    assert torch.allclose(weight.T @ weight, torch.eye(64), atol=1e-5)
+
+
+@pytest.mark.parametrize(("cls", "parts", "width"), [(Doubtful, 2, 64), (ThreeOfSomething, 3, 192)])
+def test_a_cut_that_leaves_a_doubt_is_said(cls, parts, width):
+    module = cls(width)
+    ledger = mf.initialize(module, XAVIER)
+    assert ledger["proj.weight"].target_std == pytest.approx(sqrt(2 / (64 + width)))
+    (warning,) = ledger.warnings
+    assert warning.message == f"`proj.weight` ({width}, 64) may be {parts} matrices side by side, and counts as one"
+    declared = mf.initialize(module, XAVIER | {"params": {"proj.weight": {"matrices": parts}}})
+    assert not declared.warnings
+    assert declared["proj.weight"].target_std == pytest.approx(sqrt(2 / (64 + width / parts)))
+
+
+@pytest.mark.parametrize(
+    ("cls", "names"), [(TwoGatesAndAValue, ("0", "1", "2")), (KeysFirst, ("k", "q", "v"))], ids=["gates", "k q v"]
+)
+def test_parts_are_q_k_and_v_where_the_code_says_so(cls, names):
+    assert std_of(cls(192), "proj.weight") == (pytest.approx(sqrt(2 / 128)), names)
 
 
 def test_heads_that_have_rows_of_all():
