@@ -58,7 +58,7 @@ KINDS: Mapping[str, Kind] = MappingProxyType(
             "broken",
             "warning",
             "not compared without plugins",
-            "Two revisions are compared without the project's plugins, which may register the name that is not known.",
+            "A name is not known: the project's plugins, which two revisions go without, may register it.",
         ),
         "new-unplanned": Kind(
             "broken",
@@ -188,7 +188,7 @@ KINDS: Mapping[str, Kind] = MappingProxyType(
             "files",
             "warning",
             "edit without effect",
-            "An edit that changes no composition that was compared: something overrides it, or chooses the same.",
+            "An edit that changes nothing that was compared: something overrides it, or chooses the same.",
         ),
     }
 )
