@@ -49,8 +49,13 @@ class GainRow:
 class Comparison:
     """A gain against that of the config, over the seeds that did not choose it: all but the first."""
 
-    differences: tuple[float, ...]
-    """Of the metric, seed by seed; above 0 where the gain is better."""
+    pairs: tuple[tuple[float, float], ...]
+    """The metric of both, seed by seed; its sign is such that more is better."""
+
+    @property
+    def differences(self) -> tuple[float, ...]:
+        """Of the metric, seed by seed; above 0 where the gain is better."""
+        return tuple(mine - other for mine, other in self.pairs)
 
     @property
     def mean(self) -> float:
@@ -68,8 +73,8 @@ class Comparison:
         """How often gains that are equally good differ as much or more, in this direction, by a paired t-test; None for
         fewer than two seeds, and where no difference differs from another.
         """
-        gaps = {str(number): gap for number, gap in enumerate(self.differences)}
-        _, p = t_test(gaps, dict.fromkeys(gaps, 0.0))
+        mine, other = ({str(seed): pair[side] for seed, pair in enumerate(self.pairs)} for side in (0, 1))
+        _, p = t_test(mine, other)
         return None if p is None else p / 2 if self.mean > 0 else 1 - p / 2
 
     @property
@@ -114,9 +119,9 @@ class GainReport:
         sign = 1 if self.search.higher_is_better else -1
         mine, other = self.search.results[best], self.search.results.get(0, {})
         shared = [seed for seed in sorted(mine.keys() & other.keys()) if seed > 0]
-        pairs = [(mine[seed], other[seed]) for seed in shared]
-        differences = tuple(sign * (a - b) for a, b in pairs if a is not None and b is not None)
-        return Comparison(differences) if differences and len(differences) == len(pairs) else None
+        every = [(mine[seed], other[seed]) for seed in shared]
+        pairs = tuple((sign * a, sign * b) for a, b in every if a is not None and b is not None)
+        return Comparison(pairs) if pairs and len(pairs) == len(every) else None
 
     @property
     def recommended(self) -> float | None:

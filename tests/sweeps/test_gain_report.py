@@ -79,6 +79,21 @@ def test_a_search_that_was_stopped_at_once_keeps_the_gain_of_the_config() -> Non
     assert report({}).verdict() == "nothing was tried: raise --minutes"
 
 
+def test_the_test_sees_metrics_whose_rounding_their_differences_do_not_show(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[list[list[float]]] = []
+
+    def t_test(first: Mapping[str, float], second: Mapping[str, float]) -> tuple[str, float | None]:
+        seen.append([[*first.values()], [*second.values()]])
+        return "paired", None
+
+    monkeypatch.setattr("modelforge.sweeps.gain_report.t_test", t_test)
+    found = report({0: [2.0, 2.1, 2.0], -4: [1.0, 1.1, 1.0]}, higher_is_better=False, base=2.0).comparison
+    assert found is not None
+    assert found.p is None
+    assert seen == [[[-1.1, -1.0], [-2.1, -2.0]]]
+    assert found.differences == pytest.approx((1.0, 1.0))
+
+
 def test_a_difference_without_spread_is_no_evidence() -> None:
     found = report({0: [0.5, 0.5, 0.5, 0.5], 4: [1.0, 1.0, 1.0, 1.0]})
     assert found.override == "init.gain=1"
