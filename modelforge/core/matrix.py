@@ -16,8 +16,9 @@ Projection = Literal["q", "k", "v", "o"]
 """What a matrix of an attention makes: queries, keys, values, or its output."""
 
 
-Kind = Literal["matrix", "convolution", "bilinear", "stack"]
-"""What computes with a matrix: a product, taps that slide, a form of two inputs; or one of several in a stack."""
+Kind = Literal["matrix", "convolution", "bilinear", "stack", "slope"]
+"""What computes with a matrix: a product, taps that slide, a form of two inputs; one of several in a stack; or an
+activation, for the part below zero (PReLU)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +118,7 @@ class Matrix:
     """Whether it is a table that vectors are looked up in and also, under another name, a weight that multiplies; None
     where that is not known."""
     default: float | None = None
-    """A constant that replaces the role's default (the slope of a PReLU)."""
+    """A constant that replaces the role's default: the slope of a PReLU, 0 for a norm that multiplies by 1 + weight."""
     kind: Kind = "matrix"
     """What computes with it, where the shape alone does not show that."""
     stored: tuple[int, ...] | None = None

@@ -131,4 +131,4 @@ def _norm(module: Any) -> dict[str, ParameterLayout]:
 
 @register_layout(nn.PReLU)
 def _prelu(module: nn.PReLU) -> dict[str, ParameterLayout]:
-    return {"weight": ParameterLayout("scale", (whole(module.weight),), default=module.init)}
+    return {"weight": ParameterLayout("scale", (whole(module.weight, kind="slope"),), default=module.init)}

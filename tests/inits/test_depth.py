@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
 from math import sqrt
 from typing import Any
 
 import pytest
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 import modelforge as mf
 from modelforge import inits
 from modelforge.core.errors import Refusal
 from modelforge.inits import Branch, Context, Matrix
+from modelforge.layers import forget_class, register_branches
 
 WIDE = Matrix((256, 64), fan_in=64, fan_out=256, role="weight")
 NARROW = Matrix((64, 256), fan_in=256, fan_out=64, role="weight")
@@ -88,6 +90,55 @@ def test_scales(config: dict[str, Any], branches: int, value: float):
     assert scheme.resolve(replace(SCALE, context=Context(branches, Branch(0, 2, True)))).mean == value
     assert scheme.resolve(replace(SCALE, context=Context(branches, Branch(0, 2, False)))).mean == 1
     assert scheme.resolve(replace(SCALE, context=Context(branches))).mean == 1
+
+
+class ShiftedNorm(nn.Module):
+    """It multiplies by 1 + weight, as Gemma's norms do."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.empty(4))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x * (1 + self.weight)
+
+
+class Rectified(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.norm, self.act, self.end = ShiftedNorm(), nn.PReLU(), ShiftedNorm()
+
+
+class EndsInASlope(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.norm, self.act = ShiftedNorm(), nn.PReLU(init=0.5)
+
+
+@pytest.fixture
+def branching() -> Iterator[None]:
+    register_branches(Rectified, ("norm", "act", "end"))
+    register_branches(EndsInASlope, ("norm", "act"))
+    yield
+    forget_class(Rectified)
+    forget_class(EndsInASlope)
+
+
+@pytest.mark.usefixtures("branching")
+@pytest.mark.parametrize(
+    ("config", "factor"), [("zero_gamma", 0.0), ("rezero", 0.0), ({"scheme": "layerscale", "value": 0.1}, 0.1)], ids=str
+)
+def test_what_changes_nothing_is_not_always_one(config: Any, factor: float):
+    """Norms that multiply by 1 + weight, and slopes of PReLU, which are no scales."""
+    x = torch.linspace(-1.0, 2.0, 4)[None, None]
+    net = Rectified()
+    assert mf.initialize(net, {"scheme": "kaiming", "scale": config}).ok
+    assert net.act.weight.tolist() == [0.25]
+    assert torch.equal(net.norm(x), x)
+    assert torch.allclose(net.end(x), factor * x, atol=1e-7)
+    last = EndsInASlope()
+    assert mf.initialize(last, {"scheme": "kaiming", "scale": config}).ok
+    assert (last.norm.weight.tolist(), last.act.weight.tolist()) == ([0.0] * 4, [0.5])
 
 
 def test_what_the_ledger_shows():

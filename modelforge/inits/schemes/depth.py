@@ -278,17 +278,22 @@ class Fixup(DepthAware):
 
 
 class EndScale(DepthAware):
-    """A constant for the scale at the end of a residual branch, zero by default; other scales are one."""
+    """A constant factor at the end of a residual branch, zero by default; other scales change nothing.
+
+    A norm that multiplies by 1 + weight has a weight that is smaller by 1. A PReLU is no scale, and keeps its slope.
+    """
 
     def value_at_end(self, matrix: Matrix) -> float:
-        """The constant."""
+        """The factor."""
         return 0.0
 
     def law(self, matrix: Matrix) -> Law:
         if len(matrix.shape) > 1:
             hint = "move it below `scale:`: norms, `LayerScale` and `Scale` have such"
             raise Refusal(f"`{self.scheme}` is for scales, but this is a matrix", hint)
-        return Constant(self.value_at_end(matrix) if self.ends_branch(matrix) else 1.0)
+        neutral = 1.0 if matrix.default is None else matrix.default
+        ends = self.ends_branch(matrix) and matrix.kind != "slope"
+        return Constant(self.value_at_end(matrix) + (neutral - 1.0) if ends else neutral)
 
 
 @register_initializer("zero_gamma")

@@ -109,7 +109,7 @@ register_planned(
     "MW113",
     why="Fans are counted for each matrix. A packed parameter that counts as one matrix starts at another scale: the "
     "fan out of `qkv` is three times that of each projection.",
-    numbers="A name such as `qkv` or `gate_up_proj` with a shape that divides accordingly, or a cut of a dimension that "
-    "may be the last (`chunk(2, dim=1)`); a scheme that counts fans; and "
-    'a `forward` that does not show for certain how the rows are split. `params: {"*.qkv.weight": {matrices: 3}}` declares it.',
+    numbers="A name such as `qkv` or `gate_up_proj` with a shape that divides accordingly, or a cut of a dimension "
+    "that may be the last (`chunk(2, dim=1)`); a scheme that counts fans; and a `forward` that does not show for "
+    'certain how the rows are split. `params: {"*.qkv.weight": {matrices: 3}}` declares it.',
 )
