@@ -23,8 +23,9 @@ from modelforge.core.matrix import Context
 from modelforge.core.paths import around
 from modelforge.core.rng import check_seed
 from modelforge.inits import registry
+from modelforge.language.init import InitSpec
 from modelforge.language.parse import parse_init
-from modelforge.modules.hooks import uncompiled
+from modelforge.modules.hooks import as_written
 from modelforge.modules.parameters import layouts
 from modelforge.modules.parametrised import Parametrised, plain
 from modelforge.modules.structure import is_known
@@ -46,7 +47,7 @@ def initialize(module: nn.Module, init: Mapping[str, Any] | str, *, seed: int = 
             parametrisation makes (`torch.nn.utils.parametrizations`) counts as the parameter, and is written through
             its `right_inverse`. A frozen parameter (`requires_grad=False`, as of a fixed table) keeps its values unless
             `params` names it or they come from a file; the ledger then shows `keep`. What `torch.compile` gives counts
-            as the module that was compiled.
+            as the module that was compiled, as a whole or part by part.
         init: An init block, as in YAML: a scheme with its fields, and blocks for roles, `types` and `params`.
         seed: Key of all random numbers. The same seed and paths give the same values.
 
@@ -69,7 +70,11 @@ def initialize(module: nn.Module, init: Mapping[str, Any] | str, *, seed: int = 
     require(init, Mapping | str, "initialize takes an init block or the name of a scheme")
     seed = check_seed(seed)
     block = parse_init(init)
-    module = uncompiled(module)
+    with as_written(module) as written:
+        return _initialize(written, block, seed)
+
+
+def _initialize(module: nn.Module, block: InitSpec, seed: int) -> Ledger:
     if lazy := [_uninitialised(path) for path, weight in module.named_parameters() if is_lazy(weight)]:
         raise ForgeError(lazy)
     scope = Scope(block, "init", "", outermost=True)
