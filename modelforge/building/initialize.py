@@ -58,7 +58,8 @@ def initialize(module: nn.Module, init: Mapping[str, Any] | str, *, seed: int = 
         ForgeError: parameters that no rule covers, `params` and `types` that match nothing, schemes that cannot serve
             a shape, parameters that cannot be written: without memory, not yet materialised, expanded, computed by a
             parametrisation that changes what was drawn; a module that is frozen as a whole. Nothing is written then.
-            Also, after others were written, a parameter that `torch` should fill and that no `reset_parameters` writes.
+            Also, after others were written, a parameter that `torch` should fill and that no
+            `reset_parameters` writes as a whole.
 
     Example:
         >>> net = nn.Sequential(nn.Linear(4, 8), nn.ReLU(), nn.Linear(8, 2))
