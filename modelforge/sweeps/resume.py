@@ -62,7 +62,9 @@ def _is_of_trials(key: str) -> bool:
 def _changed_trials(key: str, word: str, before: str | None) -> Problem:
     began = f"`{before}`" if before else "none"
     message = f"`{key}` cannot be set for a search that goes on: it began with {began}"
-    hint = "leave it out, or search in a new folder: trials of both do not compare; `hydra.sweeper.n_trials=...` may be set"
+    hint = (
+        "leave it out, or search in a new folder, as trials would not compare; `hydra.sweeper.n_trials=...` may be set"
+    )
     return Problem("MF077", key, message, hint, Place(override=word))
 
 
