@@ -112,13 +112,19 @@ class Sweep:
         return list(found.values())
 
     def sample(self, most: int) -> list[tuple[str, ...]]:
-        """All jobs if there are at most `most`; else the first value of every key with each other value of one key."""
+        """All jobs if there are at most `most`; else the first value of every key with each other value of one key.
+
+        The keys come in turn: one with many values leaves room for those of the others.
+        """
         given = [axis.given for axis in self.axes]
         if self.num_jobs <= most:
             return list(product(*given))
         first = tuple(words[0] for words in given)
         others = (
-            (*first[:index], word, *first[index + 1 :]) for index, words in enumerate(given) for word in words[1:]
+            (*first[:index], words[turn], *first[index + 1 :])
+            for turn in range(1, max(map(len, given)))
+            for index, words in enumerate(given)
+            if turn < len(words)
         )
         return [first, *islice(others, most - 1)]
 

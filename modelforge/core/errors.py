@@ -19,6 +19,7 @@ MAX_PLACES = 3
 """Places of equal problems that are listed."""
 _MORE = "MF061"
 _BACKTICKED = re.compile(r"`([^`]*)`")
+_NAME = re.compile(r"[^\W\d]\w*(\.\w+)*")
 _NUMBER = re.compile(r"\d+")
 _WINDOW = 50
 """Characters of a source line before and after what is marked, where the whole line is too long."""
@@ -162,7 +163,7 @@ def for_each(items: Iterable[T], problem: Callable[[T], Problem]) -> Iterator[Pr
 def grouped(problems: Iterable[Problem]) -> list[tuple[Problem, ...]]:
     """Groups of problems with one message at many places, or with many messages at one place, in order.
 
-    Messages are the same if they differ only in the names and numbers of copies: `blocks.0.norm`, `blocks.1.norm`.
+    Messages are the same if they differ only in the names of copies: `blocks.0.norm`, `blocks.1.norm`.
     """
     given = tuple(problems)
     of_many = _many(given, _statement)
@@ -183,11 +184,23 @@ def _many(
 
 
 def _statement(problem: Problem) -> tuple[str, ...]:
-    """The message without the name of its place and without numbers."""
+    """The message without the name of its place, and without the numbers of copies in other names; values stay."""
     names = {problem.path, last(problem.path)}
-    said = f"{problem.message}\n{problem.hint}"
-    said = _BACKTICKED.sub(lambda found: "" if found[1] in names else found[0], said)
-    return problem.code, problem.severity, _NUMBER.sub("0", said)
+    of_place = {_numberless(part) for part in problem.path.split(".")}
+
+    def statement(found: re.Match[str]) -> str:
+        parts = found[1].split(".")
+        if found[1] in names or not _NAME.fullmatch(found[1]):
+            return "" if found[1] in names else found[0]
+        return ".".join(
+            _numberless(part) if part.isdigit() or _numberless(part) in of_place else part for part in parts
+        )
+
+    return problem.code, problem.severity, _BACKTICKED.sub(statement, f"{problem.message}\n{problem.hint}")
+
+
+def _numberless(part: str) -> str:
+    return _NUMBER.sub("0", part)
 
 
 def render(problem: Problem, *others: Problem) -> str:

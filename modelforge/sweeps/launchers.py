@@ -143,11 +143,13 @@ def _options_set_threads(config: DictConfig, sweep: Sweep) -> bool:
 
 
 def jobs_at_once(n_jobs: int, num_threads: int | None, num_jobs: int) -> int:
-    """The workers of a pool of joblib: as many as there are jobs and, where `n_jobs` is -1, as their threads fit.
+    """The workers of a pool of joblib: as many as there are jobs and, where `n_jobs` is below 0, as their threads fit.
+
+    As joblib has it, -1 stands for all cores, -2 for all but one, and so on.
 
     Two at least where more are possible: one worker would be this process, which a job could take along at its end.
     """
-    fitting = max(1, num_cores() // (num_threads or 1)) if n_jobs == -1 else n_jobs
+    fitting = max(1, (num_cores() + 1 + n_jobs) // (num_threads or 1)) if n_jobs < 0 else n_jobs
     return min(fitting, max(2, num_jobs))
 
 
@@ -166,7 +168,7 @@ def fit_to_cores(config: DictConfig, num_threads: int | None, num_jobs: int) -> 
     kind, threads = _kind(launcher), num_threads or 1
     with open_dict(launcher):
         if kind == "joblib":
-            is_open = launcher.n_jobs == -1
+            is_open = launcher.n_jobs < 0
             launcher.n_jobs = jobs_at_once(launcher.n_jobs, num_threads, num_jobs)
             if not is_open and launcher.n_jobs * threads > cores:
                 yield _crowded(launcher.n_jobs, threads, cores)

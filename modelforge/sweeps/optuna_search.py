@@ -18,9 +18,12 @@ from modelforge.config.engines import NONE
 from modelforge.config.sweeps import read_sweep
 from modelforge.core.errors import ForgeError, Problem
 from modelforge.core.plugins import load_plugins
+from modelforge.core.quoting import listed
 from modelforge.core.words import plural
 from modelforge.report.stream import complain
+from modelforge.results.comparison import changes
 from modelforge.runs.jobs import (
+    FREE,
     JOBS_FOLDER,
     SWEEP_FILE,
     FrozenJob,
@@ -43,7 +46,7 @@ from modelforge.sweeps.multirun import Multirun
 from modelforge.sweeps.optuna_settings import OptunaSettings, parse_settings
 from modelforge.sweeps.optuna_space import Space, read_space
 from modelforge.sweeps.optuna_study import Asked, Search
-from modelforge.sweeps.resume import saying_how_to_go_on, way_on
+from modelforge.sweeps.resume import check_search_resuming, saying_how_to_go_on, way_on
 from modelforge.sweeps.selection import Candidate, of_engine
 from modelforge.sweeps.threads import most_written
 from modelforge.train.callbacks.pruning import PruningSettings
@@ -82,7 +85,7 @@ def search(multirun: Multirun) -> None:
     _check_keys(space, conf, name)
     trials = _Trials(folder, conf, name, space)
     _make_folder(folder, every, space)
-    check_kept(folder, with_result(folder, _jobs(folder)), say)
+    trials.check_kept()
     launcher = make_launcher(multirun, _threads(space, base), settings.n_jobs)
     deadline = time.monotonic() + (settings.timeout or float("inf"))
     go_on = saying_how_to_go_on(lambda: way_on(folder))
@@ -136,6 +139,30 @@ class _Trials:
         self.jobs: dict[int, FrozenJob] = {}
         self.warned: set[Problem] = set()
 
+    def check_kept(self) -> None:
+        """Checks that the trials with a result may stand beside those to come; config files that differ are a warning.
+
+        Raises:
+            ForgeError: the data is another one, or a trial that ran is invalid now.
+        """
+        done = with_result(self.folder, _jobs(self.folder))
+        check_kept(self.folder, done, say)
+        if done:
+            before = read_job(self.folder, done[0].number)
+            now = self.frozen(Asked(before.number, before.overrides))[0]
+            edited = [one.name for one in changes("", before.config, now.config) if one.name.split(".")[0] not in FREE]
+            if before.hash != now.hash and edited:
+                complain(_edited(before.number, edited))
+
+    def frozen(self, asked: Asked) -> tuple[FrozenJob, Sequence[Problem]]:
+        """The job of a trial as the config files are now, and warnings.
+
+        Raises:
+            ForgeError: its values are invalid.
+        """
+        config, notes = self.checker.check(compose(self.conf, asked.overrides, self.name, moment=self.moment))
+        return frozen_job(Candidate(asked.overrides, config), asked.number), notes
+
     def run(self, asked: Sequence[Asked], study: Search, launcher: Launcher) -> None:
         """Runs trials together, and tells the study what each gave."""
         jobs = [job for one in asked if (job := self.job(one, study)) is not None]
@@ -150,9 +177,8 @@ class _Trials:
             self.jobs[asked.number] = read_job(self.folder, asked.number)  # of a trial that is taken over
             return self.jobs[asked.number]
         try:
-            config, notes = self.checker.check(compose(self.conf, asked.overrides, self.name, moment=self.moment))
+            job, notes = self.frozen(asked)
             self._warn(notes)
-            job = frozen_job(Candidate(asked.overrides, config), asked.number)
         except ForgeError as error:
             complain(error)
             study.tell(asked.number, {"state": "failed"})
@@ -214,11 +240,22 @@ def _pruner(values: Mapping[str, Any]) -> BasePruner:
     return make_pruner(values["trainer"].get("max_epochs"), dict(settings))
 
 
+def _edited(number: int, keys: Sequence[str]) -> Problem:
+    message = f"config files are no longer what trial {number} ran with, in {listed(keys, 3, quote='`')}"
+    hint = "restore them, or search in a new folder: trials of other configs do not compare"
+    return Problem("MW213", "sweep.resume", message, hint, severity="warning")
+
+
 def _begun(folder: Path, given: Sequence[str]) -> Sequence[str]:
-    """The overrides of a search: of one that goes on, those that it began with, and what the command line adds."""
+    """The overrides of a search: of one that goes on, those that it began with, and what the command line adds.
+
+    Raises:
+        ForgeError: what it adds would make other trials.
+    """
     if not (folder / SWEEP_FILE).is_file():
         return given
     before = read_sweep_file(folder).overrides
+    check_search_resuming(before, given)
     return [*before, *(word for word in given if word not in before and not word.startswith("sweep.resume="))]
 
 
@@ -234,6 +271,7 @@ def _make_folder(folder: Path, overrides: Sequence[str], space: Space) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     with FileLock(folder / LOCK, timeout=TURN):
         if (folder / SWEEP_FILE).is_file():
+            check_search_resuming(read_sweep_file(folder).overrides, overrides)  # another may have begun it just now
             return
         remove_unfinished_freeze(folder)
         check_empty(folder)

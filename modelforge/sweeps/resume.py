@@ -18,6 +18,8 @@ from modelforge.train.terminal import say
 
 ENGINE = ("hydra/launcher", "hydra.launcher", "hydra.sweeper.max_batch_size", "hydra.verbose", "hydra.sweep.dir")
 """Overrides that a resumed sweep may have: how its jobs are run."""
+SEARCH_ENGINE = ("hydra/sweeper", "hydra.sweeper.n_trials", "hydra.sweeper.n_jobs", "hydra.sweeper.timeout")
+"""What a search that goes on may have besides: how its trials are run, and how many."""
 
 
 def check_resuming(overrides: Sequence[str]) -> None:
@@ -28,13 +30,46 @@ def check_resuming(overrides: Sequence[str]) -> None:
     """
     problems: list[Problem] = []
     for word in overrides:
-        key = word.lstrip("+~").partition("=")[0]
+        key = _key(word)
         if key != "sweep.resume" and not key.startswith(ENGINE):
             message = f"`{key}` cannot be set for a sweep that goes on: its jobs are frozen"
             hint = "leave it out, or start a new sweep; `hydra/launcher=...` may be set"
             problems.append(Problem("MF077", key, message, hint, Place(override=word)))
     if problems:
         raise ForgeError(problems)
+
+
+def check_search_resuming(before: Sequence[str], overrides: Sequence[str]) -> None:
+    """Checks that a command line that takes part in a search leaves its trials what they are.
+
+    Args:
+        before: The overrides that the search began with, of which any may be given again.
+        overrides: Those of the command line.
+
+    Raises:
+        ForgeError: it sets something else than how trials are run, and how many.
+    """
+    began, now = ({_key(word): word for word in words} for words in (before, overrides))
+    others = [key for key, word in now.items() if began.get(key) != word and _is_of_trials(key)]
+    if others:
+        raise ForgeError([_changed_trials(key, now[key], began.get(key)) for key in others])
+
+
+def _is_of_trials(key: str) -> bool:
+    return key != "sweep.resume" and not key.startswith((*ENGINE, *SEARCH_ENGINE))
+
+
+def _changed_trials(key: str, word: str, before: str | None) -> Problem:
+    began = f"`{before}`" if before else "none"
+    message = f"`{key}` cannot be set for a search that goes on: it began with {began}"
+    hint = (
+        "leave it out, or search in a new folder, as trials would not compare; `hydra.sweeper.n_trials=...` may be set"
+    )
+    return Problem("MF077", key, message, hint, Place(override=word))
+
+
+def _key(word: str) -> str:
+    return word.lstrip("+~").partition("=")[0]
 
 
 def way_on(folder: Path) -> str:

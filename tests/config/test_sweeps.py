@@ -225,8 +225,15 @@ def test_a_large_sweep_is_sampled_along_each_key(folder: Path) -> None:
     sweep = read_sweep(folder, ["seed=1,2,3", "size=1,2,3"])
     assert sweep.sample(9) == [*sweep.jobs()]
     assert sweep.sample(8) == [
-        (f"seed={seed}", f"size={size}") for seed, size in [(1, 1), (2, 1), (3, 1), (1, 2), (1, 3)]
+        (f"seed={seed}", f"size={size}") for seed, size in [(1, 1), (2, 1), (1, 2), (3, 1), (1, 3)]
     ]
+
+
+def test_a_key_of_many_values_leaves_room_for_those_of_others(folder: Path) -> None:
+    sweep = read_sweep(folder, ["seed=range(0,40)", "init=a,b", "size=1,2,3"])
+    sample = sweep.sample(8)
+    assert len({*sample}) == 8
+    assert {word for job in sample for word in job} >= {"init=a", "init=b", "size=1", "size=2", "size=3"}
 
 
 def test_a_single_run_of_a_sweep_file_is_a_warning(folder: Path) -> None:

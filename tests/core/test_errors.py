@@ -33,6 +33,16 @@ def test_problems_that_differ_in_the_number_of_a_copy_are_one_group():
     assert grouped(copies[:3]) == [(one,) for one in copies[:3]]
 
 
+def test_problems_that_differ_in_a_value_are_no_group():
+    """What the first says must be true at every place that is listed below it."""
+    values = ("must be 0 or more, but is -{}", "must be `{}` wide", "is 0.{}", "has `float{}`", "has `gain({})`")
+    for said in values:
+        problems = [problem(f"blocks.l{index}", "`{}` " + said.format(index)) for index in range(6)]
+        assert grouped(problems) == [(one,) for one in problems]
+    readers = [problem(f"blocks.{n}.fc{n}", f"`{{}}` reads `blocks.{n + 1}.fc{n + 1}`") for n in range(6)]
+    assert grouped(readers) == [tuple(readers)]
+
+
 def test_a_group_is_one_text_with_the_other_places():
     text = render(*(problem(f"blocks.{index}.norm") for index in range(6)))
     assert text.splitlines()[0] == "error[MF014]: `blocks.0.norm` is wrong"

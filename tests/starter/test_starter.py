@@ -170,6 +170,8 @@ def test_every_command_of_the_readme_runs(project):
 def test_the_commands_of_the_readme_fit_the_model_of_the_project(project, own_code):
     """Without training: the model of the project takes the data that each of them names."""
     load_plugins(project)
-    for _, *overrides in commands_of(project):
+    commands = commands_of(project)
+    assert len(commands) == 5
+    for _, *overrides in commands:
         jobs = [override for override in overrides if override != "-m" and "," not in override]
         prepare(compose(project / "conf", jobs))

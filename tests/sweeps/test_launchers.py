@@ -81,6 +81,9 @@ OURS = "hydra_plugins.modelforge.launchers.RayLauncher"
      ({"_target_": JOBLIB, "n_jobs": -1}, 3, {"n_jobs": 2}),
      ({"_target_": JOBLIB, "n_jobs": -1}, 16, {"n_jobs": 1}),
      ({"_target_": JOBLIB, "n_jobs": -1}, None, {"n_jobs": 8}),  # joblib gives each its share of threads
+     ({"_target_": JOBLIB, "n_jobs": -2}, 1, {"n_jobs": 7}),  # all cores but one
+     ({"_target_": JOBLIB, "n_jobs": -2}, 2, {"n_jobs": 3}),
+     ({"_target_": JOBLIB, "n_jobs": -9}, 1, {"n_jobs": 1}),
      ({"_target_": JOBLIB, "n_jobs": 4}, 2, {"n_jobs": 4}),
      ({"_target_": LOCAL, "cpus_per_task": None}, 2, {"cpus_per_task": 2}),
      ({"_target_": LOCAL, "cpus_per_task": 4}, 2, {"cpus_per_task": 4}),
@@ -95,7 +98,9 @@ def test_jobs_at_once_fit_the_cores(monkeypatch: pytest.MonkeyPatch, given, thre
     assert {key: config.hydra.launcher[key] for key in fitted} == fitted
 
 
-@pytest.mark.parametrize(("n_jobs", "num_jobs", "number"), [(-1, 3, 3), (6, 3, 3), (-1, 1, 2), (1, 3, 1), (-2, 3, -2)])
+@pytest.mark.parametrize(
+    ("n_jobs", "num_jobs", "number"), [(-1, 3, 3), (6, 3, 3), (-1, 1, 2), (1, 3, 1), (-2, 99, 63), (-2, 3, 3)]
+)
 def test_a_pool_has_no_more_workers_than_jobs(monkeypatch: pytest.MonkeyPatch, n_jobs: int, num_jobs: int, number: int):
     monkeypatch.setattr(launchers, "num_cores", lambda: 64)
     config = of(_target_=JOBLIB, n_jobs=n_jobs)
@@ -106,7 +111,8 @@ def test_a_pool_has_no_more_workers_than_jobs(monkeypatch: pytest.MonkeyPatch, n
 @pytest.mark.parametrize(
     ("words", "n_jobs", "number"),
     [((), -1, 4), (("num_threads=2", "num_threads=1"), -1, 2), (("num_threads=2",), 3, 3), (("num_threads=8",), -1, 1),
-     (("num_threads=null",), -1, 4), (("seed=1", "seed=2", "seed=3"), -1, 3), ((), 1, 1)],
+     (("num_threads=null",), -1, 4), (("seed=1", "seed=2", "seed=3"), -1, 3), ((), 1, 1),
+     ((), -2, 3)],
 )  # fmt: skip
 def test_early_workers_are_those_that_the_launcher_has(
     monkeypatch: pytest.MonkeyPatch, words, n_jobs: int, number: int

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,8 +19,9 @@ from modelforge.sweeps import optuna_search
 from modelforge.sweeps.optuna_space import Space, read_space
 from modelforge.sweeps.optuna_study import Asked
 from modelforge.train.studies import JOURNAL, PRUNED, open_study
-from tests.sweeps.projects import SMALL, multirun, project, start, statuses
+from tests.sweeps.projects import BRIEF, SMALL, multirun, project, start, statuses
 
+Command = Callable[..., int]
 SPACE = ("optimizer.lr=tag(log,interval(1e-4,1e-1))", "hydra/sweeper=optuna", "hydra.sweep.dir=sweep")
 
 
@@ -113,6 +114,30 @@ def test_two_processes_share_a_study_that_goes_on_after_a_kill(tmp_path: Path):
     assert len(trials(place)) == 6
     points = [trial.params["optimizer.lr"] for trial in trials(place)]
     assert len(set(points)) == 6
+
+
+def test_a_search_goes_on_with_what_it_began_with_and_says_that_files_were_edited(
+    command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+):
+    folder = tmp_path / "sweep"
+    words = ("-m", *BRIEF, "optimizer.lr=interval(1e-4,1e-1)", "hydra/sweeper=optuna", "hydra.sweeper.n_trials=1")
+    assert command(*words, f"hydra.sweep.dir={folder}") == 0
+    assert command(*words, f"hydra.sweep.dir={folder}") == 0
+    resume = ("-m", f"sweep.resume={folder}", "hydra/sweeper=optuna", "hydra.sweeper.n_trials=2")
+    capfd.readouterr()
+    assert command(*resume, "trainer.max_epochs=3", "data.batch_size=7") == 1
+    err = capfd.readouterr().err
+    assert "`trainer.max_epochs` cannot be set for a search that goes on: it began with `trainer.max_epochs=1`" in err
+    assert "`data.batch_size` cannot be set for a search that goes on: it began with none" in err
+    assert len(open_study(folder / JOURNAL).trials) == 1
+    assert command(*resume[:-1], "hydra.sweeper.n_trials=1") == 0
+    assert "MW213" not in capfd.readouterr().err
+    composed = optuna_search.compose
+    monkeypatch.setattr(optuna_search, "compose", lambda conf, words, *more, **by_name: composed(
+        conf, [*words, "optimizer.weight_decay=0.125"], *more, **by_name
+    ))  # fmt: skip
+    assert command(*resume) == 0
+    assert "config files are no longer what trial 0 ran with, in `optimizer.weight_decay`" in capfd.readouterr().err
 
 
 @pytest.mark.slow

@@ -10,7 +10,7 @@ import pytest
 from modelforge.core.errors import ForgeError
 from modelforge.runs.jobs import JobEntry, SweepFile, write_sweep_file
 from modelforge.sweeps.freezing import check_empty
-from modelforge.sweeps.resume import listed, saying_how_to_go_on, way_on
+from modelforge.sweeps.resume import check_search_resuming, listed, saying_how_to_go_on, way_on
 from modelforge.sweeps.workers import work_all
 
 JOB = JobEntry(0, "hash", 0, ("seed=0",), "0")
@@ -38,6 +38,46 @@ def test_a_search_goes_on_as_a_search(tmp_path: Path, refused):
     with pytest.raises(ForgeError) as caught:
         refused(folder)
     assert f"`python train.py sweep.resume={folder} {SEARCH}`" in caught.value.problems[0].hint
+
+
+BEGAN = (SEARCH, "model=lstm,gru", "trainer.max_epochs=1", "hydra.sweeper.n_trials=2", "hydra.sweeper.params.seed=1,2")
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        BEGAN,
+        ("sweep.resume=s", SEARCH, "hydra.sweeper.n_trials=9", "hydra.sweeper.timeout=60", "hydra.sweeper.n_jobs=2"),
+        ("hydra.sweep.dir=s", "hydra/launcher=joblib", "hydra.launcher.n_jobs=2", "hydra.verbose=true"),
+        ("trainer.max_epochs=3", "trainer.max_epochs=1"),
+    ],
+)
+def test_a_search_may_have_more_trials_that_run_elsewhere(words: tuple[str, ...]):
+    check_search_resuming(BEGAN, words)
+    check_search_resuming([BEGAN[0], "trainer.max_epochs=3", *BEGAN[1:]], [*BEGAN, *words])
+
+
+@pytest.mark.parametrize(
+    "word",
+    [
+        "trainer.max_epochs=3",
+        "+trainer.max_epochs=1",
+        "~trainer.max_epochs",
+        "seed=1",
+        "model=lstm",
+        "hydra.sweeper.direction=minimize",
+        "hydra.sweeper.sampler.name=random",
+        "hydra.sweeper.params.seed=3,4",
+    ],
+)
+def test_a_search_keeps_what_decides_its_trials(word: str):
+    """A study of trials that differ in what it does not know of would call one of them best all the same."""
+    with pytest.raises(ForgeError) as caught:
+        check_search_resuming(BEGAN, (*BEGAN, word, "hydra.sweeper.n_trials=4"))
+    (problem,) = caught.value.problems
+    assert (problem.code, problem.place and problem.place.override) == ("MF077", word)
+    began = next((one for one in BEGAN if one.partition("=")[0] == problem.path), None)
+    assert (f"it began with `{began}`" if began else "it began with none") in problem.message
 
 
 @pytest.mark.parametrize(
