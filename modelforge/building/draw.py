@@ -31,6 +31,8 @@ from modelforge.planning.assign import ParameterPlan
 
 _ONE_JOB, _FEW = 1 << 10, 1 << 15
 """As many values are drawn in the time that a job takes beside them, and in the time that threads take to start."""
+_AGAIN = 1 << 26
+"""A job that costs more is not run a second time: a matrix of a million values, say."""
 _LONG = 4
 """Chunks of a job where all values are known beforehand: to write them takes little more time than the job itself."""
 
@@ -47,7 +49,7 @@ def draw(items: Sequence[ParameterPlan], shards: Mapping[str, Shard], seed: int)
         For each path the sums over the values written here, one for each of its fills.
 
     Raises:
-        ForgeError: a scheme refuses while it fills, or draws from torch's global generator.
+        ForgeError: a scheme refuses while it fills, or draws from something else than the generator that it is given.
     """
     if not items:
         return {}
@@ -60,6 +62,8 @@ def draw(items: Sequence[ParameterPlan], shards: Mapping[str, Shard], seed: int)
     _run(sorted(jobs, key=lambda job: -job.cost))
     if not torch.equal(before, torch.get_rng_state()):
         raise ForgeError(_drawn_globally(items))
+    if problems := _drawn_anew(jobs):
+        raise ForgeError(problems)
     made: dict[tuple[str, int], list[Tally]] = {}
     for job in jobs:
         assert job.tally is not None, "every job has run"
@@ -76,13 +80,35 @@ def draw(items: Sequence[ParameterPlan], shards: Mapping[str, Shard], seed: int)
 
 def _drawn_globally(items: Sequence[ParameterPlan]) -> list[Problem]:
     """Problems of schemes whose values are no function of the seed: those that are not modelforge's own."""
-    foreign = {item.rule.key: item for item in items if not type(item.initializer).__module__.startswith("modelforge.")}
+    foreign = {item.rule.key: item for item in items if _is_foreign(item)}
     message = "`{}` draws from torch's global generator: its values are no function of the seed"
     hint = "hand `generator=generator` to what draws in `fill`"
     return [
         Problem("MF026", key, message.format(item.scheme), hint, item.rule.place)
         for key, item in (foreign or {item.rule.key: item for item in items}).items()
     ]
+
+
+def _drawn_anew(jobs: Sequence[_Job]) -> list[Problem]:
+    """Problems of foreign schemes that give other values for the same key: for each scheme the smallest of its jobs is
+    run a second time, which takes next to no time in a build of more than one parameter."""
+    smallest: dict[str, _Job] = {}
+    for job in jobs:
+        if _is_foreign(job.item) and job.cost <= min(_AGAIN, smallest.get(job.item.scheme, job).cost):
+            smallest[job.item.scheme] = job
+    again = [replace(job, tally=None) for job in smallest.values()]
+    _run(again)
+    message = "`{}` gives other values for the same key: they are no function of the seed"
+    hint = "draw in `fill` with `generator`, and from nothing else: not from NumPy's or Python's random numbers"
+    return [
+        Problem("MF026", job.item.rule.key, message.format(job.item.scheme), hint, job.item.rule.place)
+        for job, first in zip(again, smallest.values(), strict=True)
+        if job.tally is None or first.tally is None or job.tally.checksum != first.tally.checksum
+    ]
+
+
+def _is_foreign(item: ParameterPlan) -> bool:
+    return not type(item.initializer).__module__.startswith("modelforge.")
 
 
 @dataclass(frozen=True, slots=True)

@@ -39,6 +39,13 @@ class Branch:
     """Layers in it that have weights."""
     ends: bool
     """Whether what the parameter makes is what the branch adds: the output projection, or the norm behind it."""
+    beyond: int = 0
+    """Branches before it, itself included, that are a third of their layer, or a fourth (attention to an encoder)."""
+
+    @property
+    def layer(self) -> int:
+        """Number of the transformer layer, from 1: two branches, attention and MLP, make one, or all of one module."""
+        return (self.index - self.beyond) // 2 + 1
 
 
 @dataclass(frozen=True, slots=True)

@@ -39,15 +39,15 @@ def _unknown_inside(parameters: Sequence[ParameterPlan]) -> Iterable[Problem]:
     """A scheme that counts branches, in a layer whose inside is not known."""
     for parameter in parameters:
         context = parameter.fills[0][0].context
-        counts = getattr(parameter.initializer, "branches", None) == "auto"
-        if counts and context is not None and not context.known and not parameter.rule.default:
+        counted = [name for name in ("branches", "layer") if getattr(parameter.initializer, name, None) == "auto"]
+        if counted and context is not None and not context.known and not parameter.rule.default:
             yield Problem(
                 "MW107",
                 parameter.key,
                 f"`{parameter.scheme}` cannot see into this layer: its inner residual branches are not known, so none "
                 "is counted, and none of its parameters is treated as the end of one",
                 "register its class with `register_inside` and `register_branches` of `modelforge.layers`, or name the "
-                "parameters in `params`, with `branches` and `ends`",
+                f"parameters in `params`, with `{counted[0]}` and `ends`",
                 part="key",
             )
 

@@ -66,6 +66,8 @@ class LayerFacts:
     has_buffers: bool
     num_branches: int = 0
     """Residual branches inside it."""
+    num_beyond: int = 0
+    """Those of them that are a third of their layer, or a fourth."""
     inside_known: bool = True
     """Whether it is known which of its modules make its output, and which residual branches it has."""
     warnings: tuple[Warned, ...] = ()
@@ -120,6 +122,7 @@ def study(
         parameters=tuple(describe(module)),
         has_buffers=any(True for _ in module.buffers()),
         num_branches=num_branches(module),
+        num_beyond=sum(max(len(branches(inner)) - 2, 0) for inner in module.modules()),
         inside_known=all(is_known(inner) for inner in module.modules() if _holds_parameters(inner)),
         warnings=tried.warnings,
     )
@@ -164,9 +167,10 @@ def num_branches(module: nn.Module) -> int:
 def _branches(module: nn.Module) -> dict[str, Branch]:
     """For the paths of modules: the innermost residual branch that each is in."""
     found: dict[str, Branch] = {}
-    count = 0
+    count = beyond = 0
     for prefix, inner in module.named_modules():
-        for names in branches(inner):
+        for position, names in enumerate(branches(inner)):
+            beyond += position > 1
             paths = {join(prefix, name): inner.get_submodule(name) for name in names}
             inside = {
                 join(path, below): (path, below, owner)
@@ -177,7 +181,8 @@ def _branches(module: nn.Module) -> dict[str, Branch]:
             num_weights = sum("weight" in {item.role for item in layout(owner).values()} for owner in owners)
             last = [*paths][-1]
             for full, (path, below, _) in inside.items():
-                found[full] = Branch(count, num_weights, path == last and makes_output(paths[path], below))
+                ends = path == last and makes_output(paths[path], below)
+                found[full] = Branch(count, num_weights, ends, beyond)
             count += 1
     return found
 

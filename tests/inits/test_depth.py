@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 import torch
+import yaml
 from torch import Tensor, nn
 
 import modelforge as mf
@@ -139,6 +140,62 @@ def test_what_changes_nothing_is_not_always_one(config: Any, factor: float):
     last = EndsInASlope()
     assert mf.initialize(last, {"scheme": "kaiming", "scale": config}).ok
     assert (last.norm.weight.tolist(), last.act.weight.tolist()) == ([0.0] * 4, [0.5])
+
+
+@pytest.mark.parametrize("scheme", ["llama_depth", "mitchell"])
+def test_a_layer_of_three_branches_is_one(scheme: str):
+    decoder = nn.TransformerDecoder(nn.TransformerDecoderLayer(16, 2, 16), 4)
+    ledger = mf.initialize(decoder, scheme)
+    for layer in range(4):
+        ends = ("self_attn.out_proj", "multihead_attn.out_proj", "linear2")
+        shown = [ledger[f"layers.{layer}.{name}.weight"].numbers for name in ends]
+        assert [(numbers["layer"], numbers["ends_branch"]) for numbers in shown] == [(layer + 1, True)] * 3
+    assert "branches" not in ledger["layers.0.linear1.weight"].numbers
+    block = {"nhead": 2, "dim_feedforward": 16}
+    layers = {
+        "first": {"type": "TransformerEncoderLayer", **block},
+        "second": {"type": "TransformerDecoderLayer", "inputs": ["first", "first"], **block},
+        "third": {"type": "TransformerDecoderLayer", "inputs": ["second", "first"], **block},
+        "fourth": {"type": "TransformerDecoderLayer", "inputs": ["third", "first"], **block},
+        "last": {"type": "Residual", "layers": {"fc": {"type": "Linear", "out_features": 16}}},
+    }
+    config = {"input": {"shape": [5, 16]}, "layers": layers}
+    built = mf.build(mf.parse(config, init=scheme)).ledger
+    found = [built[f"{name}.linear2.weight"].numbers["layer"] for name in layers if name != "last"]
+    assert found == [1, 2, 3, 4]
+    assert built["last.fc.weight"].numbers["layer"] == 5
+
+
+@pytest.mark.parametrize("scheme", ["llama_depth", "mitchell", "gpt2", "deepnorm"])
+def test_the_way_out_of_an_unknown_graph_works(scheme: str):
+    """With the very text of the hint."""
+
+    class Own(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.inner = nn.Linear(4, 4)
+
+    with pytest.raises(mf.ForgeError) as caught:
+        mf.initialize(Own(), scheme)
+    said = "`layer: 3` and `ends: true`" if scheme in ("llama_depth", "mitchell") else "`branches: 24` and `ends: true`"
+    assert {problem.hint for problem in caught.value.problems} == {
+        f"say so in the block, for the parameters in question: {said}"
+    }
+    fields = yaml.safe_load("{" + said.replace("`", "").replace(" and ", ", ") + "}")
+    ledger = mf.initialize(Own(), {"scheme": scheme, **fields})
+    assert ledger.ok
+    assert ledger["inner.weight"].numbers["ends_branch"] is True
+
+
+@pytest.mark.parametrize("scheme", ["llama_depth", "mitchell"])
+def test_a_number_of_branches_that_nothing_reads_is_no_field(scheme: str):
+    with pytest.raises(mf.ForgeError, match="branches"):
+        mf.initialize(nn.Linear(4, 4), {"scheme": scheme, "branches": 100, "ends": True})
+    std = [
+        mf.initialize(nn.Linear(4, 4), {"scheme": scheme, "layer": n, "ends": True})["weight"].target_std
+        for n in (1, 4)
+    ]
+    assert std[0] == pytest.approx(2 * (std[1] or 0))
 
 
 def test_what_the_ledger_shows():

@@ -9,82 +9,15 @@ from __future__ import annotations
 from math import sqrt
 from typing import Annotated, Any, Literal
 
-from pydantic import PositiveInt
-
 from modelforge.core.complaints import Alternatives
 from modelforge.core.errors import Refusal
 from modelforge.core.matrix import Matrix
-from modelforge.inits.base import NOTHING_TO_COUNT, Elementwise
+from modelforge.inits.base import Elementwise
+from modelforge.inits.depth import DepthAware, LayerAware
 from modelforge.inits.fields import Distribution, Positive, Real, Truncate, centred
 from modelforge.inits.laws.law import Constant, Law, Normal
 from modelforge.inits.matrices import require_matrix
 from modelforge.inits.registry import register_initializer
-
-Count = Annotated[Literal["auto"] | PositiveInt, Alternatives]
-Ends = Annotated[Literal["auto"] | bool, Alternatives]
-_HINT = "say so in the block, for the parameters in question: `branches: 24` and `ends: true`"
-
-
-class DepthAware(Elementwise):
-    """A scheme that needs to know the residual branches."""
-
-    branches: Count = "auto"
-    """Residual branches of the whole model (2·L in a transformer of L layers), or `auto`: as counted in the plan."""
-    ends: Ends = "auto"
-    """Whether it makes what a branch adds, or `auto`: as the plan knows."""
-
-    def num_branches(self, matrix: Matrix) -> int:
-        """Residual branches of the model.
-
-        Raises:
-            Refusal: the graph is not known, or has none.
-        """
-        if self.branches != "auto":
-            return self.branches
-        if matrix.context is None:
-            raise Refusal(f"`{self.scheme}` needs the number of residual branches: no graph is known here", _HINT)
-        if not matrix.context.num_branches:
-            reason = f"`{self.scheme}` counts residual branches, but the model has none"
-            hint = "add a `Residual` layer, or choose a scheme that does not count branches"
-            raise Refusal(reason, hint, NOTHING_TO_COUNT)
-        return matrix.context.num_branches
-
-    def ends_branch(self, matrix: Matrix) -> bool:
-        """Whether the matrix makes what a residual branch adds.
-
-        Raises:
-            Refusal: the graph is not known.
-        """
-        if self.ends != "auto":
-            return self.ends
-        if matrix.context is None:
-            reason = f"`{self.scheme}` starts the ends of residual branches differently, but no graph is known"
-            raise Refusal(reason, _HINT)
-        branch = matrix.context.branch
-        return branch is not None and branch.ends
-
-    def layer_number(self, matrix: Matrix) -> int:
-        """Number of the transformer layer, from 1: two branches, attention and MLP, make one.
-
-        Raises:
-            Refusal: the matrix is in no branch that is known.
-        """
-        if matrix.context is None or matrix.context.branch is None:
-            raise Refusal(f"`{self.scheme}` needs the number of the layer: no residual branch is known here", _HINT)
-        return matrix.context.branch.index // 2 + 1
-
-    def num_layers(self, matrix: Matrix) -> float:
-        """Layers of two branches each."""
-        return self.num_branches(matrix) / 2
-
-    def is_scaled(self, matrix: Matrix) -> bool:
-        """Whether it is in a branch, and none of its queries and keys."""
-        in_branch = self.ends_branch(matrix) or (matrix.context is not None and matrix.context.branch is not None)
-        return in_branch and matrix.name not in ("q", "k")
-
-    def numbers(self, matrix: Matrix) -> dict[str, Any]:
-        fields = self.model_dump(exclude={"branches", "ends"})
-        return fields | {"branches": self.num_branches(matrix), "ends_branch": self.ends_branch(matrix)}
 
 
 @register_initializer("gpt2")
@@ -107,7 +40,7 @@ class GPT2(DepthAware):
 
 
 @register_initializer("llama_depth")
-class LlamaDepth(DepthAware):
+class LlamaDepth(LayerAware):
     """Truncated normal values; in the projection that ends a residual branch they shrink with the number of its layer.
 
     The two sources differ from it. Both give the second input matrix of a gated MLP (`w3`) the small values as well,
@@ -133,7 +66,7 @@ class LlamaDepth(DepthAware):
 
 
 @register_initializer("mitchell")
-class Mitchell(DepthAware):
+class Mitchell(LayerAware):
     """LeCun's variance, divided by twice the number of the layer at the end of a branch; cut at three sigma.
 
     The std is that of the values after the cut. OLMo's code does not correct for the cut: what is sigma there is std
