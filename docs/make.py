@@ -46,7 +46,7 @@ are then taken apart). Where it leaves a doubt (`chunk(2, dim=1)`), or where onl
 Names of other libraries (`torch.*`, `keras.*`, `jax.*`, `torch_default`) count fans as those libraries do.
 
 Values are computed in float32 and rounded to the dtype of the parameter. float64 parameters get the same values with
-more digits. float8 is refused.
+more digits, of which the last may differ between processors. float8 is refused.
 """
 GAINS = """## `gain`
 

@@ -47,7 +47,7 @@ def fill_module(
 
     Raises:
         ForgeError: a parametrisation changes the values that were drawn; also, after others were written, a parameter
-            that `torch` should fill and that no `reset_parameters` writes.
+            that `torch` should fill and that no `reset_parameters` writes as a whole.
     """
     parametrised = parametrised or {}
     named = dict(module.named_parameters(remove_duplicate=False))
@@ -142,7 +142,7 @@ def _reset(module: nn.Module, items: Sequence[ParameterPlan], weights: Mapping[s
     elsewhere is lost. The values are made on the CPU, in float64 for parameters of float64, else in float32.
 
     Raises:
-        ForgeError: no run writes a parameter.
+        ForgeError: no run writes all of a parameter.
     """
     if not items:
         return
@@ -161,7 +161,7 @@ def _reset(module: nn.Module, items: Sequence[ParameterPlan], weights: Mapping[s
             key = f"{path}." if path else ""
             with torch.no_grad(), _scratch(owner, inside), keyed_globals(seed, key, "reset_parameters"):
                 reset()
-        if problems := [_no_value(item) for item in group if _is_unwritten(written[item.path])]:
+        if problems := [_no_value(item, left) for item in group if (left := _num_unwritten(written[item.path]))]:
             raise ForgeError(problems)
         for name, values in written.items():
             shard_of(weights[name].detach()).write(values.view(-1), 0)
@@ -210,12 +210,13 @@ def _unwritten(weight: Tensor) -> Tensor:
     return torch.full(weight.shape, value, dtype=dtype, device="cpu")
 
 
-def _is_unwritten(written: Tensor) -> bool:
-    return written.numel() > 0 and bool(written.isnan().all())
+def _num_unwritten(written: Tensor) -> int:
+    return int(written.isnan().sum())
 
 
-def _no_value(item: ParameterPlan) -> Problem:
-    message = f"`{item.scheme}` cannot fill {item.path} {item.shape}: no `reset_parameters` around it writes it"
+def _no_value(item: ParameterPlan, left: int) -> Problem:
+    what = "writes it" if left == prod(item.shape) else f"writes {left:,} of its {prod(item.shape):,} values"
+    message = f"`{item.scheme}` cannot fill {item.path} {item.shape}: no `reset_parameters` around it {what}"
     return Problem("MF026", item.rule.key, message, "choose a scheme that draws", item.rule.place)
 
 

@@ -24,8 +24,9 @@ from modelforge.core.matrix import Context
 from modelforge.core.paths import around
 from modelforge.core.rng import check_seed
 from modelforge.inits import registry
+from modelforge.language.init import InitSpec
 from modelforge.language.parse import parse_init
-from modelforge.modules.hooks import uncompiled
+from modelforge.modules.hooks import as_written
 from modelforge.modules.parameters import layouts
 from modelforge.modules.parametrised import Parametrised, plain
 from modelforge.modules.structure import is_known
@@ -47,7 +48,7 @@ def initialize(module: nn.Module, init: Mapping[str, Any] | str, *, seed: int = 
             parametrisation makes (`torch.nn.utils.parametrizations`) counts as the parameter, and is written through
             its `right_inverse`. A frozen parameter (`requires_grad=False`, as of a fixed table) keeps its values unless
             `params` names it or they come from a file; the ledger then shows `keep`. What `torch.compile` gives counts
-            as the module that was compiled.
+            as the module that was compiled, as a whole or part by part.
         init: An init block, as in YAML: a scheme with its fields, and blocks for roles, `types` and `params`.
         seed: Key of all random numbers. The same seed and paths give the same values.
 
@@ -58,7 +59,8 @@ def initialize(module: nn.Module, init: Mapping[str, Any] | str, *, seed: int = 
         ForgeError: parameters that no rule covers, `params` and `types` that match nothing, schemes that cannot serve
             a shape, parameters that cannot be written: without memory, not yet materialised, expanded, computed by a
             parametrisation that changes what was drawn; a module that is frozen as a whole. Nothing is written then.
-            Also, after others were written, a parameter that `torch` should fill and that no `reset_parameters` writes.
+            Also, after others were written, a parameter that `torch` should fill and that no
+            `reset_parameters` writes as a whole.
 
     Example:
         >>> net = nn.Sequential(nn.Linear(4, 8), nn.ReLU(), nn.Linear(8, 2))
@@ -70,12 +72,16 @@ def initialize(module: nn.Module, init: Mapping[str, Any] | str, *, seed: int = 
     require(init, Mapping | str, "initialize takes an init block or the name of a scheme")
     seed = check_seed(seed)
     block = parse_init(init)
-    module = uncompiled(module)
     if isinstance(module, ScriptModule):
         message = f"`{module.original_name}` was compiled by `torch.jit`: what its modules are cannot be seen any more"
         raise ForgeError(
             [Problem("MF094", "init", message, "initialise it first: `torch.jit.script(module)` comes after")]
         )
+    with as_written(module) as written:
+        return _initialize(written, block, seed)
+
+
+def _initialize(module: nn.Module, block: InitSpec, seed: int) -> Ledger:
     if lazy := [_uninitialised(path) for path, weight in module.named_parameters() if is_lazy(weight)]:
         raise ForgeError(lazy)
     scope = Scope(block, "init", "", outermost=True)

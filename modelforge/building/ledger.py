@@ -20,7 +20,7 @@ from modelforge.building.checksum import digest_of
 from modelforge.building.entries import LedgerEntry
 from modelforge.building.table import ledger_table
 from modelforge.building.tally import Tally
-from modelforge.building.tolerances import Verdict, check
+from modelforge.building.tolerances import NOT_FINITE, Verdict, check
 from modelforge.core.complaints import expected
 from modelforge.core.errors import ForgeError, Problem
 from modelforge.core.frozen import FrozenDict, Node
@@ -239,10 +239,11 @@ def record(
     centre = _centre(tallies) if mean is not None else None
     std = _std(tallies, mean if centre is None else centre) if mean is not None else None
     verdicts = {check.verdict for check in checks}
-    finite = mean is None or (isfinite(mean) and isfinite(std or 0.0))
-    verdict: Verdict = (
-        "fail" if "fail" in verdicts or not finite else "unpromised" if "unpromised" in verdicts else "pass"
-    )
+    reasons = [check.reason for check in checks if check.reason]
+    if mean is not None and not (isfinite(mean) and isfinite(std or 0.0)):
+        verdicts.add("fail")
+        reasons.append(NOT_FINITE)
+    verdict: Verdict = "fail" if "fail" in verdicts else "unpromised" if "unpromised" in verdicts else "pass"
     only = checks[0] if len(checks) == 1 else None
     return LedgerEntry(
         path=item.path,
@@ -263,7 +264,7 @@ def record(
         verdict=verdict,
         transposed=item.transposed,
         aliases=aliases,
-        reason=next((check.reason for check in checks if check.reason), "") if verdict == "fail" else "",
+        reason=reasons[0] if verdict == "fail" else "",
         centre=centre,
         digest=digest_of(digest % 2**64),
     )

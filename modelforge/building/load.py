@@ -31,7 +31,9 @@ class Loaded:
         """The entry of a parameter, with a verdict on whether it holds the values of its file; others unchanged."""
         if entry.path not in self.equal or entry.verdict == "fail":
             return entry
-        return replace(entry, verdict="pass" if self.equal[entry.path] else "fail")
+        if self.equal[entry.path]:
+            return replace(entry, verdict="pass")
+        return replace(entry, verdict="fail", reason="its values are not those of the file")
 
 
 def load(

@@ -29,6 +29,9 @@ _FEW_ODDS = 20.0
 """Odds of each bound where only mean and std are promised: then there are four bounds in all."""
 _ORDINALS = ("mean", "mean square", "third moment", "fourth moment")
 
+NOT_FINITE = "values that are not finite"
+"""Why a verdict is `fail`."""
+
 
 @dataclass(frozen=True, slots=True)
 class Check:
@@ -56,7 +59,7 @@ def check(tallies: Sequence[Tally], dtype: torch.dtype) -> Check:
     low, high, least, most = _tolerances(promise, sums.count)
     reasons = _reasons(tally, promise, rounding, smallest)
     if not (isfinite(off) and isfinite(square)):
-        reason = "values that are not finite"
+        reason = NOT_FINITE
     elif not low * promise.std - error <= off <= high * promise.std + error:
         reason = f"a mean of {off + promise.mean:.4g}"
     elif not least * promise.std - error <= sqrt(max(square, 0.0)) <= most * promise.std + error:

@@ -21,7 +21,7 @@ from modelforge.core.errors import Problem
 from modelforge.core.frozen import FrozenDict
 from modelforge.core.quoting import quoted
 from modelforge.core.words import a_class
-from modelforge.modules.hooks import uncompiled
+from modelforge.modules.hooks import as_written
 from modelforge.modules.parametrised import plain
 from modelforge.report.aligned import PATH
 from modelforge.report.table import Fitted, to_text
@@ -108,9 +108,8 @@ def verify(model: nn.Module, ledger: Ledger | None = None) -> Verification:
     known = ledger if ledger is not None else getattr(model, "ledger", None)
     if not isinstance(known, Ledger):
         raise TypeError(f"ledger must be a Ledger, as `initialize` gives, but is {a_class(known)}")
-    model = uncompiled(model)
-    with plain(model):
-        return compare(dict(model.named_parameters(remove_duplicate=False)), known, ties=True)
+    with as_written(model) as written, plain(written):
+        return compare(dict(written.named_parameters(remove_duplicate=False)), known, ties=True)
 
 
 def compare(tensors: Mapping[str, Tensor], ledger: Ledger, *, ties: bool = False) -> Verification:

@@ -20,12 +20,12 @@ from modelforge.building.entries import Calibrated, LedgerEntry
 from modelforge.building.initialize import initialize
 from modelforge.building.ledger import Ledger
 from modelforge.building.shards import shard_of
-from modelforge.calibration import Moments, read
+from modelforge.calibration import Calibration, Moments, read
 from modelforge.calibration.forward_pass import Watch, run, undisturbed
 from modelforge.calibration.sites import Held, Site, find_sites
 from modelforge.core.complaints import require
 from modelforge.core.errors import ForgeError, Problem
-from modelforge.modules.hooks import uncompiled
+from modelforge.modules.hooks import as_written
 
 Run = Callable[[Sequence[Site], Watch], None]
 _TARGETS = ("target_mean", "target_std", "mean_tolerance", "std_tolerance")
@@ -73,10 +73,14 @@ def calibrate(
         (1, 0.4, 1.0)
     """
     require(model, nn.Module, "calibrate takes an nn.Module")
-    model = uncompiled(model)
     require(method, str | Mapping, "calibrate takes the name of a method or a mapping")
     require(ledger, Ledger | None, "calibrate takes a Ledger, as `initialize` gives")
     chosen = read(method)
+    with as_written(model) as written:
+        return _calibrate(written, batch, chosen, ledger)
+
+
+def _calibrate(model: nn.Module, batch: Any, chosen: Calibration, ledger: Ledger | None) -> Ledger:
     if problems := [_without_memory(path) for path, weight in model.named_parameters() if _is_empty(weight)]:
         raise ForgeError(problems)
     before = ledger if ledger is not None else getattr(model, "ledger", None)

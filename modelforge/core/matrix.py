@@ -121,6 +121,10 @@ class Matrix:
     """A constant that replaces the role's default: the slope of a PReLU, 0 for a norm that multiplies by 1 + weight."""
     kind: Kind = "matrix"
     """What computes with it, where the shape alone does not show that."""
+    strides: tuple[int, ...] | None = None
+    """Of a transposed convolution, one for each axis of its taps; None where they are not known."""
+    dilations: tuple[int, ...] | None = None
+    """The same for the distances of its taps."""
     stored: tuple[int, ...] | None = None
     """Shape of the whole parameter as it is stored; None where it is `shape`."""
 

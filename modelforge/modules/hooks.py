@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from inspect import Parameter, signature
-from typing import Any
+from typing import Any, cast
 
 from torch import nn
 
@@ -31,8 +31,35 @@ def evaluating(*modules: nn.Module) -> Generator[None]:
 
 def uncompiled(module: nn.Module) -> nn.Module:
     """The module that `torch.compile` was given, or the module itself: its parameters are the same."""
-    inner = getattr(module, "_orig_mod", None)
-    return inner if isinstance(inner, nn.Module) else module
+    while isinstance(inner := getattr(module, "_orig_mod", None), nn.Module):
+        module = inner
+    return module
+
+
+@contextmanager
+def as_written(module: nn.Module) -> Generator[nn.Module]:
+    """The module without what `torch.compile` puts around it and around modules in it; they are put back at the end.
+
+    So its parameters have the names that they have in the module that was compiled, as a whole or part by part.
+    """
+    root = uncompiled(module)
+    compiled: list[tuple[nn.Module, str, nn.Module]] = []
+    pending, seen = [root], {id(root)}
+    try:
+        while pending:
+            parent = pending.pop()
+            for name, child in [*parent._modules.items()]:
+                inner = child if child is None else uncompiled(child)
+                if inner is not child:
+                    compiled.append((parent, name, cast(nn.Module, child)))
+                    parent._modules[name] = inner
+                if inner is not None and id(inner) not in seen:
+                    seen.add(id(inner))
+                    pending.append(inner)
+        yield root
+    finally:
+        for parent, name, child in compiled:
+            parent._modules[name] = child
 
 
 def reset_method(module: nn.Module) -> Callable[[], Any] | None:

@@ -38,7 +38,8 @@ def _convolution(module: Any) -> dict[str, ParameterLayout]:
     fan_in = inputs * taps / (prod(module.stride) if transposed else 1)
     names = [str(group) for group in range(module.groups)] if module.groups > 1 else [""]
     fans = {"fan_in": float(fan_in), "fan_out": float(outputs * taps)}
-    matrices = rows(module.weight, names, **fans, input_first=transposed, kind="convolution")
+    steps = {"strides": tuple(module.stride), "dilations": tuple(module.dilation)} if transposed else {}
+    matrices = rows(module.weight, names, **fans, **steps, input_first=transposed, kind="convolution")
     return present(weight=ParameterLayout("weight", matrices), bias=vector("bias", module.bias))
 
 

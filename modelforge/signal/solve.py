@@ -189,7 +189,10 @@ class _Pass:
             if rule is None or None in node.signals[:1]:
                 raise Unsolvable("what it reads is not known" if rule else f"`{leaf.layer.type}` has no signal rule")
             node = met(node, rule, lever, condition)
-            self._excesses[path] = output_of(rule.ask(node)).second / condition.energy if condition.forward else 1
+            made = output_of(rule.ask(node))
+            if made.shared:
+                raise Unsolvable("its weights have a mean, so that all its units share a sum")
+            self._excesses[path] = made.second / condition.energy if condition.forward else 1
         except (Unpredictable, Unsolvable) as reason:
             self.left += [LeftAlone(node.parameters[name].path, str(reason)) for name in lever.names]
             return node

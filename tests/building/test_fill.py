@@ -144,6 +144,26 @@ def test_torch_must_write_what_it_fills():
     ]
 
 
+def test_torch_must_write_all_that_it_fills():
+    class Row(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.a = nn.Parameter(torch.zeros(4, 3))
+
+        def reset_parameters(self) -> None:
+            self.a[1].fill_(1.0)
+
+    net = Row()
+    assert refused(net, {"params": {"?": "torch"}}) == [
+        (
+            "MF026",
+            "init.params.?",
+            "`torch` cannot fill a (4, 3): no `reset_parameters` around it writes 9 of its 12 values",
+        )
+    ]
+    assert net.a.eq(0).all()
+
+
 def test_a_reset_with_arguments_is_not_a_reset():
     class Needy(nn.Linear):
         def reset_parameters(self, std: float = 1.0, *names: str) -> None:

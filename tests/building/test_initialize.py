@@ -175,6 +175,29 @@ def test_a_compiled_module_has_the_names_of_what_was_compiled():
     assert mf.verify(torch.compile(net, backend="eager"), ledger).ok
 
 
+def test_parts_that_are_compiled_have_the_names_of_what_was_compiled():
+    def network() -> nn.Sequential:
+        return nn.Sequential(nn.Linear(4, 8), nn.ReLU(), nn.Sequential(nn.Linear(8, 2)))
+
+    init = {"scheme": "orthogonal", "params": {"2.0.weight": "xavier"}}
+    plain, net = network(), network()
+    expected = mf.initialize(plain, init, seed=3)
+    net[2][0] = torch.compile(net[2][0], backend="eager")
+    net[0], net[2] = torch.compile(net[0], backend="eager"), torch.compile(net[2], backend="eager")
+    before = [type(module) for module in net.modules()]
+    ledger = mf.initialize(net, init, seed=3)
+    assert [(entry.path, entry.digest) for entry in ledger] == [(entry.path, entry.digest) for entry in expected]
+    assert mf.digest(net) == mf.digest(plain)
+    assert mf.verify(net, ledger).ok
+    assert mf.verify(plain, ledger).ok
+    assert [type(module) for module in net.modules()] == before
+    with torch.no_grad():
+        assert torch.equal(net(torch.ones(3, 4)), plain(torch.ones(3, 4)))
+    with pytest.raises(mf.ForgeError):
+        mf.initialize(net, {"scheme": "orthogonal", "params": {"9.weight": "xavier"}})
+    assert [type(module) for module in net.modules()] == before
+
+
 def _initialised(net):
     mf.initialize(net, "orthogonal")
     return net

@@ -5,10 +5,12 @@ from __future__ import annotations
 import copy
 import pickle
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+from safetensors.torch import save_file
 from torch import Tensor, nn
 
 import modelforge as mf
@@ -230,3 +232,27 @@ def test_a_name_that_is_not_in_the_ledger_has_a_hint():
     ledger = mf.initialize(torch.nn.Sequential(torch.nn.Linear(2, 2)), "kaiming")
     with pytest.raises(KeyError, match=r"the ledger has no parameter '0.weigth': did you mean `0.weight`\?"):
         ledger["0.weigth"]
+
+
+@pytest.mark.parametrize(
+    ("how", "value"),
+    [("keep", torch.nan), ("keep", torch.inf), ("torch", torch.inf), ("a file", torch.nan), ("a file", torch.inf)],
+)
+def test_what_fails_says_why(how: str, value: float, tmp_path: Path):
+    class Own(nn.Linear):
+        def reset_parameters(self) -> None:
+            nn.init.constant_(self.weight, value)
+            nn.init.zeros_(self.bias)
+
+    net: Any = Own(3, 2)
+    save_file(net.state_dict(), tmp_path / "start.safetensors")
+    init = {
+        "keep": "keep",
+        "torch": "torch",
+        "a file": {"scheme": "pretrained", "path": str(tmp_path / "start.safetensors")},
+    }
+    ledger = mf.initialize(net, init[how] if how != "torch" else {"scheme": "torch", "bias": "torch"})
+    entry = ledger["weight"]
+    assert (entry.verdict, entry.reason) == ("fail", "values that are not finite")
+    (problem,) = mf.verify(net, ledger).problems
+    assert problem.message.endswith("were not as promised when it was filled: values that are not finite")

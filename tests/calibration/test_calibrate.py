@@ -223,14 +223,17 @@ def test_the_hooks_of_others_count():
 
 
 @pytest.mark.parametrize("given", [True, False])
-@pytest.mark.parametrize("in_place", [True, False])
-def test_a_compiled_model_is_calibrated_as_the_module_that_was_compiled(given, in_place):
+@pytest.mark.parametrize("how", ["whole", "in place", "a part"])
+def test_a_compiled_model_is_calibrated_as_the_module_that_was_compiled(given, how):
     net, alike, batch = mlp(3, 16), mlp(3, 16), normal(64, 16)
     started, _ = mf.initialize(net, "orthogonal"), mf.initialize(alike, "orthogonal")
     compiled = torch.compile(net, backend="eager")
-    if in_place:
+    if how == "in place":
         compiled = net
         net.compile(backend="eager")
+    if how == "a part":
+        compiled = net
+        net[2] = torch.compile(net[2], backend="eager")
     ledger = mf.calibrate(compiled, batch, ledger=started if given else None)
     assert {entry.path for entry in ledger if entry.calibration} == {"0.weight", "2.weight", "4.weight"}
     mf.calibrate(alike, batch)

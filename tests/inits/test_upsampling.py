@@ -89,6 +89,32 @@ def test_what_does_not_interpolate_is_refused(block: Matrix, reason: str, hint: 
     assert (caught.value.reason, caught.value.hint) == (reason, hint)
 
 
+@pytest.mark.parametrize(
+    ("options", "reason"),
+    [
+        (
+            {"kernel_size": 4, "stride": (1, 4)},
+            "a kernel of (4, 4) interpolates by a stride of (2, 2), not by one of (1, 4)",
+        ),
+        (
+            {"kernel_size": (3, 8), "stride": (4, 2)},
+            "a kernel of (3, 8) interpolates by a stride of (2, 4), not by one of (4, 2)",
+        ),
+        (
+            {"kernel_size": 4, "stride": 2, "dilation": (1, 2)},
+            "a kernel of (4, 4) interpolates by a stride of (2, 2) without gaps, not with a dilation of (1, 2)",
+        ),
+    ],
+    ids=str,
+)
+def test_each_axis_has_its_stride(options: dict[str, Any], reason: str):
+    with pytest.raises(mf.ForgeError) as caught:
+        mf.initialize(nn.ConvTranspose2d(3, 3, **options), "bilinear")
+    (problem,) = caught.value.problems
+    assert problem.message.endswith(f": {reason}")
+    assert mf.initialize(nn.ConvTranspose2d(3, 3, (3, 8), stride=(2, 4), groups=3), "bilinear").ok
+
+
 # --- ICNR -------------------------------------------------------------------------------------------------------------
 
 

@@ -2,7 +2,8 @@
 
 Each transform is written once. NumPy runs it on arrays; Numba, where it is installed, compiles it into one loop that is
 several times as fast. Both give the same bits, as does every machine: there is nothing in it but operations on whole
-numbers and + - * /, each rounded once as IEEE 754 says, and no function of a mathematical library.
+numbers and + - * /, each rounded once as IEEE 754 says, and no function of a mathematical library. Only normal values
+in float64 (`normal_quantiles`) are made by torch's functions, whose last bits differ between processors.
 
 A word is an int32, all equally likely; it stands for x = (word + 1/2) / 2³¹ in (-1, 1). Its *magnitude*, of which
 |x| = (magnitude + 1/2) / 2³¹, gives 1 - |x| without cancellation, so that tails are as fine as the middle.
@@ -176,7 +177,8 @@ def draw_doubles_(out: np.ndarray, key: Key, values: Callable[[Any, Any], Any], 
 
 
 def normal_quantiles(x: Any, rest: Any, mass: float = 1.0) -> Any:
-    """z with P(|N(0, 1)| <= |z|) = mass·|x| and the sign of x, in float64, for `rest` = 1 - |x|."""
+    """z with P(|N(0, 1)| <= |z|) = mass·|x| and the sign of x, in float64, for `rest` = 1 - |x|; its last bits are
+    those of this processor and this release of torch."""
     inner = torch.erfinv(torch.from_numpy(mass * x)).numpy() * math.sqrt(2)
     outer = torch.special.ndtri(torch.from_numpy((1 - mass + mass * rest) / 2)).numpy()
     return np.where(mass * np.abs(x) < 0.5, inner, np.copysign(outer, x))

@@ -30,7 +30,7 @@ from modelforge.inits.schemes.variance_scaling import FanScaled
 class Bilinear(OneToOne):
     """Linear interpolation along each axis by a transposed convolution, each channel by itself.
 
-    It interpolates by a stride of s = ⌊(k + 1) / 2⌋ for k taps, so other strides are refused.
+    It interpolates by a stride of s = ⌊(k + 1) / 2⌋ for k taps, so other strides, and dilated kernels, are refused.
 
     Formula: W[i, o, x, ...] = δ_io · Π (1 - |x - c| / s) over the axes, with c = (k - 1) / 2
     Source: Long, Shelhamer and Darrell, Fully convolutional networks, CVPR 2015, arXiv:1411.4038, §3.3;
@@ -42,12 +42,18 @@ class Bilinear(OneToOne):
         if not (taps and matrix.input_first):
             reason = "`bilinear` fills transposed convolutions, and this is none"
             raise Refusal(reason, "a plain convolution starts as the identity by `dirac`")
-        strides = [(num_taps + 1) // 2 for num_taps in taps]
-        # By the product of the layer's strides, fewer taps than there are meet in an output.
-        stride = round(matrix.shape[0] * math.prod(taps) / matrix.fan_in) if math.prod(matrix.shape) else None
-        if stride not in (None, math.prod(strides)):
-            shown = f"a kernel of {tuple(taps)} interpolates by a stride of {tuple(strides)}"
-            raise Refusal(f"{shown}, not by one of {stride} in all", "for a stride of s, `kernel_size` is 2·s - s % 2")
+        strides = tuple((num_taps + 1) // 2 for num_taps in taps)
+        shown = f"a kernel of {tuple(taps)} interpolates by a stride of {strides}"
+        hint = "for a stride of s, `kernel_size` is 2·s - s % 2"
+        if matrix.strides is None:
+            # By the product of the layer's strides, fewer taps than there are meet in an output.
+            stride = round(matrix.shape[0] * math.prod(taps) / matrix.fan_in) if math.prod(matrix.shape) else None
+            if stride not in (None, math.prod(strides)):
+                raise Refusal(f"{shown}, not by one of {stride} in all", hint)
+        elif matrix.strides != strides:
+            raise Refusal(f"{shown}, not by one of {matrix.strides}", hint)
+        if any(dilation > 1 for dilation in matrix.dilations or ()):
+            raise Refusal(f"{shown} without gaps, not with a dilation of {matrix.dilations}", "remove `dilation`")
         return reduce(np.multiply.outer, (_tent(*pair) for pair in zip(taps, strides, strict=True)))
 
 

@@ -82,6 +82,8 @@ def _read(
         skip_rows=top.num_lines,
         encoding=dialect.encoding.removesuffix("-sig"),
         block_size=BLOCK,
+        # A thread that still reads ahead when an error ends the process would abort it.
+        use_threads=path.stat().st_size > BLOCK,
     )
     parsing = csv.ParseOptions(
         delimiter=dialect.delimiter, quote_char=dialect.quote or False, newlines_in_values=dialect.newlines_in_values

@@ -12,7 +12,7 @@ from modelforge.building.ledger import Ledger
 from modelforge.core.errors import ForgeError
 from modelforge.core.quoting import quoted
 from modelforge.inits.schemes.width import LEARNING_RATE
-from modelforge.modules.hooks import uncompiled
+from modelforge.modules.hooks import as_written
 from modelforge.modules.parameters import layouts
 from modelforge.modules.parametrised import plain
 from modelforge.train.arguments import misuse
@@ -60,11 +60,12 @@ def param_groups(
         [('default', 2, 0.1), ('no_decay', 4, 0.0)]
         >>> optimizer = torch.optim.AdamW(groups)
     """
-    model = uncompiled(model)
     ledger = ledger if ledger is not None else getattr(model, "ledger", None)
     rates = _rates(ledger) if mup else {}
     grouping = Grouping(tuple(no_decay), groups or {}, layer_decay)
-    members = list(_members(model, ledger, rates))
+    with as_written(model) as written:
+        members = list(_members(written, ledger, rates))
+        weights = dict(written.named_parameters())
     problems = [*unknown_roles(("no_decay", role) for role in no_decay), *grouping.problems(members, "groups")]
     if mup and not rates:
         message = "`mup` takes learning rates from a ledger, but there is none that states any"
@@ -76,7 +77,6 @@ def param_groups(
         raise ForgeError(problems)
     base = {"lr": lr, "weight_decay": weight_decay}
     chosen = grouping.assign(members, base, decays_by_rate=True)
-    weights = dict(model.named_parameters())
     found: dict[str, dict[str, Any]] = {}
     for path, group in chosen.items():
         of_name = found.setdefault(group.name, {"params": [], "name": group.name, **base, **group.options})

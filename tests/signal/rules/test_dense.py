@@ -44,7 +44,6 @@ def test_a_tied_weight_is_found():
 @pytest.mark.parametrize(
     ("layer", "shape"),
     [
-        (LINEAR, [64]),
         ({"type": "Conv2d", "out_channels": 8, "kernel_size": 3}, [8, 9, 9]),
         ({"type": "ConvTranspose1d", "out_channels": 8, "kernel_size": 3}, [8, 9]),
         ({"type": "RNN", "hidden_size": 8}, [5, 8]),

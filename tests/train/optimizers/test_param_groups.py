@@ -36,6 +36,19 @@ def test_a_module_of_ones_own():
     torch.optim.AdamW(groups)
 
 
+def test_parts_that_are_compiled_have_the_names_of_what_was_compiled():
+    model = net()
+    ledger = mf.initialize(
+        model, {"scheme": "mup", "base_width": 2, "width": 4, "position": "hidden", "embedding": "ones"}
+    )
+    alike = by_name(mf.param_groups(model, lr=0.1, weight_decay=0.2, ledger=ledger, mup=True), model)
+    weights = dict(model.named_parameters())
+    model[3] = torch.compile(model[3], backend="eager")
+    again = mf.param_groups(model, lr=0.1, weight_decay=0.2, ledger=ledger, mup=True)
+    found = {group["name"]: [id(weight) for weight in group["params"]] for group in again}
+    assert found == {name: [id(weights[path]) for path in paths] for name, paths in alike.items()}
+
+
 @pytest.mark.parametrize("name", ["gpt2", "vit", "lstm", "resnet_small"])
 def test_a_shipped_model_has_the_groups_that_are_made_by_hand(name: str):
     plan = mf.plan(mf.load(CONF, overrides=[f"model={name}"]))
