@@ -1,4 +1,4 @@
-"""recent: what was found, by key, and no more of it than fits."""
+"""`Recent`: what was found, by key, and no more of it than fits."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ T = TypeVar("T")
 
 
 class Recent(Generic[T]):
-    """Remembers the results of the last calls; an exception among them without the frames that it passed."""
+    """Remembers the results that were made last; an exception among them without the frames that it passed."""
 
     def __init__(self, most: int = 5_000) -> None:
         self.most = most

@@ -103,7 +103,8 @@ def prepare(config: Config, studies: Studies | None = None, *, looks: Looks | No
     section, notes, more = _section(config, "scheduler", scheduler_arguments())
     warnings += notes
     problems += more
-    scheduler, more = parse_scheduler(section, metrics, config.values.get("trainer"))
+    metric = settings.metric if settings else "val/loss"
+    scheduler, more = parse_scheduler(section, metrics, config.values.get("trainer"), metric)
     problems += more
     freezing = Freezing()
     if decided is not None:

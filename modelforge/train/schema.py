@@ -24,6 +24,7 @@ from modelforge.train.data.registry import SOURCES
 from modelforge.train.loggers.registry import LOGGERS
 from modelforge.train.optimizers.optimizer import OWN, optimizer_arguments, optimizers
 from modelforge.train.schedulers.curves import CURVES
+from modelforge.train.schedulers.monitor import PLATEAU
 from modelforge.train.schedulers.scheduler import scheduler_arguments
 from modelforge.train.schedulers.torch_scheduler import schedulers
 from modelforge.train.settings import Settings
@@ -67,6 +68,9 @@ def _scheduler() -> Schema:
         else:
             kind = schedulers()[name]
             fields = _arguments(kind, keys)
+        if name == PLATEAU:  # it follows from `monitor`
+            mode = {key: value for key, value in fields["mode"].items() if key != "default"}
+            fields["mode"] = {"anyOf": [mode, {"type": "null"}], "default": None}
         kinds[name] = closed({**fields, "type": {"const": name}, **timing}, kind.__doc__)
     return _file("A schedule", choice("type", kinds, "A schedule of the learning rate.", short=False), kinds)
 

@@ -24,8 +24,8 @@ BATCH_NORM = ("+model.layers.norm=BatchNorm1d", "+model.layers.last={type: Linea
             "write `data.batch_size=1255`",
         ),
         (
-            ["scheduler=plateau", "scheduler.monitor=val/loss"], "scheduler.mode",
-            "`mode` is 'max', but lower `val/loss` is better", "write `scheduler.mode=min`",
+            ["scheduler=plateau", "scheduler.monitor=val/loss", "scheduler.mode=max"], "scheduler.mode",
+            "`mode` is 'max', but lower `val/loss` is better", "write `scheduler.mode=min`, or null: it follows",
         ),
         (
             ["scheduler=plateau", "scheduler.interval=step"], "scheduler.interval",
@@ -81,6 +81,14 @@ def test_other_sizes_pass(config, size: int):
 @pytest.mark.parametrize("name", ["plateau", "cosine", "linear", "constant", "inverse_sqrt", "wsd", "onecycle"])
 def test_shipped_schedulers_pass(config, name: str):
     prepare(config("model=mlp", "data=digits", f"scheduler={name}"))
+
+
+@pytest.mark.parametrize("words", [(), ("scheduler.monitor=val/loss",), ("optimized_metric=val/loss",)])
+@pytest.mark.parametrize("task", [("model=lstm", "data=adding"), ("model=mlp", "data=digits")])
+def test_a_plateau_needs_no_metric_of_its_own(config, task: tuple[str, ...], words: tuple[str, ...]):
+    job = prepare(config(*task, "scheduler=plateau", *words))
+    assert job.scheduler is not None
+    assert job.scheduler.monitor == ("val/loss" if words else job.terms.metric)
 
 
 def test_a_scheduler_that_does_not_get_to_its_end_is_a_warning(config):

@@ -63,10 +63,10 @@ def test_a_model_that_lacks_the_ids_is_shown_how_to_take_them():
             "",
         ),
         (
-            ["model=lstm", "data=adding", "scheduler=plateau"],
+            ["model=lstm", "data=adding", "scheduler=plateau", "scheduler.monitor=val/accuracy"],
             "scheduler.monitor",
             "`monitor` must be 'val/r2' or 'val/loss', but is 'val/accuracy'",
-            "for any task: `scheduler.monitor=val/loss scheduler.mode=min`",
+            "null: the optimized metric",
         ),
         (
             ["model=mlp", "trainer.precision=16-mixed", "trainer.gradient_clip_val=1", "+optimizer.fused=true"],

@@ -1,4 +1,4 @@
-"""The transforms of words as compiled loops, for `words.draw_`: the same bits several times as fast. Needs Numba.
+"""The transforms of words as compiled loops, for `transforms.draw_`: the same bits several times as fast. Needs Numba.
 
 A loop makes a few thousand values at a time, and looks at them (see `Seen`) before they leave a core's own cache.
 Numba keeps what it compiles on disk, and renews it when this file changes; so each loop is checked before it is used.
@@ -16,21 +16,21 @@ from numba import types
 from numba.extending import intrinsic, register_jitable
 
 from modelforge.core.rng import Key
-from modelforge.inits.laws import transforms as words
+from modelforge.inits.laws import transforms
 from modelforge.inits.laws.seen import BLOCK, FACTORS, ROW_FACTOR, Seen, Sums, block_factor, every
 from modelforge.inits.laws.transforms import UNBOUNDED, Transform
 
-register_jitable(words._log)
-register_jitable(words._ratio)
+register_jitable(transforms._log)
+register_jitable(transforms._ratio)
 _PIECE = 2 * BLOCK
 """Words, values and factors of a piece fit a core's smallest cache together."""
 _UNIFORM_GROUP, _NORMAL_GROUP = 32, 16
 """Values between draws: a core computes with vectors of them while it draws the words of the next piece, one after the
 other. The number is known where a loop is compiled, so that there is no loop over them."""
 _3, _11, _24, _40 = (np.uint64(bits) for bits in (3, 11, 24, 40))
-_uniform = numba.njit(words.uniform, error_model="numpy")
-_logs = numba.njit(words.logs, error_model="numpy")
-_normal_of = numba.njit(words.normal_of, error_model="numpy")
+_uniform = numba.njit(transforms.uniform, error_model="numpy")
+_logs = numba.njit(transforms.logs, error_model="numpy")
+_normal_of = numba.njit(transforms.normal_of, error_model="numpy")
 _block_factor = numba.njit(block_factor, error_model="numpy")
 
 
@@ -70,7 +70,11 @@ def loop(transform: Transform) -> Any:
 
 def _agrees(transform: Transform, made: Any) -> bool:
     """Whether the bits are equal, where nothing is clipped and where it is."""
-    numbers = words.normal_numbers(-0.3, 0.7, 0.9) if transform is words.normal else words.uniform_numbers(-0.3, 0.7)
+    numbers = (
+        transforms.normal_numbers(-0.3, 0.7, 0.9)
+        if transform is transforms.normal
+        else transforms.uniform_numbers(-0.3, 0.7)
+    )
     key, values = Key(0, "words"), np.empty(3 * _PIECE // 2, dtype=np.float32)
     drawn = np.concatenate([*key.words(len(values))])
     expected = np.asarray(transform(drawn, numbers))
@@ -299,6 +303,6 @@ def draw_(made: Any, out: np.ndarray, key: Key, numbers: Any, bounds: Any, momen
 
 
 _LOOPS: dict[Transform, Any] = {
-    words.uniform: _loop_uniform,
-    words.normal: _loop_normal,
+    transforms.uniform: _loop_uniform,
+    transforms.normal: _loop_normal,
 }

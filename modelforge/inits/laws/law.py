@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from modelforge.core.rng import Key
-from modelforge.inits.laws import transforms as words
+from modelforge.inits.laws import transforms
 from modelforge.inits.laws.seen import Seen, seen_of_equal
 
 
@@ -63,9 +63,9 @@ class Drawn:
         """See `Law.draw_`. Values in float64 are those in float32 with more digits."""
         values = _flat(out)
         if out.dtype == torch.float64:
-            return words.draw_doubles_(values, key, self._values, self.bounds or (-math.inf, math.inf))
+            return transforms.draw_doubles_(values, key, self._values, self.bounds or (-math.inf, math.inf))
         law: Any = self  # each leaf class states its moments
-        return words.draw_(values, key, *self._transform(), self._clip(), (law.mean, law.std))
+        return transforms.draw_(values, key, *self._transform(), self._clip(), (law.mean, law.std))
 
     @property
     def bounds(self) -> tuple[float, float] | None:
@@ -76,7 +76,7 @@ class Drawn:
         """The value below which this share of the law lies, in float64; for laws without the two that follow."""
         raise NotImplementedError
 
-    def _transform(self) -> tuple[words.Transform, Any]:
+    def _transform(self) -> tuple[transforms.Transform, Any]:
         """What makes float32 values of words, and the numbers that it takes."""
         return _by_quantile, self
 
@@ -86,11 +86,11 @@ class Drawn:
 
     def _clip(self) -> tuple[np.float32, np.float32]:
         """What no value may leave, should rounding lead there."""
-        return words.UNBOUNDED if self.bounds is None else within(*self.bounds)
+        return transforms.UNBOUNDED if self.bounds is None else within(*self.bounds)
 
 
 def _by_quantile(word: np.ndarray, law: Drawn) -> np.ndarray:
-    return law._quantile(words.portions(word))
+    return law._quantile(transforms.portions(word))
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,8 +139,8 @@ class Uniform(Drawn):
         """A ramp from `low` to `high`."""
         return np.clip((np.asarray(x, dtype=np.float64) - self.low) / (self.high - self.low), 0, 1)
 
-    def _transform(self) -> tuple[words.Transform, Any]:
-        return words.uniform, words.uniform_numbers(self.mean, self.high / 2 - self.low / 2)
+    def _transform(self) -> tuple[transforms.Transform, Any]:
+        return transforms.uniform, transforms.uniform_numbers(self.mean, self.high / 2 - self.low / 2)
 
     def _values(self, x: np.ndarray, rest: np.ndarray) -> np.ndarray:
         return self.mean + (self.high / 2 - self.low / 2) * x
@@ -158,11 +158,11 @@ class Normal(Drawn):
         """(1 + erf((x - mean) / (std √2))) / 2."""
         return (1 + _erf((np.asarray(x, dtype=np.float64) - self.mean) / (self.std * math.sqrt(2)))) / 2
 
-    def _transform(self) -> tuple[words.Transform, Any]:
-        return words.normal, words.normal_numbers(self.mean, self.std)
+    def _transform(self) -> tuple[transforms.Transform, Any]:
+        return transforms.normal, transforms.normal_numbers(self.mean, self.std)
 
     def _values(self, x: np.ndarray, rest: np.ndarray) -> np.ndarray:
-        return self.mean + self.std * words.normal_quantiles(x, rest)
+        return self.mean + self.std * transforms.normal_quantiles(x, rest)
 
 
 def _flat(out: Tensor) -> np.ndarray:

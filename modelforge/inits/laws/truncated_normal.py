@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch.special import ndtr, ndtri
 
-from modelforge.inits.laws import transforms as words
+from modelforge.inits.laws import transforms
 from modelforge.inits.laws.law import Drawn
 
 LEAST_MASS = 1e-6
@@ -81,19 +81,19 @@ class TruncatedNormal(Drawn):
         below = ndtr(torch.tensor(self.unit.low, dtype=torch.float64))
         return ((ndtr(z) - below) / self.unit.mass).numpy()
 
-    def _transform(self) -> tuple[words.Transform, Any]:
+    def _transform(self) -> tuple[transforms.Transform, Any]:
         unit = self.unit
         if unit.symmetric:
-            return words.normal, words.normal_numbers(self.location, self.sigma, unit.mass)
+            return transforms.normal, transforms.normal_numbers(self.location, self.sigma, unit.mass)
         if unit.mass < 0.2:
             # Far out the range of erf is too narrow to count in.
             return super(TruncatedNormal, self)._transform()
         start, stop = (math.erf(bound / math.sqrt(2)) for bound in (unit.low, unit.high))
-        return words.cut_normal, (self.location, self.sigma, (start + stop) / 2, (stop - start) / 2)
+        return transforms.cut_normal, (self.location, self.sigma, (start + stop) / 2, (stop - start) / 2)
 
     def _values(self, x: np.ndarray, rest: np.ndarray) -> np.ndarray:
         if self.unit.symmetric:
-            return self.location + self.sigma * words.normal_quantiles(x, rest, self.unit.mass)
+            return self.location + self.sigma * transforms.normal_quantiles(x, rest, self.unit.mass)
         return super(TruncatedNormal, self)._values(x, rest)
 
     def _quantile(self, share: np.ndarray) -> np.ndarray:

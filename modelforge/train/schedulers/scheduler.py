@@ -19,7 +19,7 @@ from modelforge.core.words import plural
 from modelforge.train.arguments import misuse
 from modelforge.train.from_torch import example, problems_of, split
 from modelforge.train.schedulers.curves import CURVES, Curve
-from modelforge.train.schedulers.monitor import PLATEAU, wrong_monitor
+from modelforge.train.schedulers.monitor import PLATEAU, following, wrong_monitor
 from modelforge.train.schedulers.torch_scheduler import RESERVED, TorchScheduler, parse_torch, schedulers
 
 if TYPE_CHECKING:
@@ -105,7 +105,7 @@ def _keys(kind: type) -> frozenset[str]:
 
 
 def parse_scheduler(
-    section: Any, metrics: Mapping[str, Literal["min", "max"]], trainer: Any = None
+    section: Any, metrics: Mapping[str, Literal["min", "max"]], trainer: Any = None, metric: str = "val/loss"
 ) -> tuple[SchedulerFactory | None, list[Problem]]:
     """Checks a `scheduler` section, `{type: cosine, warmup: 0.05}` or `{type: StepLR, step_size: 10}`; None means none.
 
@@ -113,10 +113,12 @@ def parse_scheduler(
         section: The section.
         metrics: The metrics that a scheduler may follow, each with its better direction.
         trainer: The `trainer` section, which sets when there is a validation.
+        metric: The optimized one, which a plateau follows by default.
     """
     if section is None:
         return None, []
-    timing, rest = split(section, "interval", "monitor")
+    followed = following(section, metrics, metric) if isinstance(section, Mapping) else section
+    timing, rest = split(followed, "interval", "monitor")
     name = rest.get("type") if isinstance(rest, Mapping) else None
     rule, found = _parse_curve(str(name), rest) if name in CURVES else parse_torch(rest, "scheduler", (*CURVES,))
     interval = timing.get("interval", "step" if name in CURVES else "epoch")

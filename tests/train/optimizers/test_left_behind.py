@@ -30,7 +30,7 @@ def test_the_note_names_what_is_left_out(config):
     assert (Path(str(note.place.file)).name, note.place.override) == ("adamw.yaml", None)
     overrides = ("scheduler=plateau", "scheduler.type=ExponentialLR", "+scheduler.gamma=0.9")
     (note,) = prepare(config("model=mlp", *overrides)).warnings
-    assert note.message == "`mode`, `factor`, `patience` and `monitor` are left out: ExponentialLR does not have them"
+    assert note.message == "`factor` and `patience` are left out: ExponentialLR does not have them"
 
 
 @pytest.mark.parametrize(

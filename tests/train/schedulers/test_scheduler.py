@@ -29,12 +29,38 @@ def parsed(section: dict[str, Any]) -> SchedulerFactory:
             [("scheduler.interval", "`interval` must be 'epoch' or 'step', but is 'batch'", "")],
         ),
         (
-            {"type": "ReduceLROnPlateau"},
-            [("scheduler", "ReduceLROnPlateau needs `monitor`", "add `monitor: val/loss`")],
+            {"type": "ReduceLROnPlateau", "monitor": "val/los"},
+            [
+                (
+                    "scheduler.monitor",
+                    "`monitor` must be 'val/accuracy' or 'val/loss', but is 'val/los'",
+                    "null: the optimized metric",
+                )
+            ],
+        ),
+        (
+            {"type": "ReduceLROnPlateau", "monitor": "val/accuracy", "mode": "min"},
+            [
+                (
+                    "scheduler.mode",
+                    "`mode` is 'min', but higher `val/accuracy` is better",
+                    "write `scheduler.mode=max`, or null: it follows",
+                )
+            ],
         ),
         (
             {"type": "StepLR", "step_size": 3, "monitor": "loss"},
             [("scheduler.monitor", "`monitor` must be 'val/accuracy' or 'val/loss', but is 'loss'", "")],
+        ),
+        (
+            {"type": "ReduceLROnPlateau", "monitor": ["val/loss"]},
+            [
+                (
+                    "scheduler.monitor",
+                    "`monitor` must be 'val/accuracy' or 'val/loss', but is ['val/loss']",
+                    "null: the optimized metric",
+                )
+            ],
         ),
         (
             {"type": "cosine", "monitor": "val/loss"},
@@ -73,6 +99,25 @@ def parsed(section: dict[str, Any]) -> SchedulerFactory:
 )
 def test_wrong_schedulers(section: dict[str, Any], expected: list[tuple[str, str, str]]):
     assert said(parse_scheduler(section, METRICS)[1]) == expected  # pyright: ignore[reportArgumentType]  # directions
+
+
+@pytest.mark.parametrize("null", [{}, {"mode": None}])
+@pytest.mark.parametrize(
+    ("given", "metric", "followed"),
+    [
+        ({}, "val/accuracy", ("val/accuracy", "max")),
+        ({"monitor": None}, "val/loss", ("val/loss", "min")),
+        ({"monitor": "val/loss"}, "val/accuracy", ("val/loss", "min")),
+        ({"monitor": "val/accuracy"}, "val/loss", ("val/accuracy", "max")),
+    ],
+)
+def test_a_plateau_follows_the_optimized_metric_in_its_direction(given, null, metric: str, followed: tuple[str, str]):
+    section = {"type": "ReduceLROnPlateau", **given, **null}
+    factory, problems = parse_scheduler(section, METRICS, None, metric)  # pyright: ignore[reportArgumentType]  # directions
+    assert not problems
+    assert factory is not None
+    made = factory(torch.optim.SGD([torch.ones(1, requires_grad=True)], lr=0.1))
+    assert (made["monitor"], made["scheduler"].mode) == followed
 
 
 @pytest.mark.parametrize(
