@@ -192,7 +192,7 @@ def test_an_interrupt_stops_the_other_threads(monkeypatch):
     begun: list[int] = []
 
     class Slow:
-        cost = 1
+        cost, by_torch = 1, False
 
         def run(self) -> None:
             begun.append(1)
