@@ -189,7 +189,7 @@ def _transformer_layer(module: Any) -> dict[str, Any]:
         "d_model": module.self_attn.embed_dim,
         "nhead": module.self_attn.num_heads,
         "dim_feedforward": module.linear1.out_features,
-        "dropout": module.dropout.p,
+        "dropout": _dropout(module),
         "activation": _activation(module.activation),
         "layer_norm_eps": module.norm1.eps,
         "norm_first": module.norm_first,
@@ -203,7 +203,21 @@ def _transformer(module: Any) -> dict[str, Any]:
     if not all(isinstance(half, nn.TransformerEncoder | nn.TransformerDecoder) for half in halves):
         raise Refusal("its encoder or decoder is of a class of its own, which a config cannot hold")
     layers = {"num_encoder_layers": module.encoder.num_layers, "num_decoder_layers": module.decoder.num_layers}
-    return _transformer_layer(module.encoder.layers[0]) | layers
+    return _transformer_layer(module.encoder.layers[0]) | layers | {"dropout": _dropout(module)}
+
+
+def _dropout(module: nn.Module) -> float:
+    """That of all its parts: attention has its own, which its text does not show."""
+    parts = dict(module.named_modules())
+    found = {f"{name}.p": part.p for name, part in parts.items() if isinstance(part, nn.Dropout)}
+    found |= {
+        f"{name}.dropout": part.dropout for name, part in parts.items() if isinstance(part, nn.MultiheadAttention)
+    }
+    first, value = next(iter(found.items()))
+    if (other := next((name for name in found if found[name] != value), None)) is not None:
+        reason = f"`{first}` is {value}, but `{other}` is {found[other]}, and a config has one dropout for both"
+        raise Refusal(reason, "set both to the same before")
+    return value
 
 
 def _refuse_steps_first(module: Any) -> None:

@@ -10,6 +10,7 @@ import torch
 from torch import nn
 
 import modelforge as mf
+from modelforge.core.errors import Refusal
 from modelforge.language import registry
 from modelforge.modules.arguments import layer_of, read
 from tests.layers.rows import ROWS, Row
@@ -244,3 +245,26 @@ def test_every_argument_has_a_case_that_is_not_the_default():
 
 
 KNOWN = {"EmbeddingBag.include_last_offset": "it speaks of bags in one row, which have no batch"}
+
+
+@pytest.mark.parametrize("kind", ["layer", "decoder", "whole"])
+def test_dropouts_of_a_transformer_that_differ_are_refused(kind: str):
+    """The usual loop over `nn.Dropout` misses that of attention, which no output in evaluation shows."""
+    made = {
+        "layer": lambda: nn.TransformerEncoderLayer(8, 2, 16, batch_first=True),
+        "decoder": lambda: nn.TransformerDecoderLayer(8, 2, 16, batch_first=True),
+        "whole": lambda: nn.Transformer(8, 2, 1, 1, 16, batch_first=True),
+    }
+    module = made[kind]()
+    layer = layer_of(module)
+    assert layer is not None
+    assert read(module, layer).get("dropout", 0.1) == 0.1
+    for part in module.modules():
+        if isinstance(part, nn.Dropout):
+            part.p = 0.5
+    with pytest.raises(Refusal, match=r"`.*self_attn.dropout` is 0.1"):
+        read(module, layer)
+    for part in module.modules():
+        if isinstance(part, nn.MultiheadAttention):
+            part.dropout = 0.5
+    assert read(module, layer)["dropout"] == 0.5
