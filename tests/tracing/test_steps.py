@@ -133,6 +133,10 @@ def test_layers_that_were_changed_after_they_were_made():
     layer = nn.TransformerEncoderLayer(4, 2, 8, batch_first=True)
     layer.dropout1.p = 0.7
     text = refused(nn.Sequential(layer), torch.randn(2, 3, 4))
+    assert "`dropout.p` is 0.1, but `dropout1.p` is 0.7" in text
+    layer.dropout1.p = 0.1
+    layer.norm2.eps = 0.5
+    text = refused(nn.Sequential(layer), torch.randn(2, 3, 4))
     assert "this is not what TransformerEncoderLayer makes of its arguments: it was changed after it was made" in text
 
 
