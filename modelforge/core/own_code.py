@@ -35,10 +35,13 @@ def _digest(packages: tuple[str, ...]) -> str:
 
 def _files(package: str) -> Iterator[tuple[str, Path]]:
     """The files of a package that was imported, in order, each with its name in it; of a module the one it is."""
-    module = sys.modules[package]
+    module = sys.modules.get(package)
+    if module is None:  # what runs here has forgotten it since
+        return
     for folder in map(Path, getattr(module, "__path__", ())):
         paths = (path.relative_to(folder) for path in folder.rglob("*.py"))
         for name in sorted(path for path in paths if not any(part.startswith(".") for part in path.parts)):
             yield name.as_posix(), folder / name
-    if not hasattr(module, "__path__") and module.__file__ is not None:
-        yield "", Path(module.__file__)
+    file = getattr(module, "__file__", None)
+    if not hasattr(module, "__path__") and file is not None:
+        yield "", Path(file)
