@@ -52,6 +52,9 @@ def main() -> None:
     _models()
     _proof()
     _schemes(f"{SIDE} x {SIDE}, {SIDE**2 / 1e6:.0f} M values", [nn.Linear(SIDE, SIDE, bias=False)], DENSE)
+    large = [nn.Linear(SIDE, SIDE, bias=False) for _ in range(8)]
+    _schemes(f"8 matrices, {SIDE} x {SIDE}, {8 * SIDE**2 / 1e6:.0f} M values", large, {"constant": DENSE["constant"]})
+    del large
     _schemes("8 matrices, 1024 x 1024", [nn.Linear(1024, 1024, bias=False) for _ in range(8)], MATRICES)
     out, channels, *sides = KERNEL
     kernel = nn.Conv2d(channels, out, (sides[0], sides[1]), bias=False)
