@@ -52,7 +52,7 @@ class Regression(Task):
         return wrong_shape(targets, (*data.positions, data.num_outputs))
 
     def meter(self, data: Data) -> Metric:
-        from modelforge.train.tasks.r2 import R2
+        from modelforge.train.r2 import R2
 
         return R2(data.num_outputs)
 

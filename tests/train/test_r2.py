@@ -7,7 +7,7 @@ import torch
 from sklearn.metrics import r2_score
 from torch import Tensor
 
-from modelforge.train.tasks.r2 import R2
+from modelforge.train.r2 import R2
 
 ROUNDING = 1e-4
 """Of float32: the numbers themselves have seven digits, of which a mean of 1e5 takes five."""
