@@ -298,6 +298,8 @@ def _run(jobs: Sequence[_Job]) -> None:
         if job.by_torch:
             job.run()
     pending = deque(job for job in jobs if not job.by_torch)
+    if not pending:  # torch's threads stay as they are: to set their number ends them
+        return
 
     def work() -> None:
         while pending:

@@ -1,7 +1,7 @@
 """What is seen of float32 values while a core's own cache still holds them.
 
 Sums, extremes and checksums are of all values, but for those that are known in closed form: of a constant, one value in
-each block is read. Third and fourth moments are of some blocks of a long array, evenly spread.
+16,384 is read. Third and fourth moments are of some blocks of a long array, evenly spread.
 """
 
 from __future__ import annotations
@@ -32,6 +32,8 @@ def block_factor(numbers: Any) -> Any:
     return (z ^ (z >> np.uint64(31))) | np.uint64(1)
 
 
+_LOOK: Final = 1 << 14
+"""Of so many equal values one is read: torch's threads fill twice as many at least."""
 _ALL: Final = 1 << 16
 """At least so many values are in third and fourth moments, if there are as many,"""
 _EVERY: Final = 16
@@ -76,10 +78,10 @@ def words_of(values: Tensor) -> tuple[np.ndarray, int]:
 
 
 def seen_of_equal(values: Tensor, mean: float) -> Seen | None:
-    """What there is to see of flat values that were filled with one: a look at one value in each block tells whether
-    they are equal. A look at all of them would take as long as the fill."""
+    """What there is to see of flat values that were filled with one: a look at some of them tells whether they are
+    equal. A look at all of them would take as long as the fill."""
     count = len(values)
-    words, each = words_of(values[::BLOCK].clone(memory_format=torch.contiguous_format))
+    words, each = words_of(values[::_LOOK].clone(memory_format=torch.contiguous_format))
     looked = words.reshape(-1, each)
     if not count or (looked != looked[0]).any():
         return None

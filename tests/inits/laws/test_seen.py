@@ -9,7 +9,7 @@ import torch
 from modelforge.building.checksum import checksum, checksum_of_seen
 from modelforge.inits.laws.seen import BLOCK, every, seen_of_equal, seen_of_few, words_of
 
-COUNTS = (1, 7, BLOCK, 3 * BLOCK, 3 * BLOCK + 5)
+COUNTS = (1, 7, BLOCK, 3 * BLOCK, 3 * BLOCK + 5, 40 * BLOCK)
 
 
 @pytest.mark.parametrize("count", COUNTS)
@@ -26,9 +26,9 @@ def test_equal_values(dtype: torch.dtype, count: int):
 
 
 def test_values_that_differ_or_are_missing():
-    values = torch.zeros(4 * BLOCK)
+    values = torch.zeros(40 * BLOCK)
     assert seen_of_equal(values[:0], 0.0) is None
-    values[2 * BLOCK] = -0.0
+    values[32 * BLOCK] = -0.0
     assert seen_of_equal(values, 0.0) is None
 
 
