@@ -112,20 +112,14 @@ class Sweep:
         return list(found.values())
 
     def sample(self, most: int) -> list[tuple[str, ...]]:
-        """All jobs if there are at most `most`; else the first value of every key with each other value of one key.
-
-        The keys come in turn: one with many values leaves room for those of the others.
-        """
+        """All jobs if there are at most `most`; else the first value of every key with each other value of one key, the
+        keys in turn: one with many values leaves room for the others."""
         given = [axis.given for axis in self.axes]
         if self.num_jobs <= most:
             return list(product(*given))
         first = tuple(words[0] for words in given)
-        others = (
-            (*first[:index], words[turn], *first[index + 1 :])
-            for turn in range(1, max(map(len, given)))
-            for index, words in enumerate(given)
-            if turn < len(words)
-        )
+        turns = sorted((turn, index) for index, words in enumerate(given) for turn in range(1, len(words)))
+        others = ((*first[:index], given[index][turn], *first[index + 1 :]) for turn, index in turns)
         return [first, *islice(others, most - 1)]
 
     def blame(self, problem: Problem) -> Problem:

@@ -1,7 +1,7 @@
 """cuts: the code of `forward` → what it cuts out of the last dimension of what its children make.
 
 Only what holds whatever the input is certain. A cut of dimension 2, say, is doubtful until the code tells that there
-are three dimensions; a name that is bound anew no longer stands for what a child made.
+are three dimensions; a name that is assigned again no longer stands for what a child made.
 """
 
 from __future__ import annotations

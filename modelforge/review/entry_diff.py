@@ -56,5 +56,5 @@ def entry_diff(
 
 
 def _is_new_model(kind: Presence, here: Composition, default: Composition | None) -> bool:
-    """Whether an option that came makes another plan than the default: one that nobody has seen."""
+    """Whether an added option has another plan than the default, which no reviewer has seen."""
     return kind == "added" and not here.unset and default is not None and not here.plans_like(default)

@@ -101,7 +101,7 @@ def over_energies(activation: Activation, mean: float, variance: float, logs: np
         activation: The function φ.
         mean: The mean of x.
         variance: The variance of x.
-        logs: 2 ln f for each factor f that scales x, that is, its mean and its standard deviation.
+        logs: 2 ln f for each factor f by which both the mean and the standard deviation of x are multiplied.
 
     Returns:
         Six rows, with one column for each factor: E φ², E φ⁴, E φ′², E φ′⁴, E x²φ′² and E xφφ′.

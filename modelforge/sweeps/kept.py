@@ -46,14 +46,17 @@ def check_kept(folder: Path, done: Sequence[JobEntry], say: Callable[[str], obje
         if isinstance(before := found.get("data"), str):
             kinds.setdefault((found.get("data_settings"), before), []).append(job)
     now: dict[str | None, tuple[Source, str]] = {}
+    compared: list[JobEntry] = []
     for (settings, before), alike in kinds.items():
         if settings is None or settings not in now:
             source = _source(read_job(folder, alike[0].number).config)
             now[settings] = source, digest(read(source))
         source, found = now[settings]
-        if found != before and digest(read(source)) == found:  # else it is never twice the same
+        if found == before:
+            compared += alike
+        elif digest(read(source)) == found:  # else it is never twice the same, and nothing can be said
             raise ForgeError([_other_data(alike, source)])
-    if compared := [job for alike in kinds.values() for job in alike]:
+    if compared:
         say(f"the data is what {_named(sorted(compared, key=lambda job: job.number))} trained on")
     if (warning := _other_code(done, origins)) is not None:
         complain(warning)
@@ -68,7 +71,7 @@ def _source(config: Mapping[str, Any]) -> Source:
 
 def _other_data(jobs: Sequence[JobEntry], source: Source) -> Problem:
     message = f"the data is no longer what {_named(jobs)} trained on: its digest differs"
-    hint = "restore it, or begin anew in another folder: results of other data do not belong together"
+    hint = "restore it, or start again in another folder: results from different data cannot be compared"
     return Problem("MF077", f"data.{source.reads or 'type'}", message, hint)
 
 
@@ -79,7 +82,7 @@ def _other_code(jobs: Sequence[JobEntry], origins: Mapping[int, Mapping[str, Any
     if not changed:
         return None
     message = f"the project's own modules are no longer what {_named(changed)} ran with: their digest differs"
-    hint = "these results stay; if the change matters to them, begin anew in another folder"
+    hint = "these results are kept; if the change affects them, start again in another folder"
     return Problem("MW213", "", message, hint, severity="warning")
 
 

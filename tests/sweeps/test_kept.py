@@ -87,7 +87,9 @@ def test_data_that_is_never_twice_the_same_cannot_be_compared(tmp_path: Path, mo
     job = done(tmp_path / "sweep", 0, csv(table(tmp_path / "a.csv")))
     texts = iter("abc")
     monkeypatch.setattr(kept, "digest", lambda _: next(texts))
-    check_kept(tmp_path / "sweep", [job], str)
+    said: list[str] = []
+    check_kept(tmp_path / "sweep", [job], said.append)
+    assert said == []
 
 
 def test_results_of_earlier_versions_are_not_compared(tmp_path: Path):

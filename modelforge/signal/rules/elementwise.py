@@ -147,7 +147,7 @@ class _Drawn:
     """Variance of ln E φ²."""
     lift: float
     sway: float
-    """The standard deviation of ln E φ′², negative where E φ′² falls with the energy."""
+    """The standard deviation of ln E φ′²; its sign is negative where E φ′² falls as the energy grows."""
     slope_mean: float
     """The mean of ln E φ′² less that at the expected energy."""
     made: Scatter | None = None
