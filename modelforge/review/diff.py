@@ -276,7 +276,10 @@ def _parameter_changes(one: ParameterPlan, other: ParameterPlan, old: Plan, new:
 def _drawn_alike(one: ParameterPlan, other: ParameterPlan) -> bool:
     """Whether one seed and path give both the same values to the bit, whatever fields say so."""
     sides = [
-        (side.shape, side.dtype, side.transposed, [(matrix, fill.drawn_by) for matrix, fill in side.fills])
+        (
+            (side.shape, side.dtype, side.transposed, side.initializer.draws_per),
+            [(matrix, fill.drawn_by) for matrix, fill in side.fills],
+        )
         for side in (one, other)
     ]
     return sides[0] == sides[1] and all(fill.drawn_by is not None for _, fill in one.fills)
