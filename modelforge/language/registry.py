@@ -63,6 +63,11 @@ class LayerType:
         """The Pydantic model of its YAML."""
         return self.declare()
 
+    @cached_property
+    def is_builtin(self) -> bool:
+        """Whether modelforge or torch makes it, so that it is the same as long as the process lives."""
+        return self.make is not None and self.make.__module__.partition(".")[0] in ("modelforge", "torch")
+
 
 FREE_AXES = frozenset({"...", "channels", "features", "steps"})
 """Axes of what arrives that may be of any size for all that a layer does, but for what it has parameters for."""

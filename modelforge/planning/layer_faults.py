@@ -40,12 +40,8 @@ class Tried:
     warnings: tuple[Warned, ...]
 
 
-_OURS: Recent[Tried | Misfit | None] = Recent()
-"""What was found of modelforge's and torch's own layers, which are the same as long as the process lives."""
-
-
 class Trials:
-    """Tries layers, each kind at each size once; those of modelforge and torch once in a process."""
+    """Tries layers, each kind at each size once."""
 
     def __init__(self) -> None:
         self._known: Recent[Tried | Misfit | None] = Recent()
@@ -76,12 +72,7 @@ class Trials:
         return Tried(output, () if tried is None else tried.warnings)
 
     def _found(self, setting: Setting, judge: Callable[[], Tried | Misfit | None]) -> Tried | Misfit | None:
-        known = _OURS if _is_ours(setting.layer) else self._known
-        return known.get((setting.layer, repr(setting.arguments), repr(setting.inputs)), judge)
-
-
-def _is_ours(layer: LayerType) -> bool:
-    return layer.make is not None and layer.make.__module__.split(".")[0] in ("modelforge", "torch")
+        return self._known.get((setting.layer, repr(setting.arguments), repr(setting.inputs)), judge)
 
 
 def _judge(setting: Setting) -> Tried | Misfit | None:

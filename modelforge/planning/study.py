@@ -78,26 +78,39 @@ Placed: TypeAlias = Recent[tuple[ParameterFacts, tuple[Matrix, ...]]]
 """The matrices of parameters at their places in a model."""
 
 
+class _Known:
+    """What was found of layers, and the trials on the way."""
+
+    def __init__(self) -> None:
+        self.facts: Recent[LayerFacts | Misfit] = Recent()
+        self.trials = Trials()
+
+
+_BUILTIN = _Known()
+"""Of modelforge's and torch's own layers, for as long as the process lives."""
+
+
 class Studies:
-    """Studies layers, equal ones on equal inputs once, also for several plans."""
+    """Studies layers, equal ones on equal inputs once, also for several plans; those of modelforge and torch once in a
+    process."""
 
     def __init__(self) -> None:
         self.placed: Placed = Recent()
-        self._known: Recent[LayerFacts | Misfit] = Recent()
-        self._trials = Trials()
+        self._known = _Known()
 
     def of(
         self, kind: Hashable, layer: LayerType, given: Mapping[str, Any], inputs: tuple[Value, ...]
     ) -> LayerFacts | Misfit:
         """The facts of a layer, or its problem; layers of one kind are equal."""
+        known = _BUILTIN if layer.is_builtin else self._known
 
-        def known() -> LayerFacts | Misfit:
+        def found() -> LayerFacts | Misfit:
             try:
-                return study(layer, given, inputs, self._trials)
+                return study(layer, given, inputs, known.trials)
             except Misfit as misfit:
                 return misfit
 
-        return self._known.get(kind, known)
+        return known.facts.get(kind, found)
 
 
 def study(

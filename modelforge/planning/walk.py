@@ -285,8 +285,8 @@ class Walk:
         except Absent as absent:
             self.problems.append(replace(absent.problems[0], path=f"{site.key}.type"))
             return None
-        # A constructor may draw by the seed.
-        kind = layer.name, layer.make, repr(arguments), repr(inputs), self.spec.seed
+        # An own constructor may draw by the seed.
+        kind = layer, repr(arguments), repr(inputs), None if layer.is_builtin else self.spec.seed
         if kind not in self._kinds and len(self._kinds) >= MAX_KINDS:
             if not self._has_many_kinds:
                 message = f"the model has more than {MAX_KINDS:,} different layers"

@@ -12,9 +12,8 @@ import torch
 from torch import Tensor, nn
 
 import modelforge as mf
-from modelforge.core.bounded_cache import Recent
 from modelforge.layers.register import unregister_layer
-from modelforge.planning import layer_faults
+from modelforge.planning import layer_faults, study
 from modelforge.planning.trial import Trial
 
 IMAGE, ROW, STEPS = [4, 9, 9], [4], [6, 4]
@@ -221,7 +220,7 @@ def test_torchs_own_layers_are_tried_once_in_a_process_and_others_in_each_plan(o
         return Trial(setting)
 
     monkeypatch.setattr(layer_faults, "Trial", counted)
-    monkeypatch.setattr(layer_faults, "_OURS", Recent())
+    monkeypatch.setattr(study, "_BUILTIN", study._Known())
     name = own(lambda m, x: x * 2)
     for _ in range(2):
         planned({"type": "Linear", "out_features": 3}, ROW)
