@@ -88,7 +88,7 @@ def test_every_problem_has_a_code_a_place_and_data(path):
         assert "Traceback" not in problem.message
         assert "typing." not in problem.message
         data = json.loads(json.dumps(problem.to_dict()))
-        assert data["path"] == problem.path
+        assert data["path"] == problem.key
         assert data["code"] == problem.code
 
 

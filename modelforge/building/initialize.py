@@ -95,9 +95,9 @@ def _initialize(module: nn.Module, block: InitSpec, seed: int) -> Ledger:
         located = locate(decided, partial(_names, module), ties=ties)
         found += located.problems
         refused = (*_sharing(module, kept), *_unwritable(module, kept, parametrised))
-        problems = {problem.path: problem for problem in refused}
+        problems = {problem.key: problem for problem in refused}
         warnings = tuple(problem for problem in found if problem.severity == "warning")
-        found = [problem for problem in found if problem.path not in problems and problem not in warnings]
+        found = [problem for problem in found if problem.key not in problems and problem not in warnings]
         if problems or found:
             raise ForgeError([*problems.values(), *found])
         ledger = fill_module(module, located.parameters, seed, parametrised, located.buffers)

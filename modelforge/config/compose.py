@@ -197,7 +197,7 @@ def _resolve(
     try:
         return resolve(config, runtime, is_given, outside=origins.outside, moment=moment)
     except ForgeError as error:
-        problems = [problem.at(origins.written(problem.path)) for problem in error.problems]
+        problems = [problem.at(origins.written(problem.key)) for problem in error.problems]
         raise ForgeError(map(origins.hide, problems)) from None
 
 

@@ -79,15 +79,15 @@ class Origins:
     def locate(self, problem: Problem) -> Problem:
         """The problem with its place filled in from its path and part, unless it has one."""
         if problem.place is None and problem.part != "parameter":
-            problem = problem.at(self.place(problem.path, problem.part))
+            problem = problem.at(self.place(problem.key, problem.part))
         return self.hide(problem)
 
     def hide(self, problem: Problem) -> Problem:
         """The problem without values from outside the config: what `${oc.env:X}` gave is shown as that."""
         if not self.outside:
             return problem
-        message, path, hint = (_hide(text, self.outside) for text in (problem.message, problem.path, problem.hint))
-        return replace(problem, message=message, path=path, hint=hint)
+        message, key, hint = (_hide(text, self.outside) for text in (problem.message, problem.key, problem.hint))
+        return replace(problem, message=message, key=key, hint=hint)
 
     @cached_property
     def declared(self) -> frozenset[str]:

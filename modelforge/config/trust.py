@@ -136,15 +136,15 @@ def placed(problem: Problem, documents: Iterable[Document], lines: Sequence[str]
     """The problem of a path that leads outside with the place where it is written, in a file or an override."""
     if problem.code != "MF004" or problem.place is not None:
         return problem
-    wanted = problem.path.rpartition("/")[2]
+    wanted = problem.key.rpartition("/")[2]
     for line in lines:
         if wanted in line:
-            return replace(problem, path="", place=Place(override=line))
+            return replace(problem, key="", place=Place(override=line))
     for document in documents:
         for node in texts(document.root):
             words = re.split(r"[\s@]+", node.value)
-            if any(word.strip("/") and f"/{problem.path}".endswith(f"/{word.lstrip('/')}") for word in words):
-                return replace(problem, path="", place=document.place(node))
+            if any(word.strip("/") and f"/{problem.key}".endswith(f"/{word.lstrip('/')}") for word in words):
+                return replace(problem, key="", place=document.place(node))
     return problem
 
 

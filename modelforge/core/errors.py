@@ -61,13 +61,13 @@ class Place:
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """One thing that is wrong: `path` is the override key, `part` says whether its key or its value is to blame.
+    """One thing that is wrong: `key` is the override key, `part` says whether its key or its value is to blame.
 
     A problem of a built model or a ledger has a `parameter`'s path in place of a key.
     """
 
     code: str
-    path: str
+    key: str
     message: str
     hint: str = ""
     place: Place | None = None
@@ -83,6 +83,11 @@ class Problem:
         if self.severity == "error" and self.code.startswith("MW"):
             object.__setattr__(self, "severity", "warning")
 
+    @property
+    def path(self) -> str:
+        """The key, under its name before 0.2."""
+        return self.key
+
     def at(self, place: Place | None) -> Problem:
         """The same problem with its place filled in."""
         return replace(self, place=place)
@@ -92,7 +97,8 @@ class Problem:
         return {
             "code": self.code,
             "severity": self.severity,
-            "path": shortened(self.path),
+            "key": shortened(self.key),
+            "path": shortened(self.key),  # the name before 0.2
             "message": self.message,
             "hint": self.hint,
             "place": self.place.to_dict() if self.place else None,
@@ -168,7 +174,7 @@ def grouped(problems: Iterable[Problem]) -> list[tuple[Problem, ...]]:
     given = tuple(problems)
     of_many = _many(given, _statement)
     rest = [problem for problem in given if problem not in of_many]
-    of_many |= _many(rest, lambda problem: (problem.code, problem.severity, problem.path, problem.hint, problem.place))
+    of_many |= _many(rest, lambda problem: (problem.code, problem.severity, problem.key, problem.hint, problem.place))
     groups = {of_many.get(problem, (problem,)): None for problem in given}
     return list(groups)
 
@@ -185,8 +191,8 @@ def _many(
 
 def _statement(problem: Problem) -> tuple[str, ...]:
     """The message without the name of its place, and without the numbers of copies in other names; values stay."""
-    names = {problem.path, last(problem.path)}
-    of_place = {_numberless(part) for part in problem.path.split(".")}
+    names = {problem.key, last(problem.key)}
+    of_place = {_numberless(part) for part in problem.key.split(".")}
 
     def statement(found: re.Match[str]) -> str:
         parts = found[1].split(".")
@@ -206,7 +212,7 @@ def _numberless(part: str) -> str:
 def render(problem: Problem, *others: Problem) -> str:
     """The problem as text with its source line, in the form compilers use; `others` are the rest of its group."""
     lines = [f"{problem.severity}[{problem.code}]: {printable(problem.message)}"]
-    place, path = problem.place, printable(shortened(problem.path))
+    place, path = problem.place, printable(shortened(problem.key))
     if place is None:
         lines += [f"  --> {path}"] if path else []
         return "\n".join([*lines, *_help("   ", problem.hint.split("\n")), *_elsewhere(problem, others)])
@@ -222,12 +228,12 @@ def _elsewhere(problem: Problem, others: Sequence[Problem]) -> list[str]:
     """The other places of a group, or its other messages at one place; of many the first, and the number."""
     if not others:
         return []
-    if all(other.path == problem.path and other.place == problem.place for other in others):
+    if all(other.key == problem.key and other.place == problem.place for other in others):
         # One more is named, too, in the line that its count would take.
         named = others if len(others) == MAX_PLACES + 1 else others[:MAX_PLACES]
         more = [f"   = and {len(others) - len(named):,} more"] if len(others) > len(named) else []
         return [*(f"   = also: {printable(other.message)}" for other in named), *more]
-    spots = [f"`{shortened(other.path)}`" if other.path else other.place for other in others]
+    spots = [f"`{shortened(other.key)}`" if other.key else other.place for other in others]
     return [f"   = {len(others) + 1:,} times, also at {listed(spots, MAX_PLACES)}"]
 
 

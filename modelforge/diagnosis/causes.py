@@ -303,7 +303,7 @@ def _activation(parameter: ParameterPlan) -> str:
 def _of_finding(found: Problem) -> Cause:
     severity: Severity = "warning" if found.severity == "warning" else "error"
     sentence = found.message[:1].upper() + found.message[1:]
-    return Cause(verdict="steady", severity=severity, sentence=sentence, key=found.path, spot=Spot.of(found.place))
+    return Cause(verdict="steady", severity=severity, sentence=sentence, key=found.key, spot=Spot.of(found.place))
 
 
 def _round(value: float) -> float:

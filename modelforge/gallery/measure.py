@@ -83,7 +83,7 @@ def _at(key: str, config: Config) -> Generator[None]:
         yield
     except ForgeError as error:
         raise ForgeError(
-            config.origins.locate(replace(problem, path=key)) if problem.code == CODE else problem
+            config.origins.locate(replace(problem, key=key)) if problem.code == CODE else problem
             for problem in error.problems
         ) from error
 

@@ -42,7 +42,7 @@ def left_behind(blocks: Iterable[tuple[str, InitSpec]], origins: Origins) -> Ite
 
 def explained(problem: Problem, origins: Origins) -> Problem:
     """A problem with a field that a scheme does not have: where an override changed the scheme alone, it says so."""
-    block = parent(problem.path)
+    block = parent(problem.key)
     place = origins.place(f"{block}.scheme") if problem.code == "MF021" and block else None
     if place is None or place.override is None or _is_override(problem.place):
         return problem

@@ -79,7 +79,7 @@ def parse(
     empty = [*_empty_files({**values, **given}, origins)]
     problems += empty
     model = None
-    if all(problem.path != "model" for problem in empty) and (section := _model_section(values, problems)) is not None:
+    if all(problem.key != "model" for problem in empty) and (section := _model_section(values, problems)) is not None:
         model = _validate(ModelSpec, section, "model", problems)
     group = _validate(Init | None, given.get("init", values.get("init")), "init", problems)
     stored = _validate(WeightsSpec | None, given.get("weights", values.get("weights")), "weights", problems)
@@ -94,7 +94,7 @@ def parse(
 
 def _replaced(problem: Problem, origins: Origins) -> Problem:
     """A problem with an argument of a layer whose type an override changed: what the file says of it is still there."""
-    layer = parent(problem.path)
+    layer = parent(problem.key)
     place = origins.place(f"{layer}.type") if problem.code == "MF012" else None
     if place is None or place.override is None or problem.place is None or problem.place.override is not None:
         return problem

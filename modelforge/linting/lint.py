@@ -97,7 +97,7 @@ def examine(plan: Plan, training: Training | None = None, rules: Iterable[LintRu
     wanted = shipped if rules is None else [*rules]
     codes = {rule.code for rule in wanted}
     for problem in plan.warnings:
-        reason = ignores.reason(problem.code, problem.path.removeprefix("model.layers."))
+        reason = ignores.reason(problem.code, problem.key.removeprefix("model.layers."))
         if problem.code in codes:
             _put(problem, reason, kept, ignored)
     planned = tuple(kept)

@@ -283,7 +283,7 @@ class Walk:
         try:
             layer, arguments = registry.get(spec.type), spec.arguments
         except Absent as absent:
-            self.problems.append(replace(absent.problems[0], path=f"{site.key}.type"))
+            self.problems.append(replace(absent.problems[0], key=f"{site.key}.type"))
             return None
         # An own constructor may draw by the seed.
         kind = layer, repr(arguments), repr(inputs), None if layer.is_builtin else self.spec.seed
@@ -323,10 +323,10 @@ class Walk:
 
     def _blame(self, problem: Problem, spec: LayerSpec) -> Problem:
         """The problem of a layer as one of the argument that an override gave it, where there is just one."""
-        keys = [f"{problem.path}.{name}" for name in spec.model_fields_set - LayerSpec.own_fields]
+        keys = [f"{problem.key}.{name}" for name in spec.model_fields_set - LayerSpec.own_fields]
         places = {key: self.spec.origins.place(key) for key in keys if problem.part == "key"}
         given = [key for key, place in places.items() if place is not None and place.override is not None]
-        return replace(problem, path=given[0], part="value") if len(given) == 1 else problem
+        return replace(problem, key=given[0], part="value") if len(given) == 1 else problem
 
 
 def _misfit(misfit: Misfit, key: str, flows: list[Flow]) -> Problem:

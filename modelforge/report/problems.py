@@ -31,7 +31,7 @@ def alike(problems: Iterable[Problem]) -> list[tuple[Problem, ...]]:
     groups: dict[object, list[Problem]] = {}
     for first, *others in grouped(problems):
         # What is equal is together already.
-        at = (first.code, first.path, first.hint, first.place) if not others else first
+        at = (first.code, first.key, first.hint, first.place) if not others else first
         groups.setdefault(at, []).extend((first, *others))
     return [tuple(group) for group in groups.values()]
 

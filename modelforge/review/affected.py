@@ -177,7 +177,7 @@ def _given(
     try:
         return made(()), ()
     except ForgeError as error:
-        unset = tuple(problem.path for problem in error.problems if problem.code == MISSING)
+        unset = tuple(problem.key for problem in error.problems if problem.code == MISSING)
         if not entry.file or len(unset) < len(error.problems):
             raise
         return made([f"{key}={UNSET}" for key in unset]), unset

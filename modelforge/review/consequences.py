@@ -99,4 +99,4 @@ def _findings(plan: Plan) -> tuple[Problem, ...]:
 
 def _meaning(problem: Problem) -> tuple[str, ...]:
     """What makes two findings one; the numbers in a note differ with every edit."""
-    return (problem.code, problem.path, "" if problem.severity == "note" else problem.message)
+    return (problem.code, problem.key, "" if problem.severity == "note" else problem.message)

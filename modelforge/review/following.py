@@ -133,7 +133,7 @@ def _finding(how: str, problem: Problem) -> Change:
     kind = f"{'note' if problem.severity == 'note' else 'finding'}-{how}"
     words = f"{problem.code}: {problem.message}"
     mark = "+" if how == "new" else "-"
-    return of_kind(kind, f"{problem.code} {problem.path}", words, mark=mark, spot=spot(problem.place))
+    return of_kind(kind, f"{problem.code} {problem.key}", words, mark=mark, spot=spot(problem.place))
 
 
 def _training(review: Review) -> Iterator[Change]:

@@ -110,8 +110,8 @@ def _check_keys(space: Space, conf: Path, name: str) -> None:
             return
         except ForgeError as error:
             wrong.append(error)
-    shared = set.intersection(*({(one.code, one.path) for one in error.problems} for error in wrong))
-    problems = [one for one in wrong[0].problems if not space.has_more_corners or (one.code, one.path) in shared]
+    shared = set.intersection(*({(one.code, one.key) for one in error.problems} for error in wrong))
+    problems = [one for one in wrong[0].problems if not space.has_more_corners or (one.code, one.key) in shared]
     if problems:
         raise ForgeError([space.blame(problem) for problem in problems])
 

@@ -128,8 +128,8 @@ def prepare(config: Config, studies: Studies | None = None, *, looks: Looks | No
         problems += [problem for problem in out_of_step(scheduler, length) if problem.severity == "error"]
         if not (wrong or problems):
             problems += looks.too_short(decided, settings.data, length)
-    known = {problem.path for problem in wrong}
-    wrong += [problem for problem in problems if problem.path not in known]
+    known = {problem.key for problem in wrong}
+    wrong += [problem for problem in problems if problem.key not in known]
     start: Start | None = Start()
     if settings is not None and (ckpt := settings.ckpt) is not None:
         metric, batches = settings.metric, Batches(settings.data.batch_size, processes_here(arguments))

@@ -90,7 +90,7 @@ class Settings(Node):
     def _check_metric(self) -> Settings:
         factories, problems = parse_metrics(self.metrics or {}, self.data.task, self.data)
         if problems := problems or [*unfit_metrics(factories, self.data.task, self.data)]:
-            raise all_wrong((tuple(one.path.split(".")), wrong(one.code, one.message, one.hint)) for one in problems)
+            raise all_wrong((tuple(one.key.split(".")), wrong(one.code, one.message, one.hint)) for one in problems)
         if self.metric not in self.directions:
             known = " or ".join(map(repr, self.directions))
             message = f"`optimized_metric` must be {known}, but is {quoted(self.metric)}"

@@ -262,7 +262,7 @@ def complaint(error: Exception, arguments: Mapping[str, Any]) -> Problem | None:
     """What Lightning refuses when a training starts; None for an error that is not about the arguments."""
     problem = refused(error, arguments)
     is_one = isinstance(error, MisconfigurationException)
-    return problem if is_one or (isinstance(error, ValueError) and problem.path != "trainer") else None
+    return problem if is_one or (isinstance(error, ValueError) and problem.key != "trainer") else None
 
 
 def device_of(trainer: Trainer) -> str:

@@ -71,13 +71,13 @@ def test_names_below_a_class():
     ledger = mf.initialize(Net(), NORMAL | {"types": {"Tied": {"params": {"head.weight": "zeros"}}}})
     assert ledger["inner.embed.weight"].rule == "init.types.Tied.params.head.weight"
     found = refused(Net(), NORMAL | {"types": {"Tied": {"params": {"outer.weight": "zeros"}}}})
-    assert [(problem.code, problem.path) for problem in found] == [("MF023", "init.types.Tied.params.outer.weight")]
+    assert [(problem.code, problem.key) for problem in found] == [("MF023", "init.types.Tied.params.outer.weight")]
 
 
 def test_two_rules_for_two_names_of_one_parameter():
     (problem,) = refused(Tied(), {"params": {"embed.weight": "ones", "head.weight": "zeros"}})
     assert problem.code == "MF024"
-    assert problem.path == "init.params.head.weight"
+    assert problem.key == "init.params.head.weight"
     assert problem.message == "`embed.weight` and `head.weight` both match `embed.weight`, and neither is nearer"
     assert problem.hint == "it is one parameter with several names: keep one of the rules"
 
@@ -97,7 +97,7 @@ def test_lists_and_dicts_of_parameters():
             self.tables = nn.ParameterDict({"a": torch.zeros(2, 3)})
 
     found = refused(Bag(), NORMAL)
-    assert [(problem.code, problem.path) for problem in found] == [
+    assert [(problem.code, problem.key) for problem in found] == [
         ("MF025", path) for path in ("scales.0", "scales.1", "tables.a")
     ]
     assert found[2].message == "no rule covers tables.a (2, 3), and its role is not known"

@@ -22,7 +22,7 @@ def refusal(plan: mf.Plan, **options) -> mf.errors.Problem:
     with pytest.raises(mf.ForgeError) as caught:
         mf.build(plan, **options)
     [problem] = caught.value.problems
-    assert (problem.code, problem.path) == ("MF060", "model")
+    assert (problem.code, problem.key) == ("MF060", "model")
     assert "`dtype=torch.bfloat16`" in problem.hint
     assert "`shard=`" in problem.hint
     return problem

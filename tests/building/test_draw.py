@@ -261,7 +261,7 @@ def test_a_scheme_may_refuse_while_it_fills():
     finally:
         unregister_initializer("square_only")
     [problem] = caught.value.problems
-    assert (problem.code, problem.path, problem.hint) == ("MF026", "init", "choose another scheme")
+    assert (problem.code, problem.key, problem.hint) == ("MF026", "init", "choose another scheme")
     assert problem.message == "`square_only` cannot fill weight (2, 3): it needs a square matrix"
 
 
@@ -310,7 +310,7 @@ def test_a_scheme_that_draws_from_anything_else_is_refused(source: str):
     finally:
         unregister_initializer("elsewhere")
     (problem,) = caught.value.problems
-    assert (problem.code, problem.path) == ("MF026", "init")
+    assert (problem.code, problem.key) == ("MF026", "init")
     assert problem.message == "`elsewhere` gives other values for the same key: they are no function of the seed"
     assert sorted(filled) == [6, 6, 64, 64]
 

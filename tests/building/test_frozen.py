@@ -67,7 +67,7 @@ def test_a_rule_that_names_it_fills_it(init):
 
 def test_a_rule_for_frozen_layers_alone_is_without_effect():
     (problem,) = refused(table(), NORMAL | {"types": {"Embedding": NORMAL}})
-    assert (problem.code, problem.path) == ("MF023", "init.types.Embedding")
+    assert (problem.code, problem.key) == ("MF023", "init.types.Embedding")
     assert problem.message == "all parameters of each `Embedding` here are frozen (`requires_grad=False`), and so kept"
     assert problem.hint == "to fill them nevertheless, name them in `params`"
 
@@ -114,7 +114,7 @@ def test_a_frozen_view_of_another_parameter_is_no_obstacle_to_itself():
 
 def test_a_module_that_is_frozen_as_a_whole():
     (problem,) = refused(frozen(nn.Linear(3, 3)), NORMAL)
-    assert (problem.code, problem.path) == ("MF029", "init")
+    assert (problem.code, problem.key) == ("MF029", "init")
     assert problem.message == "every parameter is frozen (`requires_grad=False`), and so kept: there is nothing to fill"
     assert problem.hint == "call `module.requires_grad_()` first, or name parameters in `params`"
     assert_kept(frozen(nn.Linear(3, 3)), "keep", {"weight", "bias"})

@@ -20,7 +20,7 @@ def refused(module: nn.Module, init: Any) -> list[tuple[str, str, str]]:
         mf.initialize(module, init)
     for path, weight in module.named_parameters():
         assert weight.is_meta or torch.equal(weight, before[path]), path
-    return [(problem.code, problem.path, problem.message) for problem in caught.value.problems]
+    return [(problem.code, problem.key, problem.message) for problem in caught.value.problems]
 
 
 def test_a_plain_module():
@@ -130,7 +130,7 @@ def refused_lazily(module: nn.Module) -> list[tuple[str, str, str]]:
     with pytest.raises(mf.ForgeError) as caught:
         mf.initialize(module, NORMAL)
     assert all("run the module once" in problem.hint for problem in caught.value.problems)
-    return [(problem.code, problem.path, problem.message) for problem in caught.value.problems]
+    return [(problem.code, problem.key, problem.message) for problem in caught.value.problems]
 
 
 def test_expanded_parameters_are_refused():

@@ -151,7 +151,7 @@ def test_all_faults_at_once(tmp_path: Path):
     with pytest.raises(mf.ForgeError) as caught:
         Ledger.load(path)
     assert len(caught.value.problems) == len(data["parameters"])
-    assert caught.value.problems[0].path == "parameters[0].shape"
+    assert caught.value.problems[0].key == "parameters[0].shape"
 
 
 def test_what_is_no_file_is_not_waited_for(tmp_path: Path, monkeypatch):

@@ -126,7 +126,7 @@ def test_names_of_one_parameter_with_different_values_are_refused(tmp_path: Path
     with pytest.raises(mf.ForgeError) as caught:
         build(TIED, path)
     (problem,) = caught.value.problems
-    assert (problem.code, problem.path) == ("MF114", "weights.path")
+    assert (problem.code, problem.key) == ("MF114", "weights.path")
     assert problem.message == (
         f"`{path}` cannot be loaded: `table.weight` and `head.weight` differ there, and are one parameter here"
     )

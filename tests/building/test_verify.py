@@ -66,7 +66,7 @@ def test_an_edit_shows(edit: Callable[[Tensor], Any], path: str):
     assert not found.ok
     assert states(found) == {path: "changed"}
     (problem,) = found.problems
-    assert (problem.code, problem.path) == ("MF065", path)
+    assert (problem.code, problem.key) == ("MF065", path)
     assert problem.message == f"`{path}` is not what the ledger says: its values were changed"
 
 

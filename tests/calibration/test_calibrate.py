@@ -62,7 +62,7 @@ def refused(model: nn.Module, batch: Any, method: Any = "lsuv") -> list[tuple[st
     assert [module.training for module in model.modules()] == modes
     assert not any(module._forward_hooks for module in model.modules())
     assert torch.equal(torch.get_rng_state(), random)
-    return [(problem.code, problem.path, problem.message) for problem in caught.value.problems]
+    return [(problem.code, problem.key, problem.message) for problem in caught.value.problems]
 
 
 def mlp(depth: int, width: int, act: type[nn.Module] = nn.GELU) -> nn.Sequential:
@@ -433,7 +433,7 @@ def test_wrong_methods(method, expected):
 def test_every_wrong_field_at_once_with_its_way_out():
     with pytest.raises(mf.ForgeError) as caught:
         mf.calibrate(nn.Linear(3, 2), normal(5, 3), {"method": "lsuv", "max_pases": 3, "tolerance": 2.0})
-    assert [problem.path for problem in caught.value.problems] == ["calibrate.tolerance", "calibrate.max_pases"]
+    assert [problem.key for problem in caught.value.problems] == ["calibrate.tolerance", "calibrate.max_pases"]
     assert caught.value.problems[1].hint == "did you mean `max_passes`?"
     with pytest.raises(mf.ForgeError, match=r"did you mean `lsuv`\?"):
         mf.calibrate(nn.Linear(3, 2), normal(5, 3), "lsvu")

@@ -78,5 +78,5 @@ def test_a_checkpoint_that_is_not_there_is_a_problem_of_the_option(folder: Path)
     with pytest.raises(ForgeError) as caught:
         verify(folder, "best")
     (problem,) = caught.value.problems
-    assert (problem.code, problem.path) == ("MF110", "--ckpt")
+    assert (problem.code, problem.key) == ("MF110", "--ckpt")
     assert problem.message.endswith("checkpoints/best.ckpt` cannot be loaded: there is no such file")

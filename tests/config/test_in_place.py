@@ -44,7 +44,7 @@ def test_a_field_that_the_new_scheme_lacks_has_a_way_out():
     with pytest.raises(mf.ForgeError) as caught:
         mf.load(overrides=["init=orthogonal", "init.scheme=normal"])
     hint = "`init.scheme=normal` changes the scheme alone; to replace the whole block: `init={scheme: normal, ...}`"
-    told = {(problem.code, problem.path, problem.hint) for problem in caught.value.problems}
+    told = {(problem.code, problem.key, problem.hint) for problem in caught.value.problems}
     assert {item for item in told if item[0] == "MF021"} == {
         ("MF021", "init.gain", hint),
         ("MF021", "init.method", hint),
@@ -53,7 +53,7 @@ def test_a_field_that_the_new_scheme_lacks_has_a_way_out():
 
 def warnings(*overrides: str) -> list[tuple[str, str, str]]:
     found = mf.plan(mf.load(overrides=list(overrides))).warnings
-    return [(problem.path, problem.message, problem.hint) for problem in found if problem.code == "MW110"]
+    return [(problem.key, problem.message, problem.hint) for problem in found if problem.code == "MW110"]
 
 
 def test_fields_that_the_new_scheme_has_too_stay_and_are_named():

@@ -113,7 +113,7 @@ def test_references_into_references_have_an_end():
     with pytest.raises(ForgeError) as caught:
         resolve({"a": "${a.b}"})
     [problem] = caught.value.problems
-    assert (problem.code, problem.path) == ("MF060", "a")
+    assert (problem.code, problem.key) == ("MF060", "a")
     assert problem.message == "more than 100 interpolations lead into values that are interpolations themselves"
 
 

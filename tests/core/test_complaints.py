@@ -88,7 +88,7 @@ def test_one_wrong_field(scheme: str, fields: dict[str, Any], field: str, messag
     meaning = " ".join(field_docs(inits.get(scheme)).get(field, "").split()) if not hint else ""
     said = f"`{field}` {message}" if message.startswith("must ") else message
     key = "init" if message.endswith(f"needs the field `{field}`") else f"init.{field}"
-    assert (problem.path, problem.message) == (key, said)
+    assert (problem.key, problem.message) == (key, said)
     assert problem.hint == (hint or f"`{field}`: {meaning.removesuffix('.')}")
 
 
@@ -128,4 +128,4 @@ def test_below_an_alternative_only_what_lies_there_is_named(weights: Any, path: 
     with pytest.raises(ValidationError) as caught:
         Classification.model_validate({"class_weights": weights})
     (problem,) = problems(caught.value, "task", Owner("task", model=Classification))
-    assert (problem.path, problem.message) == (path, message)
+    assert (problem.key, problem.message) == (path, message)

@@ -90,6 +90,6 @@ def test_what_cannot_be_written_is_a_problem_of_its_folder(tmp_path: Path, key: 
     with pytest.raises(ForgeError) as caught:
         write_atomically(tmp_path / "file" / "below", "", key)
     (problem,) = caught.value.problems
-    assert (problem.code, problem.path) == ("MF058", key)
+    assert (problem.code, problem.key) == ("MF058", key)
     assert ("ckpt=" in problem.hint) == (key != SWEEP)
     assert os.listdir(tmp_path) == ["file"]

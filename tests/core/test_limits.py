@@ -35,18 +35,18 @@ def test_what_a_config_can_hold(value: Any):
 )
 def test_a_value_that_is_refused_is_found_at_its_key(value: Any, code: str, message: str):
     (problem,) = unfit({"model": {"layers": [1, {"a": value}]}})
-    assert (problem.code, problem.path, problem.message) == (code, "model.layers.1.a", message)
+    assert (problem.code, problem.key, problem.message) == (code, "model.layers.1.a", message)
 
 
 def test_a_name_that_is_refused_has_the_key_around_it():
     (problem,) = unfit({"model": {"\0": 1}})
-    assert (problem.code, problem.path) == ("MF062", "model")
+    assert (problem.code, problem.key) == ("MF062", "model")
 
 
 def test_a_config_is_as_deep_as_allowed_and_no_deeper():
     assert unfit(nested(MAX_NESTED - 1)) == []
     (problem,) = unfit(nested(MAX_NESTED))
-    assert (problem.code, problem.path) == ("MF060", "model")
+    assert (problem.code, problem.key) == ("MF060", "model")
     assert unfit(nested(100_000))[0].code == "MF060"
 
 
@@ -55,4 +55,4 @@ def test_values_are_counted_as_often_as_they_are_there(monkeypatch: pytest.Monke
     row = [1, 2, 3]
     assert unfit({"a": row, "b": row}, "model") == []
     (problem,) = unfit({"a": row, "b": row, "c": row}, "model")
-    assert (problem.code, problem.path) == ("MF060", "model")
+    assert (problem.code, problem.key) == ("MF060", "model")

@@ -38,7 +38,7 @@ def test_an_unknown_name_is_a_problem_with_a_suggestion(shapes: Registry[type]):
     with pytest.raises(Absent) as caught:
         shapes.get("circel")
     (problem,) = caught.value.problems
-    assert (problem.code, problem.path, problem.message) == ("MF013", "circel", "unknown shape `circel`")
+    assert (problem.code, problem.key, problem.message) == ("MF013", "circel", "unknown shape `circel`")
     assert problem.hint == shapes.suggest("circel") == "did you mean `circle`?"
     assert isinstance(caught.value, ForgeError)
     with pytest.raises(KeyError):

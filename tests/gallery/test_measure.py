@@ -39,5 +39,5 @@ def test_all_variants_are_checked_before_one_trains(tmp_path):
     conf = folder(tmp_path, {"variants": variants, "expect": [EXPECT]})
     with patch.object(subject, "execute") as trained, pytest.raises(mf.ForgeError) as caught:
         measure("small", conf)
-    assert {problem.path for problem in caught.value.problems} == {"optimizer.lr", "init.gainn"}
+    assert {problem.key for problem in caught.value.problems} == {"optimizer.lr", "init.gainn"}
     assert not trained.called

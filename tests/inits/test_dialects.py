@@ -444,7 +444,7 @@ def test_a_cut_that_keeps_nothing_is_refused(fields: dict[str, float], field: st
     with pytest.raises(ValidationError) as caught:
         trunc_normal(**fields)
     (problem,) = problems(caught.value, "init", inits.registry.owner("torch.trunc_normal"))
-    assert (problem.path, problem.message, problem.hint) == (f"init.{field}", f"`{field}` {message}", hint)
+    assert (problem.key, problem.message, problem.hint) == (f"init.{field}", f"`{field}` {message}", hint)
 
 
 # --- names with dots --------------------------------------------------------------------------------------------------

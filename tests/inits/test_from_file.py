@@ -58,7 +58,7 @@ def saved(path: Path, **values: Tensor) -> str:
 def problems(action: Any, *args: Any) -> list[tuple[str, str, str]]:
     with pytest.raises(mf.ForgeError) as caught:
         action(*args)
-    return [(problem.code, problem.path, problem.message) for problem in caught.value.problems]
+    return [(problem.code, problem.key, problem.message) for problem in caught.value.problems]
 
 
 # --- what comes out ---------------------------------------------------------------------------------------------------
@@ -225,7 +225,7 @@ def test_a_pickle_with_code_is_refused(tmp_path):
     with pytest.raises(mf.ForgeError) as caught:
         mf.plan(dense({"scheme": "pretrained", "path": path}))
     [problem] = caught.value.problems
-    assert (problem.code, problem.path) == ("MF111", "init.path")
+    assert (problem.code, problem.key) == ("MF111", "init.path")
     assert problem.message == (
         f"`{path}` cannot be loaded: it holds a pickle that would run code: `os.getenv`, and that is never loaded"
     )

@@ -30,7 +30,7 @@ def problem_of(scheme: str = "own") -> mf.Problem:
     with pytest.raises(mf.ForgeError) as caught:
         mf.initialize(nn.Linear(3, 2), scheme)
     [problem] = caught.value.problems
-    assert problem.path == "init"
+    assert problem.key == "init"
     return problem
 
 
@@ -168,7 +168,7 @@ def test_a_scheme_that_was_unregistered_after_the_config_was_read():
     with pytest.raises(mf.ForgeError) as caught:
         mf.plan(spec)
     [problem] = caught.value.problems
-    assert (problem.code, problem.path, problem.message) == ("MF020", "init.scheme", "unknown scheme `own`")
+    assert (problem.code, problem.key, problem.message) == ("MF020", "init.scheme", "unknown scheme `own`")
     assert mf.build(decided).ledger.ok
 
 
@@ -185,4 +185,4 @@ def test_a_layer_that_was_unregistered_after_the_config_was_read():
     with pytest.raises(mf.ForgeError) as caught:
         mf.plan(spec)
     [problem] = caught.value.problems
-    assert (problem.code, problem.path, problem.message) == ("MF010", "model.layers.own.type", "unknown layer `Own`")
+    assert (problem.code, problem.key, problem.message) == ("MF010", "model.layers.own.type", "unknown layer `Own`")

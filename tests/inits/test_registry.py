@@ -154,7 +154,7 @@ def test_a_broken_entry_point_says_which(monkeypatch: pytest.MonkeyPatch):
         with pytest.raises(ForgeError) as caught:
             inits.names()
         (problem,) = caught.value.problems
-        assert problem.path == "modelforge.initializers:plugin"
+        assert problem.key == "modelforge.initializers:plugin"
         assert problem.message == (
             "the entry point `plugin` offers `no_such_module_at_all` to modelforge, but that cannot be imported: "
             "ModuleNotFoundError: No module named 'no_such_module_at_all'"

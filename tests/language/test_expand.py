@@ -142,7 +142,7 @@ def test_an_argument_can_stand_beside_args_as_in_the_use_of_a_block():
 def told(config: dict[str, Any]) -> list[tuple[str, str]]:
     with pytest.raises(mf.ForgeError) as caught:
         mf.plan(mf.parse(config, init="xavier"))
-    return [(problem.path, problem.message) for problem in caught.value.problems]
+    return [(problem.key, problem.message) for problem in caught.value.problems]
 
 
 def test_all_faults_are_told_at_once_each_at_its_place():
@@ -224,7 +224,7 @@ def test_a_computed_number_of_copies_below_0_names_what_it_comes_from():
     with pytest.raises(mf.ForgeError) as caught:
         mf.parse({"input": {"shape": [4]}, "args": {"depth": 1}, "layers": {"rest": repeat}}, init="xavier")
     (problem,) = caught.value.problems
-    assert (problem.code, problem.path) == ("MF014", "model.layers.rest.times")
+    assert (problem.code, problem.key) == ("MF014", "model.layers.rest.times")
     assert problem.message == '`${calc:"depth - 3"}` is -2, but must be 0 or more'
     assert problem.hint == "`depth` is 1: choose another value"
 

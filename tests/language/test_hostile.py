@@ -44,7 +44,7 @@ def told(config, **options) -> list[tuple[str, str, str]]:
         problems, text = error.problems, str(error)
     assert process_time() - start < 10
     assert len(text) < 200_000
-    return [(problem.code, problem.path, problem.message) for problem in problems]
+    return [(problem.code, problem.key, problem.message) for problem in problems]
 
 
 def model(**section):

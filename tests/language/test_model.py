@@ -73,7 +73,7 @@ def test_each_output_has_a_name_of_its_own(outputs: object, message: str):
     with pytest.raises(mf.ForgeError) as caught:
         mf.parse({"input": {"shape": [4]}, "layers": layers, "outputs": outputs}, init="zeros")
     (problem,) = caught.value.problems
-    assert (problem.code, problem.path, problem.message) == ("MF014", "model.outputs", message)
+    assert (problem.code, problem.key, problem.message) == ("MF014", "model.outputs", message)
 
 
 def test_one_layer_may_be_several_outputs():

@@ -22,7 +22,7 @@ def one(layer: Any, **changes: Any) -> mf.ModelSpec:
 def told(call: Any) -> list[tuple[str, str]]:
     with pytest.raises(mf.ForgeError) as caught:
         call()
-    return [(problem.code, problem.path) for problem in caught.value.problems]
+    return [(problem.code, problem.key) for problem in caught.value.problems]
 
 
 def test_the_three_ways_in_are_one():

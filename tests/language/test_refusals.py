@@ -14,7 +14,7 @@ SHAPE = {"shape": [3, 8, 8]}
 def problems(layers: dict[str, Any], **model: Any) -> list[str]:
     with pytest.raises(mf.ForgeError) as refusal:
         mf.plan(mf.parse({"input": SHAPE, "layers": layers, **model}, init="kaiming"))
-    return [f"{problem.code} {problem.path}: {problem.message}; {problem.hint}" for problem in refusal.value.problems]
+    return [f"{problem.code} {problem.key}: {problem.message}; {problem.hint}" for problem in refusal.value.problems]
 
 
 def test_nothing_happens_in_place() -> None:

@@ -30,7 +30,7 @@ def test_another_version_is_refused(said: Any, hint: str):
     with pytest.raises(ForgeError) as caught:
         parse({KEY: said, "model": MODEL})
     (problem,) = caught.value.problems
-    assert (problem.code, problem.path, problem.hint) == ("MF161", KEY, hint)
+    assert (problem.code, problem.key, problem.hint) == ("MF161", KEY, hint)
 
 
 def test_the_present_version_and_none_at_all_are_the_same():

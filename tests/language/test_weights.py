@@ -49,4 +49,4 @@ def test_what_a_section_cannot_say(section, code, path, message):
     with pytest.raises(mf.ForgeError) as caught:
         mf.parse(MODEL, init="xavier", weights=section)
     (problem,) = caught.value.problems
-    assert (problem.code, problem.path, problem.message) == (code, path, message)
+    assert (problem.code, problem.key, problem.message) == (code, path, message)

@@ -110,7 +110,7 @@ def test_rules_that_others_go_before():
     layers = {"a": {**DENSE, "init": "xavier"}, "b": {**DENSE, "init": "lecun"}}
     spec = {"input": {"shape": [16]}, "layers": layers, "init": {"scheme": "kaiming", "bias": "ones"}}
     [warning] = findings(mf.plan(mf.parse(spec)))
-    assert (warning.code, warning.path, warning.message, warning.hint) == (
+    assert (warning.code, warning.key, warning.message, warning.hint) == (
         "MW109",
         "model.init",
         "this init rule has no effect: others override it everywhere, such as `model.layers.a.init` for `a.weight`",
@@ -122,7 +122,7 @@ def test_rules_that_others_go_before():
 def test_roles_of_the_group_that_an_override_wrote():
     plan = mf.plan(mf.load("conf", overrides=["model=mlp", "+init.recurrent=orthogonal"]))
     [warning] = findings(plan)
-    assert (warning.code, warning.path) == ("MW109", "init.recurrent")
+    assert (warning.code, warning.key) == ("MW109", "init.recurrent")
     assert warning.message == "this init rule matches nothing: no parameter here has the role `recurrent`"
 
 

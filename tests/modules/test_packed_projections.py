@@ -354,7 +354,7 @@ def test_what_is_not_certain_is_said(cls):
     ledger = mf.initialize(cls(), XAVIER)
     assert ledger["qkv.weight"].target_std == pytest.approx(sqrt(2 / (4 * WIDTH)))
     (warning,) = ledger.warnings
-    assert (warning.code, warning.path, warning.severity) == ("MW113", "qkv.weight", "warning")
+    assert (warning.code, warning.key, warning.severity) == ("MW113", "qkv.weight", "warning")
     assert warning.message == "`qkv.weight` (144, 48) may be 3 matrices side by side, and counts as one"
     assert warning.hint == (
         "say what it is: `params: {qkv.weight: {matrices: 3}}`, or `matrices: [...]` with the rows of each"
@@ -373,7 +373,7 @@ def test_what_is_not_certain_of_a_layer_of_a_plan_is_said():
     finally:
         unregister_layer("Unclear")
     (warning,) = [warning for warning in plan.warnings if warning.code == "MW113"]
-    assert (warning.path, warning.severity) == ("model.layers.a", "warning")
+    assert (warning.key, warning.severity) == ("model.layers.a", "warning")
     assert warning.message == "`a.qkv.weight` (144, 48) may be 3 matrices side by side, and counts as one"
     assert warning.hint.startswith("say what it is: `params: {qkv.weight: {matrices: 3}}`")
 
@@ -426,7 +426,7 @@ def test_only_by_name():
     with pytest.raises(mf.ForgeError) as caught:
         mf.initialize(Unclear(), XAVIER | {"matrices": 3})
     (problem,) = caught.value.problems
-    assert (problem.code, problem.path) == ("MF021", "init.matrices")
+    assert (problem.code, problem.key) == ("MF021", "init.matrices")
     assert problem.hint == "name the parameter: `params: {qkv.weight: {matrices: 3}}`"
 
 
@@ -445,4 +445,4 @@ def test_models_of_transformers():
     bloom = transformers.BloomModel(transformers.BloomConfig(hidden_size=48, n_layer=1, n_head=4, vocab_size=40))
     ledger = mf.initialize(bloom, XAVIER)
     (entry,) = (entry for entry in ledger if entry.path.endswith("query_key_value.weight"))
-    assert entry.target_std == pytest.approx(ALONE) or any(warning.path == entry.path for warning in ledger.warnings)
+    assert entry.target_std == pytest.approx(ALONE) or any(warning.key == entry.path for warning in ledger.warnings)

@@ -111,7 +111,7 @@ def test_no_way_back():
 
     net = parametrize.register_parametrization(nn.Linear(4, 4), "weight", Positive())
     (problem,) = refused(net, NORMAL)
-    assert (problem.code, problem.path) == ("MF094", "weight")
+    assert (problem.code, problem.key) == ("MF094", "weight")
     assert problem.message.startswith("`weight` is parametrised: `Positive` has no `right_inverse`")
     old = net.weight.detach().clone()
     assert mf.initialize(net, NORMAL | {"params": {"weight": "keep"}}).ok
@@ -153,5 +153,5 @@ def test_parametrised_and_tied():
     first, second = (parametrize.register_parametrization(nn.Linear(4, 4), "weight", Same()) for _ in range(2))
     second.parametrizations.weight.original = first.parametrizations.weight.original
     found = refused(nn.Sequential(first, second), NORMAL)
-    assert [(problem.code, problem.path) for problem in found] == [("MF094", "0.weight"), ("MF094", "1.weight")]
+    assert [(problem.code, problem.key) for problem in found] == [("MF094", "0.weight"), ("MF094", "1.weight")]
     assert found[0].message == "`0.weight` is parametrised, and what it is computed from is also used elsewhere"

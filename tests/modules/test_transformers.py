@@ -367,7 +367,7 @@ def test_a_model_that_is_not_known_is_named_and_can_be_covered():
         mf.initialize(model, "xavier")
     problems = caught.value.problems
     assert {problem.code for problem in problems} == {"MF025"}
-    names = {problem.path.split(".", 4)[-1] for problem in problems}
+    names = {problem.key.split(".", 4)[-1] for problem in problems}
     experts = {f"experts.{name}{bias}" for name in ("gate_up_proj", "down_proj") for bias in ("", "_bias")}
     assert names == experts | {"router.weight", "sinks"}
     normal = {"scheme": "normal", "std": 0.02}

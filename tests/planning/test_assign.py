@@ -30,7 +30,7 @@ def decided(init: Any, own: Any = None) -> ParameterPlan:
 def problems(init: Any, own: Any = None) -> list[tuple[str, str, str]]:
     with pytest.raises(mf.ForgeError) as caught:
         decided(init, own)
-    return [(problem.code, problem.path, problem.message) for problem in caught.value.problems]
+    return [(problem.code, problem.key, problem.message) for problem in caught.value.problems]
 
 
 def test_targets_of_one_matrix_are_its_own():

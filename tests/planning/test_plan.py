@@ -17,7 +17,7 @@ LINEAR = {"type": "Linear", "out_features": 3}
 def warned(layers: dict, shape: tuple[int, ...] = (4,), **options) -> list[tuple[str, str]]:
     plan = mf.plan(mf.parse({"input": {"shape": list(shape)}, "layers": layers}, **options))
     assert all(warning.code == "MW101" and warning.severity == "warning" for warning in mf.lint(plan))
-    return [(warning.path, warning.message.split(":")[0]) for warning in mf.lint(plan)]
+    return [(warning.key, warning.message.split(":")[0]) for warning in mf.lint(plan)]
 
 
 def test_layers_paths_keys_and_reads():
@@ -157,7 +157,7 @@ def test_groups_count_over_all_layers(monkeypatch):
     with pytest.raises(mf.ForgeError) as caught:
         mf.plan(mf.parse({"input": {"shape": [20, 4]}, "layers": layers}, init="xavier"))
     [problem] = caught.value.problems
-    assert (problem.code, problem.path) == ("MF060", "model.layers.many.layers.conv")
+    assert (problem.code, problem.key) == ("MF060", "model.layers.many.layers.conv")
     assert problem.message == "the model's parameters are more than 100 matrices and vectors"
     layers["many"]["times"] = 4  # 4 · (20 kernels + 1 bias) are 84
     assert mf.plan(mf.parse({"input": {"shape": [20, 4]}, "layers": layers}, init="xavier")).num_parameters == 160

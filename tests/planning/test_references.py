@@ -86,7 +86,7 @@ def test_a_wrong_reference_is_explained(reference: str, code: str, message: str,
     scope = Names({"first": flow("first", 4), "rnn": PAIR})
     found = read(reference, scope, ("here", "later"), known={"far", "first", "rnn"})
     assert isinstance(found, Problem)
-    assert (found.code, found.path, found.message) == (code, "key", message)
+    assert (found.code, found.key, found.message) == (code, "key", message)
     assert str(found.hint).startswith(hint)
 
 

@@ -48,4 +48,4 @@ def test_too_many_comparisons_are_one_problem(monkeypatch: pytest.MonkeyPatch):
     with pytest.raises(mf.ForgeError) as caught:
         plan(spec(10, {"scheme": "xavier", "params": globs}, lambda i: None), STUDIES)
     [problem] = caught.value.problems
-    assert (problem.code, problem.path) == ("MF060", "init.params")
+    assert (problem.code, problem.key) == ("MF060", "init.params")

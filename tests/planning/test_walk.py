@@ -27,7 +27,7 @@ def planned(layers: dict[str, Any], **more: Any) -> mf.Plan:
 
 
 def warned(plan: mf.Plan) -> list[tuple[str, str, str]]:
-    return [(warning.code, warning.path, warning.message) for warning in findings(plan)]
+    return [(warning.code, warning.key, warning.message) for warning in findings(plan)]
 
 
 DEEP = {
@@ -143,7 +143,7 @@ def test_a_rule_for_a_tied_parameter_that_another_one_owns_matches_nothing():
     layers = LAYERS | {"head": linear(11, bias=False, init={"scheme": "zeros"})}
     with pytest.raises(mf.ForgeError, match="this init rule matches nothing") as caught:
         mf.plan(mf.parse({**TOKENS, "layers": layers, "tie": {"head.weight": "embed.weight"}}, init="xavier"))
-    assert [problem.path for problem in caught.value.problems] == ["model.layers.head.init"]
+    assert [problem.key for problem in caught.value.problems] == ["model.layers.head.init"]
 
 
 def test_params_may_call_a_tied_parameter_by_each_name():

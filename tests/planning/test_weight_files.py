@@ -42,7 +42,7 @@ def test_tensors_that_the_model_lacks(tmp_path):
     with pytest.raises(mf.ForgeError) as caught:
         mf.build(dense({"scheme": "pretrained", "path": path}))
     [problem] = caught.value.problems
-    assert (problem.code, problem.path) == ("MF113", "init")
+    assert (problem.code, problem.key) == ("MF113", "init")
     listed = "boddy.scale (2,) and last ()"
     assert problem.message == f"the model has no parameters for these tensors of `{path}`: {listed}"
     assert problem.hint.startswith(
@@ -72,7 +72,7 @@ def test_globs_and_renames_that_hit_nothing(file):
     init = {"scheme": "pretrained", "path": file, "subset": ["*", "haed.*"], "rename": {"encodr": "rnn"}}
     with pytest.raises(mf.ForgeError) as caught:
         mf.plan(spec(init))
-    assert [(p.code, p.path, p.message) for p in caught.value.problems] == [
+    assert [(p.code, p.key, p.message) for p in caught.value.problems] == [
         ("MF115", "init.subset.1", f"`haed.*` matches no name in `{file}`"),
         ("MF115", "init.rename.encodr", f"`encodr` matches no name in `{file}`"),
     ]

@@ -174,7 +174,7 @@ def test_a_name_that_is_no_parameter_splits_nothing(packed):
     with pytest.raises(mf.ForgeError) as caught:
         mf.plan(mf.parse(PACKED, init="xavier", weights={**packed[0], "rename": rename}))
     lacking, surplus = caught.value.problems
-    assert (lacking.code, surplus.code, surplus.path) == ("MF112", "MF113", "weights")
+    assert (lacking.code, surplus.code, surplus.key) == ("MF112", "MF113", "weights")
     assert "attend.values.bias (8,) and attend.values.weight (4, 8)" in surplus.message
 
 
@@ -193,7 +193,7 @@ def test_tensors_that_cannot_be_moved(tmp_path, moved, shape, message):
     with pytest.raises(mf.ForgeError) as caught:
         mf.plan(mf.parse(model, weights={"path": path, "rename": {"w": {"to": "head.weight", **moved}}}))
     (problem,) = caught.value.problems
-    assert (problem.code, problem.path) == ("MF117", "weights.rename.w")
+    assert (problem.code, problem.key) == ("MF117", "weights.rename.w")
     assert problem.message == f"`w` of `{path}` is {message}"
 
 
@@ -237,7 +237,7 @@ def test_both_ends_of_a_rename_that_fits_nothing_are_named(file):
     section = {"path": file[0], "rename": {"boddy": "body", "head": "haed"}}
     with pytest.raises(mf.ForgeError) as caught:
         mf.plan(mf.parse(MODEL, init="xavier", weights=section))
-    assert [(problem.code, problem.path) for problem in caught.value.problems] == [
+    assert [(problem.code, problem.key) for problem in caught.value.problems] == [
         ("MF112", "weights"),
         ("MF113", "weights"),
     ]

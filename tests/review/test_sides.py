@@ -55,7 +55,7 @@ def test_a_name_that_means_nothing_is_a_problem(git, name: str):
     with pytest.raises(ForgeError) as caught, open_side(name, None):
         pass
     (problem,) = caught.value.problems
-    assert (problem.code, problem.path) == ("MF070", name)
+    assert (problem.code, problem.key) == ("MF070", name)
 
 
 @pytest.mark.parametrize(

@@ -598,7 +598,7 @@ def problem(call: Any) -> tuple[str, str, str]:
     with pytest.raises(mf.ForgeError) as caught:
         call()
     (found,) = caught.value.problems
-    return found.code, found.path, found.message
+    return found.code, found.key, found.message
 
 
 def test_a_batch_that_the_network_cannot_take():

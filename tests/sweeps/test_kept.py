@@ -76,7 +76,7 @@ def test_other_data_is_refused(tmp_path: Path):
     with pytest.raises(ForgeError) as caught:
         check_kept(tmp_path / "sweep", jobs, str)
     (problem,) = caught.value.problems
-    assert (problem.code, problem.path) == ("MF077", "data.path")
+    assert (problem.code, problem.key) == ("MF077", "data.path")
     assert "no longer what jobs 0 and 1 trained on" in problem.message
     check_kept(tmp_path / "sweep", jobs[2:], str)
     with pytest.raises(ForgeError, match="no longer what job 0 trained on"):

@@ -76,7 +76,7 @@ def test_a_search_keeps_what_decides_its_trials(word: str):
         check_search_resuming(BEGAN, (*BEGAN, word, "hydra.sweeper.n_trials=4"))
     (problem,) = caught.value.problems
     assert (problem.code, problem.place and problem.place.override) == ("MF077", word)
-    began = next((one for one in BEGAN if one.partition("=")[0] == problem.path), None)
+    began = next((one for one in BEGAN if one.partition("=")[0] == problem.key), None)
     assert (f"it began with `{began}`" if began else "it began with none") in problem.message
 
 

@@ -33,7 +33,7 @@ def refused(module: nn.Module, *inputs: Tensor) -> str:
         mf.from_module(module, *(inputs or (torch.randn(2, 4),)))
     for problem in caught.value.problems:
         assert problem.code in ("MF130", "MF131", "MF132", "MF133", "MF134", "MF135")
-        assert problem.path
+        assert problem.key
     return str(caught.value)
 
 

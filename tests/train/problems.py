@@ -10,4 +10,4 @@ from modelforge.core.errors import Problem
 def said(problems: Iterable[Problem]) -> list[tuple[str, str, str]]:
     problems = list(problems)
     assert all(problem.code == "MF051" for problem in problems)
-    return [(problem.path, problem.message, problem.hint) for problem in problems]
+    return [(problem.key, problem.message, problem.hint) for problem in problems]

@@ -35,7 +35,7 @@ def told(source: Source) -> list[tuple[str, str, str]]:
     with pytest.raises(mf.ForgeError) as caught:
         read(source)
     assert {problem.code for problem in caught.value.problems} == {"MF053"}
-    return [(problem.path, problem.message, problem.hint) for problem in caught.value.problems]
+    return [(problem.key, problem.message, problem.hint) for problem in caught.value.problems]
 
 
 def write(here: Path, text: str | bytes) -> None:

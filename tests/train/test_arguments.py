@@ -31,7 +31,7 @@ def test_what_fits_is_ready_to_pass():
 def test_everything_that_is_wrong_at_once():
     values = {"policy": "fats", "nam": "a", "name": 3, "secret": 1, "times": 1e3}
     _, problems = check_arguments(make, values, "data.x", reserved={"secret": "it is counted"})
-    assert [(problem.path, problem.message, problem.hint) for problem in problems] == [
+    assert [(problem.key, problem.message, problem.hint) for problem in problems] == [
         ("data.x.policy", "`policy` of make must be 'slow' or 'fast', but is 'fats'", ""),
         ("data.x.nam", "make has no argument `nam`", "did you mean `name`?"),
         ("data.x.name", "`name` of make must be a string, but is 3", ""),

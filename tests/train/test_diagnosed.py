@@ -46,4 +46,4 @@ def test_on_and_off_are_words_for_true_and_false(config, word, value):
 def test_another_word_is_refused(config):
     _, problems = parse_settings({**config("model=mlp").values, "diagnose": "maybe"})
     (problem,) = problems
-    assert (problem.code, problem.path) == ("MF051", "diagnose")
+    assert (problem.code, problem.key) == ("MF051", "diagnose")

@@ -40,7 +40,7 @@ def test_an_unknown_dtype_is_refused():
     with pytest.raises(ForgeError, match=r"`dtype` must be .*, but is 'bf16'") as caught:
         mf.load(CONF, overrides=["model=mlp", "dtype=bf16"])
     (problem,) = caught.value.problems
-    assert (problem.path, problem.hint) == ("dtype", "did you mean `bfloat16`?")
+    assert (problem.key, problem.hint) == ("dtype", "did you mean `bfloat16`?")
 
 
 def test_inputs_follow_the_model():

@@ -59,7 +59,7 @@ def test_refused_before_training(config, overrides: list[str], path: str, messag
     with pytest.raises(ForgeError) as refused:
         prepare(config("model=mlp", "data=digits", *overrides))
     (problem,) = refused.value.problems
-    assert (problem.path, problem.message, problem.hint) == (path, message, hint)
+    assert (problem.key, problem.message, problem.hint) == (path, message, hint)
 
 
 def test_a_batch_of_one_that_cannot_be_evaluated_is_refused(train):
@@ -94,7 +94,7 @@ def test_a_plateau_needs_no_metric_of_its_own(config, task: tuple[str, ...], wor
 def test_a_scheduler_that_does_not_get_to_its_end_is_a_warning(config):
     job = prepare(config("model=mlp", "data=digits", "+scheduler={type: CosineAnnealingLR, T_max: 31}"))
     (problem,) = out_of_step(job.scheduler, Lengths(1257, 64, {"max_epochs": 30}))
-    assert (problem.code, problem.severity, problem.path) == ("MW211", "warning", "scheduler.T_max")
+    assert (problem.code, problem.severity, problem.key) == ("MW211", "warning", "scheduler.T_max")
     assert problem.message == "`T_max` of CosineAnnealingLR is 31, but the training ends after 30 epochs"
     assert [*out_of_step(job.scheduler, Lengths(1257, 64, {"max_epochs": 31}))] == []
 
@@ -119,7 +119,7 @@ def test_a_scheduler_that_does_not_get_to_its_end_is_a_warning(config):
 def test_a_part_of_a_curve_that_is_too_long_is_a_warning(config, overrides: list[str], name: str, message: str):
     job = prepare(config("model=mlp", "data=digits", *overrides))
     (problem,) = out_of_step(job.scheduler, Lengths(1257, 64, {"max_epochs": 30}))
-    assert (problem.code, problem.path, problem.message) == ("MW211", f"scheduler.{name}", message)
+    assert (problem.code, problem.key, problem.message) == ("MW211", f"scheduler.{name}", message)
 
 
 @pytest.mark.parametrize(
@@ -135,7 +135,7 @@ def test_a_part_of_a_curve_that_is_too_long_is_a_warning(config, overrides: list
 )
 def test_a_training_without_steps_is_a_warning(trainer: dict[str, Any], names: list[str]):
     found = [*without_steps(trainer)]
-    assert [(problem.code, problem.path) for problem in found] == [("MW221", f"trainer.{name}") for name in names]
+    assert [(problem.code, problem.key) for problem in found] == [("MW221", f"trainer.{name}") for name in names]
 
 
 def test_a_config_without_steps_is_warned_of_before_it_runs(config):

@@ -56,7 +56,7 @@ def test_null_is_none():
 def test_what_is_wrong_with_a_metric(section: Any, key: str, message: str, hint: str):
     factories, (problem,) = parse(section)
     assert factories == {}
-    assert problem.path == key
+    assert problem.key == key
     assert message in problem.message
     assert hint in problem.hint
 
@@ -74,12 +74,12 @@ def test_a_metric_that_is_not_one_number_is_refused_before_the_training(metric: 
     factories, problems = parse({"it": metric})
     assert problems == []
     (problem,) = unfit_metrics(factories, parse_task("classification"), digits())
-    assert problem.path == "metrics.it"
+    assert problem.key == "metrics.it"
     assert message in problem.message
     assert problem.hint == hint
     data = {"type": "digits", "task": "classification", "num_classes": 10, "num_outputs": 10}
     _, (told,) = parse_settings({"data": data | {"input": {"shape": [1, 8, 8]}}, "metrics": {"it": metric}})
-    assert (told.path, told.message) == (problem.path, problem.message)
+    assert (told.key, told.message) == (problem.key, problem.message)
 
 
 @pytest.mark.parametrize("kind", ["MeanSquaredError", "MeanAbsoluteError", "R2Score", "ExplainedVariance"])
@@ -109,7 +109,7 @@ def test_metrics_of_each_step_fit():
 
 def test_all_mistakes_at_once():
     _, problems = parse({"a": "F1Skore", "b": 3, "c": "Precision"})
-    assert [problem.path for problem in problems] == ["metrics.a", "metrics.b"]
+    assert [problem.key for problem in problems] == ["metrics.a", "metrics.b"]
 
 
 @pytest.fixture

@@ -137,7 +137,7 @@ def test_a_package_that_is_missing_is_named_with_the_way_to_get_it():
             return Callback()
 
     (problem,) = missing_packages("callbacks", {"needy": Needy()})
-    assert (problem.path, problem.message) == (
+    assert (problem.key, problem.message) == (
         "callbacks.needy",
         "`needy` needs the package `no_such_package`, which is not installed",
     )

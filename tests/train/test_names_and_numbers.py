@@ -52,11 +52,11 @@ def test_classes_that_look_equal_stay_two_and_are_named(here: Path, one: str, ot
     assert set(examples.fitted["classes"]) == {one, other}
     (warning,) = examples.warnings
     names = " and ".join(map(ascii, sorted((one, other))))
-    assert (warning.code, warning.path) == ("MW204", "data.target")
+    assert (warning.code, warning.key) == ("MW204", "data.target")
     assert warning.message == f"2 classes of `flowers.csv` look equal, but are not: {names}"
     with pytest.raises(mf.ForgeError) as caught:
         read(csv(num_features=1))
-    assert [problem.path for problem in caught.value.problems] == ["data.num_outputs", "data.target"]
+    assert [problem.key for problem in caught.value.problems] == ["data.num_outputs", "data.target"]
 
 
 def test_names_that_look_equal_are_named_beside_columns_that_hold_no_numbers(here: Path):
@@ -64,7 +64,7 @@ def test_names_that_look_equal_are_named_beside_columns_that_hold_no_numbers(her
     write(here, f"a,a\u200b,kind\n{rows}")
     with pytest.raises(mf.ForgeError) as caught:
         read(csv(num_features=2))
-    found = [(problem.code, problem.path) for problem in caught.value.problems]
+    found = [(problem.code, problem.key) for problem in caught.value.problems]
     assert found == [
         ("MF053", "data.features"), ("MF053", "data.num_features"), ("MF053", "data.num_outputs"),
         ("MW204", "data.path"), ("MW204", "data.target"),
@@ -76,7 +76,7 @@ def test_groups_that_look_equal_are_named(here: Path):
     names = ("p1", "p1 ", "p2", "p3")
     write(here, "a,kind,who\n" + "".join(f"{row},{'xy'[row // 4 % 2]},{names[row % 4]}\n" for row in range(60)))
     (warning, *_) = read(csv(**TWO, group="who", ignore=["who"])).warnings
-    assert (warning.code, warning.path) == ("MW204", "data.group")
+    assert (warning.code, warning.key) == ("MW204", "data.group")
     assert warning.message == "2 groups of `flowers.csv` look equal, but are not: 'p1' and 'p1 '"
 
 
@@ -92,7 +92,7 @@ def test_categories_that_look_equal_are_named(here: Path, fields: dict[str, Any]
         {"input": {"features": {"shape": [1]}, "ids": {"shape": [1], "dtype": "int64"}}} if "embed" in fields else {}
     )
     (warning,) = (found for found in read(csv(**declared, **inputs)).warnings if found.code == "MW204")
-    assert warning.path == path
+    assert warning.key == path
     assert warning.message == "2 categories of column `a` look equal, but are not: 'red' and 'red '"
 
 

@@ -45,13 +45,13 @@ from modelforge.train.trainer import check_trainer, complaint, size_of
 )
 def test_what_lightning_refuses_is_reported_in_its_words_at_its_key(section, path: str, message: str):
     (problem,) = check_trainer(section)
-    assert problem.path == path
+    assert problem.key == path
     assert problem.message.startswith(message)
 
 
 def test_steps_that_are_recorded_need_a_gpu():
     (problem,) = check_trainer({"accelerator": "cpu"}, capturable=True)
-    assert problem.path == "optimizer.capturable"
+    assert problem.key == "optimizer.capturable"
     assert problem.message == "`capturable` records the steps of a GPU, but the training is on the CPU"
 
 
@@ -86,7 +86,7 @@ def test_as_many_processes_as_were_started(monkeypatch: pytest.MonkeyPatch):
 def test_a_machine_without_a_compiler(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(shutil, "which", lambda name: None)
     (problem,) = check_trainer({"accelerator": "cpu", "devices": 1, "compile": True})
-    assert problem.path == "trainer.compile"
+    assert problem.key == "trainer.compile"
     assert problem.message == "`compile` needs a C++ compiler, but this machine has none of g++, clang++"
     assert check_trainer({"accelerator": "cpu", "devices": 1, "compile": False}) == []
 
@@ -95,7 +95,7 @@ def test_an_error_that_names_no_argument_is_no_complaint_about_one():
     assert complaint(ValueError("shapes differ"), {"devices": 1}) is None
     absent = complaint(MisconfigurationException("No supported gpu backend found!"), {"accelerator": "gpu"})
     assert absent is not None
-    assert (absent.path, absent.hint) == ("trainer.accelerator", "`trainer.accelerator=auto` takes what it has")
+    assert (absent.key, absent.hint) == ("trainer.accelerator", "`trainer.accelerator=auto` takes what it has")
     unknown = complaint(MisconfigurationException("you may not"), {"devices": 1})
     assert unknown is not None
     assert (unknown.path, unknown.message) == ("trainer", "Lightning refuses these settings: you may not")

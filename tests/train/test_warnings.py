@@ -79,5 +79,5 @@ def test_a_setting_without_effect_is_kept(tmp_path: Path):
 )
 def test_what_the_other_kind_of_run_would_read(overrides, multirun, keys):
     found = [*unread(compose(CONF, overrides), overrides, multirun=multirun)]
-    assert [problem.path for problem in found] == keys
+    assert [problem.key for problem in found] == keys
     assert {problem.code for problem in found} <= {"MW220"}

@@ -76,8 +76,8 @@ class Findings:
             except ForgeError as error:
                 later = [problem for problem in error.problems if settings([problem])]
         whole = together([*shown, *later])
-        known = {problem.path for problem in shown}
-        return [problem for place, problem in enumerate(whole) if place < len(shown) or problem.path not in known]
+        known = {problem.key for problem in shown}
+        return [problem for place, problem in enumerate(whole) if place < len(shown) or problem.key not in known]
 
     def _update(self, source: Columns, names: tuple[str, ...]) -> dict[str, Any]:
         """The fields that differ in a section that reads the table."""

@@ -40,7 +40,7 @@ def with_guesses(source: Columns, problems: Sequence[Problem], sheet: Sheet) -> 
     known = all(name in sheet.columns for name in source.target)
     if source.target_kind != "class" or not known or not _is_quantity(sheet.columns[source.target[0]]):
         return [*problems]
-    if not any(problem.path == "data.num_outputs" for problem in problems):
+    if not any(problem.key == "data.num_outputs" for problem in problems):
         return [*problems]
     number = f"`{' '.join(settings_for(source, sheet, source.target[0]))}`"
     return [_with_number(problem, number) for problem in problems]
@@ -48,7 +48,7 @@ def with_guesses(source: Columns, problems: Sequence[Problem], sheet: Sheet) -> 
 
 def _with_number(problem: Problem, number: str) -> Problem:
     """A problem of many classes that look measured: its settings are those of a number, where it is of no class."""
-    if problem.path == "data.num_outputs":
+    if problem.key == "data.num_outputs":
         return replace(problem, hint=f"to predict a class, {problem.hint}; to predict a number, write {number}")
     return replace(problem, hint=f"write {number}") if settings([problem]) else problem
 

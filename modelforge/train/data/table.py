@@ -246,7 +246,7 @@ def encoded_arrays(source: Table, raw: Any, fitted: Mapping[str, Any], names: tu
     try:
         return encoded(array, answers, fitted, "the new data")
     except ForgeError as error:
-        raise ForgeError(replace(problem, code="MF150", path="") for problem in error.problems) from None
+        raise ForgeError(replace(problem, code="MF150", key="") for problem in error.problems) from None
 
 
 def _answers(given: Any, source: Table) -> Array:

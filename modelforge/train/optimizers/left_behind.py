@@ -48,7 +48,7 @@ def without_left_behind(
             wrong.append(misuse(f"{path}.{key}", f"{name} has no argument `{key}`", hint).at(place))
         elif chosen.override is not None or chosen.file != place.file:
             left.append(key)
-    without = {*left, *(problem.path.removeprefix(f"{path}.") for problem in wrong)}
+    without = {*left, *(problem.key.removeprefix(f"{path}.") for problem in wrong)}
     kept = {key: value for key, value in section.items() if key not in without}
     return kept, [*_notes([key for key in left if section[key] is not None], name, path)], wrong
 

@@ -77,7 +77,7 @@ class OptimizerFactory:
         shapes = {item.path: item.shape for item in plan.parameters}
         refused = problems_of(lambda: made((path, _on_meta(shapes[path])) for path in groups))
         hint = self._without_groups() if refused else ""
-        return made, [replace(problem, path="optimizer.type", hint=problem.hint or hint) for problem in refused]
+        return made, [replace(problem, key="optimizer.type", hint=problem.hint or hint) for problem in refused]
 
     def _without_groups(self) -> str:
         """The hint for an optimizer that takes no groups of parameters."""

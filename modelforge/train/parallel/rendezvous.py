@@ -72,7 +72,7 @@ class Rendezvous:
 
     def report(self, failure: Failure) -> None:
         """Reports to rank 0 why this process ends."""
-        problems = [[one.code, one.path, one.message, one.hint, one.part] for one in failure.problems]
+        problems = [[one.code, one.key, one.message, one.hint, one.part] for one in failure.problems]
         key = f"failed/{self.launch.rank}"
         with suppress(RuntimeError):  # rank 0 is gone
             self.store.set(key, json.dumps([problems, failure.reason]))

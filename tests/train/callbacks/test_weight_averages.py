@@ -35,5 +35,5 @@ def test_an_average_that_never_begins_is_said(
         assert found == []
         return
     (problem,) = found
-    assert (problem.code, problem.severity, problem.path) == ("MW211", "warning", f"callbacks.{name}.{key}")
+    assert (problem.code, problem.severity, problem.key) == ("MW211", "warning", f"callbacks.{name}.{key}")
     assert problem.message == f"the average {message}: there is none"

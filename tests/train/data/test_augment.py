@@ -20,7 +20,7 @@ needs_torchvision = pytest.mark.skipif(find_spec("torchvision") is None, reason=
 def wrong(section: dict[str, Any]) -> list[tuple[str, str, str]]:
     augmentation, problems = parse_augmentation(section, "data.augment", SHAPE)
     assert (augmentation is None) == bool(problems)
-    return [(problem.path, problem.message, problem.hint) for problem in problems]
+    return [(problem.key, problem.message, problem.hint) for problem in problems]
 
 
 @needs_torchvision

@@ -417,7 +417,7 @@ def test_new_categories_are_named_with_their_rows():
     fitted = read(source).fitted
     raw = {name: values[1:5] for name, values in PEOPLE.items()} | {"port": ["X", "S", "Y", "X"], "sex": ["male"] * 4}
     (warning,) = source.encode(raw, fitted).warnings
-    assert (warning.code, warning.path) == ("MW205", "")
+    assert (warning.code, warning.key) == ("MW205", "")
     what = "3 of 4 rows have a category that is not in the training part"
     assert warning.message == f"column `port`: {what}: 'X' in row 1, 'Y' in row 3, and 1 more row of such"
     assert warning.hint == "each is read as 0 in all features of the column; known: C, Q and S"
@@ -440,7 +440,7 @@ def test_a_part_with_mostly_other_categories_is_a_warning_of_the_training(here: 
     other = pa.table({**PEOPLE, "sex": ["Frau" if row % 3 else "female" for row in range(SIZE)]})
     pyarrow.csv.write_csv(other, here / "test.csv")
     (warning,) = [one for one in read(people(**ALL, test_path="test.csv")).warnings if one.code == "MW205"]
-    assert warning.path == "data.categorical"
+    assert warning.key == "data.categorical"
     assert warning.message.startswith("column `sex`: 80 of 120 rows have a category that is not in the training part: ")
     assert not [one for one in read(people(**ALL)).warnings if one.code == "MW205"]
 

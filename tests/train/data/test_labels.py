@@ -65,7 +65,7 @@ def test_distinct_names_are_distinct_classes_in_their_order(names, order):
         assert list(found.names) == order
         assert [order[label] for label in found.classes] == names
         _, (problem,) = encode(labels, len(names) - 1, "it")
-        assert (problem.path, problem.hint) == ("data.num_outputs", f"write `data.num_outputs={len(names)}`")
+        assert (problem.key, problem.hint) == ("data.num_outputs", f"write `data.num_outputs={len(names)}`")
 
 
 def test_whole_numbers_from_0_are_classes_as_they_are():
@@ -93,7 +93,7 @@ def test_whole_numbers_from_0_are_classes_as_they_are():
 )
 def test_what_is_neither_a_name_nor_a_whole_number(labels, what):
     _, (problem,) = encode(labels, 2, "it")
-    assert (problem.code, problem.path) == ("MF053", "data.target")
+    assert (problem.code, problem.key) == ("MF053", "data.target")
     assert problem.message == f"classes are whole numbers or names, but {what}"
     assert problem.hint == "give every class a name, or a whole number"
 

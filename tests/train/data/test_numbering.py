@@ -20,7 +20,7 @@ def warned(here: Path, name: str, values: list[float] | list[int], **fields: obj
     lines = [f"{value},{row * 0.37 % 5:.2f},{'abc'[row % 3]}" for row, value in enumerate(values)]
     write(here, f"{name},width,kind\n" + "\n".join(lines) + "\n")
     found = read(csv(**{"num_features": 2, **fields})).warnings
-    return [(problem.path, problem.message, problem.hint) for problem in found if problem.code == "MW207"]
+    return [(problem.key, problem.message, problem.hint) for problem in found if problem.code == "MW207"]
 
 
 @pytest.mark.parametrize(

@@ -29,7 +29,7 @@ pytestmark = pytest.mark.usefixtures("here")
 def test_sections_that_are_wrong(fields, path: str, message: str):
     raw = {"type": "csv", "path": "flowers.csv", "target": "kind", "task": "classification", "num_features": 3}
     _, (problem,) = parse_settings({"data": {**raw, "num_outputs": 3, "input": {"shape": [3]}, **fields}})
-    assert (problem.code, problem.path, problem.message) == ("MF051", path, message)
+    assert (problem.code, problem.key, problem.message) == ("MF051", path, message)
 
 
 def test_all_that_is_wrong_with_a_section_is_said_at_once():

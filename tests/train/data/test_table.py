@@ -168,7 +168,7 @@ def test_whole_numbers_that_do_not_begin_at_0_are_classes_in_their_order(here: P
 def test_a_class_of_one_row_is_missing_and_named(here: Path):
     write(here, "a,kind\n" + "1,b\n2,c\n" * 15 + "3,rare\n")
     (warning,) = read(csv(num_features=1)).warnings
-    assert (warning.code, warning.severity, warning.path, warning.hint) == (
+    assert (warning.code, warning.severity, warning.key, warning.hint) == (
         "MW202",
         "warning",
         "data.val_fraction",

@@ -127,5 +127,5 @@ def test_a_tokenizer_in_a_file(tmp_path: Path):
     with pytest.raises(mf.ForgeError) as caught:
         Pieces.stored(str(tmp_path / "other.json"), "tokenizer")
     (problem,) = caught.value.problems
-    assert problem.path == "data.tokenizer"
+    assert problem.key == "data.tokenizer"
     assert problem.message.startswith(f"`{tmp_path}/other.json` holds no tokenizer: ")

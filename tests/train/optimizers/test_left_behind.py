@@ -25,7 +25,7 @@ def test_every_optimizer_can_be_chosen_by_type_alone(config, kind: str):
 
 def test_the_note_names_what_is_left_out(config):
     (note,) = prepare(config("model=mlp", "optimizer.type=SGD")).warnings
-    assert (note.path, note.message) == ("optimizer.betas", "`betas` is left out: SGD does not have it")
+    assert (note.key, note.message) == ("optimizer.betas", "`betas` is left out: SGD does not have it")
     assert note.place is not None
     assert (Path(str(note.place.file)).name, note.place.override) == ("adamw.yaml", None)
     overrides = ("scheduler=plateau", "scheduler.type=ExponentialLR", "+scheduler.gamma=0.9")

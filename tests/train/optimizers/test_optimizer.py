@@ -335,7 +335,7 @@ def test_an_optimizer_that_does_not_take_the_models_parameters_is_refused_before
     factory, _ = parse_optimizer({"type": kind, **({} if kind == "Muon" else {"groups": {"bias": {"lr": 0.5}}})})
     assert factory is not None
     (problem,) = factory.following(planned(WIDE))[1]
-    assert problem.path == "optimizer.type"
+    assert problem.key == "optimizer.type"
     assert problem.message.startswith(f"{kind} refuses its arguments: ")
 
 

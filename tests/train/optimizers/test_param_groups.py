@@ -91,6 +91,6 @@ def test_what_a_weight_is_computed_from_has_its_role():
 def test_all_that_is_wrong_at_once():
     with pytest.raises(ForgeError) as caught:
         mf.param_groups(net(), lr=0.1, no_decay=("norm",), groups={"4.*": {"lr": 1.0}}, layer_decay=1.5, mup=True)
-    assert [problem.path for problem in caught.value.problems] == ["no_decay", "groups.4.*", "mup", "layer_decay"]
+    assert [problem.key for problem in caught.value.problems] == ["no_decay", "groups.4.*", "mup", "layer_decay"]
     with pytest.raises(ForgeError, match=r"`0\.\*` and `embedding` both cover `0\.weight`"):
         mf.param_groups(net(), lr=0.1, groups={"0.*": {"lr": 1.0}, "embedding": {"lr": 1.0}})

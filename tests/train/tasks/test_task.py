@@ -41,7 +41,7 @@ def test_a_model_that_fits_has_no_problem(task: Task):
 
 def test_a_model_that_does_not_fit_is_named_at_its_last_layer(task: Task):
     (problem,) = task.misfits(plan(flat="Flatten", head={"type": "Linear", "out_features": 9}), digits())
-    assert (problem.code, problem.path, problem.part) == ("MF050", "model.layers.head", "key")
+    assert (problem.code, problem.key, problem.part) == ("MF050", "model.layers.head", "key")
     assert problem.message == "the model outputs (9,), but the data has 10 classes, so it must be (10,)"
 
 

@@ -111,9 +111,7 @@ class ImageFolder(Bounded, SplitSource):
             yield mistake("resize", f"`resize` must be at least `size`, {self.size}, but is {self.resize}")
         _, problems = self._augmentation()
         if problems:
-            yield all_wrong(
-                (tuple(one.path.split(".")[1:]), wrong(one.code, one.message, one.hint)) for one in problems
-            )
+            yield all_wrong((tuple(one.key.split(".")[1:]), wrong(one.code, one.message, one.hint)) for one in problems)
 
     def read(self) -> Examples:
         """The examples; see `Source.read`. What cannot be decoded is left out, and named in a warning."""

@@ -51,7 +51,7 @@ class Npz(Bounded, Table):
             hint = "pickled objects are code, and not read" if "allow_pickle" in str(error) else ""
             raise refusal("path", f"{named} cannot be read: {error}", hint) from None
         problems = list(_wrong(self, inputs, targets, named))
-        if any(problem.path != "data.input.shape" for problem in problems):
+        if any(problem.key != "data.input.shape" for problem in problems):
             raise ForgeError(problems)
         answers = targets
         if targets is not None and self.target_kind in ("number", "labels"):

@@ -114,7 +114,7 @@ def test_utf8_that_is_read_in_another_encoding_is_a_warning(here: Path, encoding
     (warning,) = [one for one in read(csv(**COLOURS, encoding=encoding)).warnings if one.code == "MW206"]
     wrong = "weiß".encode().decode(encoding)
     assert warning.message == f"`flowers.csv` is UTF-8, but is read as {encoding}: 'weiß' becomes {wrong!r}"
-    assert (warning.path, warning.hint) == ("data.path", "write `data.encoding=utf-8`")
+    assert (warning.key, warning.hint) == ("data.path", "write `data.encoding=utf-8`")
 
 
 @pytest.mark.parametrize(
@@ -130,7 +130,7 @@ def test_a_file_in_its_encoding_is_none(here: Path, text: str, encoding: str):
 def test_a_new_file_in_utf8_is_a_warning(here: Path):
     (here / "new.csv").write_text(WORDS, encoding="utf-8")
     (warning,) = csv(**COLOURS, encoding="cp1252").doubts(here / "new.csv")
-    assert (warning.code, warning.path, warning.hint) == ("MW206", "", "save it in cp1252")
+    assert (warning.code, warning.key, warning.hint) == ("MW206", "", "save it in cp1252")
 
 
 def refused(source, path: Path) -> tuple[str, str]:

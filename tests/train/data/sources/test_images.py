@@ -29,7 +29,7 @@ def folder(**fields) -> Source:
 def told(source: Source) -> list[tuple[str, str, str]]:
     with pytest.raises(mf.ForgeError) as caught:
         read(source)
-    return [(problem.path, problem.message, problem.hint) for problem in caught.value.problems]
+    return [(problem.key, problem.message, problem.hint) for problem in caught.value.problems]
 
 
 @pytest.fixture
@@ -69,7 +69,7 @@ def test_damaged_pictures_are_left_out_and_named(pictures: Path):
     examples = read(folder(path=str(pictures)))
     assert len(examples.train) + len(examples.val) + len(examples.test) == 18
     (warning,) = examples.warnings
-    assert (warning.code, warning.severity, warning.path) == ("MW201", "warning", "data.path")
+    assert (warning.code, warning.severity, warning.key) == ("MW201", "warning", "data.path")
     assert warning.message == (
         f"2 of 20 pictures in `{pictures}` cannot be read, and are left out: `blue/2.png` and `red/0.png`"
     )
@@ -485,7 +485,7 @@ def test_what_cannot_be_encoded_is_refused_by_name(pictures: Path, tmp_path: Pat
         with pytest.raises(mf.ForgeError) as caught:
             call()
         (problem,) = caught.value.problems
-        return problem.path, problem.message, problem.hint
+        return problem.key, problem.message, problem.hint
 
     raw = source.raw(new)
     assert refused(lambda: source.encode(raw, fitted, labelled=True)) == (

@@ -28,7 +28,7 @@ def text(**fields) -> Source:
 def told(source: Source) -> list[tuple[str, str, str]]:
     with pytest.raises(mf.ForgeError) as caught:
         read(source)
-    return [(problem.path, problem.message, problem.hint) for problem in caught.value.problems]
+    return [(problem.key, problem.message, problem.hint) for problem in caught.value.problems]
 
 
 def test_targets_are_the_tokens_one_further_on(book: Path):

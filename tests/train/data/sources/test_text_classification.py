@@ -40,7 +40,7 @@ def texts(**fields: Any) -> Source:
 def refused(call: Any) -> list[tuple[str, str, str]]:
     with pytest.raises(mf.ForgeError) as caught:
         call()
-    return [(problem.path, problem.message, problem.hint) for problem in caught.value.problems]
+    return [(problem.key, problem.message, problem.hint) for problem in caught.value.problems]
 
 
 def everything(examples: Any) -> np.ndarray:
