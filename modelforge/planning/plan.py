@@ -109,11 +109,11 @@ class Plan:
         return to_text(self.table())
 
 
-def plan(spec: ModelSpec, studies: Studies | None = None, *, read_files: bool = True) -> Plan:
+def plan(spec: ModelSpec | Plan, studies: Studies | None = None, *, read_files: bool = True) -> Plan:
     """Decides everything about a model without allocating memory.
 
     Args:
-        spec: The model.
+        spec: The model; a `Plan` is returned as it is.
         studies: The layers that earlier plans studied; one for many plans saves time.
         read_files: Whether to look into files of weights; if not, parameters from files are planned, and not found in
             them, and nothing can be built from the plan.
@@ -130,7 +130,9 @@ def plan(spec: ModelSpec, studies: Studies | None = None, *, read_files: bool = 
         >>> round(decided.parameter("hidden.weight").std, 6)  # sqrt(2 / fan_in)
         0.707107
     """
-    require(spec, ModelSpec, "plan takes a ModelSpec, as `parse` and `load` give")
+    if isinstance(spec, Plan):
+        return spec
+    require(spec, ModelSpec, "plan takes a ModelSpec or a Plan, as `parse`, `load` and `plan` give")
     # A constructor that draws must not depend on other draws; threads would wait for each other over small trials.
     with uncollected(), keyed_globals(spec.seed, "plan"), one_thread():
         studies = studies or Studies()
@@ -163,6 +165,12 @@ def plan(spec: ModelSpec, studies: Studies | None = None, *, read_files: bool = 
         spec.lint or LintSpec(),
         spec.origins,
     )
+
+
+def planned(model: ModelSpec | Plan, function: str) -> Plan:
+    """The plan of what a public function takes; `function` is its name."""
+    require(model, ModelSpec | Plan, f"{function} takes a ModelSpec or a Plan, as `parse`, `load` and `plan` give")
+    return plan(model)
 
 
 def _as_stated(item: ParameterPlan, dtype: str | None) -> ParameterPlan:

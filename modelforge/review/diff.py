@@ -21,7 +21,7 @@ from modelforge.language.model import ModelSpec
 from modelforge.linting.unreached import unreached
 from modelforge.planning.assign import ParameterPlan
 from modelforge.planning.fields import decided_fields, written_place
-from modelforge.planning.plan import LayerPlan, Plan, plan
+from modelforge.planning.plan import LayerPlan, Plan, plan, planned
 from modelforge.planning.references import Read
 from modelforge.report.table import to_text
 from modelforge.review.documented import documented_diff
@@ -66,7 +66,10 @@ def diff(old: Plan | ModelSpec, new: Plan | ModelSpec) -> Diff:
         >>> diff(old, old).equal
         True
     """
-    before, after = _planned(old), _planned(new)
+    for side in (old, new):
+        if isinstance(side, str):
+            raise TypeError("diff takes a ModelSpec or a Plan, but gets a str: `modelforge.review.diff.read` plans it")
+    before, after = planned(old, "diff"), planned(new, "diff")
     pairs = paired(before, after)
     parameters = tuple(_parameters(before, after, pairs))
     different = {item.path for item in parameters}
@@ -101,15 +104,6 @@ def read(name: str, conf: Path | None = None, overrides: Sequence[str] = ()) -> 
     with open_side(name, conf) as side:
         composed = compose(side.folder, (*side.overrides, *overrides), shown_as=side.shown_as)
         return plan(parse(composed))
-
-
-def _planned(side: object) -> Plan:
-    if isinstance(side, ModelSpec):
-        return plan(side)
-    if not isinstance(side, Plan):
-        hint = "; `modelforge.review.diff.read` makes one of a name" if isinstance(side, str) else ""
-        raise TypeError(f"diff takes a Plan or a ModelSpec on each side, but gets {a_class(side)}{hint}")
-    return side
 
 
 def _totals(old: Plan, new: Plan, pairs: Pairing) -> Iterator[Change]:

@@ -10,13 +10,14 @@ from typing import Any
 from rich.console import RenderableType
 from rich.text import Text
 
-from modelforge.core.complaints import require, require_count
+from modelforge.core.complaints import require_count
 from modelforge.core.suggestions import did_you_mean
 from modelforge.core.tensors import TensorValue
 from modelforge.core.words import number
 from modelforge.language import registry
+from modelforge.language.model import ModelSpec
 from modelforge.planning.assign import ParameterPlan
-from modelforge.planning.plan import Plan
+from modelforge.planning.plan import Plan, planned
 from modelforge.report.aligned import PATH, WORDS
 from modelforge.report.table import Fitted, to_text
 from modelforge.signal.back import backward
@@ -135,7 +136,7 @@ def _cells(node: NodeSignal) -> list[str]:
     ]
 
 
-def predict(plan: Plan, *, batch: int = 32, training: bool = True) -> Prediction:
+def predict(plan: ModelSpec | Plan, *, batch: int = 32, training: bool = True) -> Prediction:
     """What signals and gradients to expect at the start of training, layer by layer, without values.
 
     Inputs of real numbers are taken as independent with mean 0 and variance 1, whole numbers as uniform, and the
@@ -148,7 +149,7 @@ def predict(plan: Plan, *, batch: int = 32, training: bool = True) -> Prediction
         arXiv:1812.05994
 
     Args:
-        plan: The plan.
+        plan: The plan of the model, or its spec.
         batch: Examples in a batch, which batch norms and the spread depend on.
         training: Dropout and batch norms act as in training.
 
@@ -164,7 +165,7 @@ def predict(plan: Plan, *, batch: int = 32, training: bool = True) -> Prediction
         >>> round(node.signal.second, 6), round(node.chi, 6)
         (1.0, 1.0)
     """
-    require(plan, Plan, "predict takes a Plan, as `plan` gives")
+    plan = planned(plan, "predict")
     require_count(batch, "predict takes `batch` examples")
     flowing = flow(plan)
     signals: dict[Source, Signal | None] = {
