@@ -18,7 +18,7 @@ from modelforge.core.complaints import require
 from modelforge.core.errors import ForgeError, Problem
 from modelforge.core.frozen import FrozenDict
 from modelforge.core.rng import keyed_globals
-from modelforge.core.suggestions import did_you_mean
+from modelforge.core.suggestions import lookup
 from modelforge.core.tensors import TensorValue, Value, to_data
 from modelforge.core.torch_state import one_thread, uncollected
 from modelforge.inits.fills import FilePart
@@ -74,12 +74,13 @@ class Plan:
         """Number of elements in all parameters."""
         return sum(prod(parameter.shape) for parameter in self.parameters)
 
+    @cached_property
+    def _by_path(self) -> dict[str, ParameterPlan]:
+        return {parameter.path: parameter for parameter in self.parameters}
+
     def parameter(self, path: str) -> ParameterPlan:
         """The parameter of that path; KeyError with the nearest paths if there is none."""
-        for parameter in self.parameters:
-            if parameter.path == path:
-                return parameter
-        raise KeyError(did_you_mean(path, [parameter.path for parameter in self.parameters]))
+        return lookup(self._by_path, path, "the plan has no parameter")
 
     def to_dict(self) -> dict[str, Any]:
         """The plan as plain data."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
@@ -11,7 +11,7 @@ from rich.console import RenderableType
 from rich.text import Text
 
 from modelforge.core.complaints import require_count
-from modelforge.core.suggestions import did_you_mean
+from modelforge.core.suggestions import lookup
 from modelforge.core.tensors import TensorValue
 from modelforge.core.words import number
 from modelforge.language import registry
@@ -95,11 +95,23 @@ class Prediction:
         """The nodes by path."""
         return {node.path: node for node in self.nodes}
 
+    def __getitem__(self, path: str) -> NodeSignal:
+        """The node of a layer or an input.
+
+        Raises:
+            KeyError: there is none; it names the nearest paths.
+        """
+        return lookup(self.by_path, path, "the prediction has no layer or input")
+
+    def __contains__(self, path: object) -> bool:
+        return path in self.by_path
+
+    def __iter__(self) -> Iterator[NodeSignal]:
+        return iter(self.nodes)
+
     def node(self, path: str) -> NodeSignal:
-        """The node of a layer or an input; KeyError with the nearest paths if there is none."""
-        if path not in self.by_path:
-            raise KeyError(did_you_mean(path, list(self.by_path)))
-        return self.by_path[path]
+        """The same as `prediction[path]`."""
+        return self[path]
 
     @property
     def unknown(self) -> tuple[NodeSignal, ...]:
@@ -161,7 +173,7 @@ def predict(plan: ModelSpec | Plan, *, batch: int = 32, training: bool = True) -
         >>> from modelforge.language import parse
         >>> layers = {"hidden": {"type": "Linear", "out_features": 256}, "act": "ReLU"}
         >>> decided = plan(parse({"input": {"shape": [256]}, "layers": layers}, init={"scheme": "kaiming"}))
-        >>> node = predict(decided).node("act")
+        >>> node = predict(decided)["act"]
         >>> round(node.signal.second, 6), round(node.chi, 6)
         (1.0, 1.0)
     """

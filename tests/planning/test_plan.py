@@ -70,7 +70,7 @@ def test_the_sum_of_all_parameters(name):
 def test_one_parameter_by_path():
     plan = mf.plan(spec("mlp"))
     assert plan.parameter("hidden.weight").shape == (16, 32)
-    with pytest.raises(KeyError, match=r"did you mean `hidden\.weight`"):
+    with pytest.raises(KeyError, match=r"the plan has no parameter 'hiden\.weight': did you mean `hidden\.weight`"):
         plan.parameter("hiden.weight")
 
 
