@@ -1,10 +1,9 @@
-"""review: two sides → `Review`: everything that differs between their configs, and how much was compared."""
+"""review: a pair of sides → `Review`: everything that differs between their configs, and how much was compared."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 from modelforge.config.composition import Library
@@ -20,7 +19,7 @@ from modelforge.review.changed_files import PACKAGE, FileDiff, changed_files, co
 from modelforge.review.consequences import Known
 from modelforge.review.entry_diff import entry_diff
 from modelforge.review.option_names import choice_of, follows_renames, label_of, option_of, with_choices, with_new_names
-from modelforge.review.pair import Pair, open_sides
+from modelforge.review.pair import Pair
 from modelforge.review.project_code import REASON
 from modelforge.review.renames import renamed_files
 from modelforge.review.review import EntryDiff, FileNote, Review
@@ -32,50 +31,24 @@ TRAINED = ("data", "trainer", "scheduler")
 """The sections that set the length of a training."""
 Effective = Callable[[Mapping[str, Any]], Mapping[str, Any]]
 Track = Callable[[Sequence[Entry], str], Iterable[Entry]]
+"""Shows the progress over entries, under a label."""
 
 
 def review(
-    old: str,
-    new: str | None = None,
-    conf: Path | None = None,
-    overrides: Sequence[str] = (),
-    track: Track = lambda items, label: items,
-    opened: Callable[[Sequence[Side]], Sequence[str]] = lambda sides: (),
-    effective: Effective = lambda values: {},
-) -> Review:
-    """Compares all that two sides' configs compose to: every entry that reads a file that differs.
-
-    Args:
-        old: A config folder, an override set, a git revision, `.` for the working tree, or a range (`main...HEAD`).
-        new: The same, but no range; None for the working tree.
-        conf: The config folder; None for the default one.
-        overrides: Hydra overrides for both sides.
-        track: Wraps the entries while they are composed, to show progress.
-        opened: Called with both sides before anything of them is composed; gives overrides of further compositions to
-            compare, each as one text: `"model=gpt2 data=text"`.
-        effective: Composed values → what the training comes to in numbers; `modelforge.train.effective` knows.
-
-    Raises:
-        ForgeError: a side cannot be read, or its default does not compose, or has no plan.
-    """
-    with open_sides(old, new, conf, overrides) as pair:
-        return review_sides(pair, track, opened((pair.old, pair.new)), effective)
-
-
-def review_sides(
     pair: Pair,
+    *,
     track: Track = lambda items, label: items,
     further: Sequence[str] = (),
     effective: Effective = lambda values: {},
     documents: Documents | None = None,
 ) -> Review:
-    """Compares two sides.
+    """Compares all that two sides' configs compose to: every entry that reads a file that differs.
 
     Args:
-        pair: The sides.
-        track: As `review` has it.
-        further: Overrides of further compositions to compare, each as one text.
-        effective: As `review` has it.
+        pair: The sides, as `open_sides` gives them.
+        track: Wraps the entries while they are composed, to show progress.
+        further: Overrides of further compositions to compare, each as one text: `"model=gpt2 data=text"`.
+        effective: Composed values → what the training comes to in numbers; `modelforge.train.effective` knows.
         documents: Files that were parsed, by a scan before.
 
     Raises:

@@ -8,8 +8,7 @@ from pathlib import Path
 import pytest
 
 from modelforge.review.cause import Cause
-from modelforge.review.compare import review
-from tests.review.trees import edit
+from tests.review.trees import edit, review
 
 BLOCK = """
 input: {shape: [8]}

@@ -9,11 +9,10 @@ from pathlib import Path
 import pytest
 
 from modelforge.review.cause import Cause
-from modelforge.review.compare import review
 from modelforge.review.review import Review
 from modelforge.train.effective import effective
 from tests.review.conftest import repository
-from tests.review.trees import CONF, edit
+from tests.review.trees import CONF, edit, review
 
 KEPT = (
     *("config.yaml", "hydra/default.yaml", "trainer/default.yaml", "trainer/few_epochs.yaml"),
