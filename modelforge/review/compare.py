@@ -25,7 +25,7 @@ from modelforge.review.renames import renamed_files
 from modelforge.review.review import EntryDiff, FileNote, Review
 from modelforge.review.revision import short
 from modelforge.review.sides import Side
-from modelforge.review.values import Change, exact, meet
+from modelforge.review.values import ValueChange, exact, meet
 
 TRAINED = ("data", "trainer", "scheduler")
 """The sections that set the length of a training."""
@@ -230,7 +230,7 @@ class _Reviewer:
         rewritten = [edit for edit in idle if self._says_the_same(file, edit)]
         return FileNote(file, "", tuple(edit for edit in idle if edit not in rewritten), tuple(rewritten))
 
-    def _says_the_same(self, file: FileDiff, edit: Change) -> bool:
+    def _says_the_same(self, file: FileDiff, edit: ValueChange) -> bool:
         """Whether an edit without an effect writes a value in another way, or a file by its new name."""
         interpolated = any(map(is_interpolation, (edit.old, edit.new)))
         if edit.path[0] != "defaults":
@@ -250,7 +250,7 @@ class _Reviewer:
             return self.failed[file.path]
         return "no composition reads it"
 
-    def _shows(self, file: FileDiff, edit: Change) -> bool:
+    def _shows(self, file: FileDiff, edit: ValueChange) -> bool:
         """Whether a comparison that read the file shows the effect of an edit."""
         for found, merged in self.read[file.path]:
             if found.kind != "changed" or found.broken:
@@ -299,12 +299,12 @@ class _Numbers:
         self.effective = effective
         self.known: dict[str, Mapping[str, Any]] = {}
 
-    def changes(self, old: Composition, new: Composition) -> Iterator[Change]:
+    def changes(self, old: Composition, new: Composition) -> Iterator[ValueChange]:
         """The numbers that differ; one that a side does not have is left out."""
         before, after = self._of(old), self._of(new)
         for name in before:
             if name in after and before[name] != after[name]:
-                yield Change(name, before[name], after[name])
+                yield ValueChange(name, before[name], after[name])
 
     def _of(self, side: Composition) -> Mapping[str, Any]:
         sections = {name: side.values.get(name) for name in TRAINED}

@@ -10,10 +10,10 @@ import pytest
 
 from modelforge.review.changed_files import FileDiff
 from modelforge.review.review import EntryDiff, FileNote
-from modelforge.review.values import Change
+from modelforge.review.values import ValueChange
 from tests.review.trees import edit, review
 
-CHANGE = Change("seed", 0, 1, path=("seed",))
+CHANGE = ValueChange("seed", 0, 1, path=("seed",))
 
 
 @pytest.mark.parametrize(
