@@ -690,5 +690,8 @@ def test_it_is_plain_data():
 
 
 def test_an_unknown_path_is_a_key_error():
-    with pytest.raises(KeyError, match="nowhere"):
-        mf.probe(nn.Linear(3, 2), normal(4, 3))["nowhere"]
+    probe = mf.probe(nn.Sequential(nn.Linear(3, 2)), normal(4, 3))
+    with pytest.raises(KeyError, match=r"nothing was measured at '0\.weight': known: ``, `0`"):
+        probe["0.weight"]
+    assert [node.path for node in probe if node.path in probe] == ["0"]
+    assert "0.weight" not in probe
