@@ -11,7 +11,7 @@ from modelforge.signal.joined import Joined, joined
 from modelforge.signal.moments import steeper
 from modelforge.signal.rule import Index, Node, Passed, Unpredictable, register_signal
 from modelforge.signal.rules.repeated import each_once, power, times
-from modelforge.signal.sums import mixed_profile, summed_drift
+from modelforge.signal.sums import mixed_profile, noise_of_products, summed_drift
 from modelforge.signal.value import Gradient, Profile, Signal
 
 
@@ -49,7 +49,7 @@ def add(node: Node) -> Passed:
         across=sum(signal.across for signal in signals) + crossed,
         placed=sum(signal.placed for signal in signals),
         drift=drift,
-        noise=noise,
+        noise=noise + noise_of_products(signals),
         lift=lift,
         chance=sum(signal.second / total * sqrt(signal.chance) for signal in signals) ** 2 if total else 0.0,
         swing=sum((signal.second / total) ** 2 * signal.swing for signal in signals) if total else 0.0,
