@@ -114,4 +114,4 @@ def _together(gradient: Gradient, all_of_them: list[Gradient], signal: Signal | 
     others = [one.taken[0].share for one in all_of_them if one.taken and one.taken[0].origin is pull.origin]
     shares = pull.share, min(1.0, sum(others))
     factors = [pull.kept(fan_in, share, signal.chance, signal.held).factor for share in shares]
-    return gradient.scaled(factors[1] / factors[0])
+    return gradient.amplified(factors[1] / factors[0])

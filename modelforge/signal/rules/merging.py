@@ -60,7 +60,7 @@ def add(node: Node) -> Passed:
         tail=2 + sum((signal.second / total) ** 2 * (signal.tail - 2) for signal in signals) if total else 2.0,
         weight_gain=None,
         held=None,
-        behind=None,
+        preactivation=None,
         scatter=made and made.made,
         profile=mixed_profile([(signal.second, signal.profile) for signal in signals], signals[0].shape.sizes),
         later=mixed_profile([(abs(signal.along), signal.later) for signal in signals], signals[0].shape.sizes),
@@ -110,11 +110,11 @@ def _level(signals: list[Signal]) -> Level | None:
 
 
 def _tilt(gradient: Gradient, part: Signal, total: Signal) -> float:
-    """How much steeper the activation that made a part is where the one behind the sum is steep.
+    """How much steeper the activation that made a part is where the one after the sum is steep.
 
     Formula: E φ₁′(u)²·φ₂′(φ₁(u) + r)² / (E φ₁′² · E φ₂′²), r what else is in the sum
     """
-    before, after = part.behind, gradient.through
+    before, after = part.preactivation, gradient.through
     if before is None or after is None:
         return gradient.tilt
     rest = max(0.0, after.variance - part.variance)
