@@ -6,16 +6,17 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Self
 
-from pydantic import Field, PlainValidator, SerializeAsAny, ValidationError, model_validator
+from pydantic import AfterValidator, Field, PlainValidator, SerializeAsAny, ValidationError, model_validator
 from pydantic_core import InitErrorDetails
 
+from modelforge.calibration.registry import METHODS
 from modelforge.config.compose import Config, compose
 from modelforge.config.folder import options
 from modelforge.core.complaints import Owner, problem, wrong
 from modelforge.core.errors import ForgeError, Problem
 from modelforge.core.frozen import AsTuple, FrozenDict, Node, Seed
 from modelforge.core.paths import join
-from modelforge.core.quoting import quoted
+from modelforge.core.quoting import quoted, shortened
 from modelforge.core.suggestions import did_you_mean
 from modelforge.gallery.expectation import Expectation, Text
 from modelforge.gallery.profile import Profile, parse_profile
@@ -26,12 +27,18 @@ GROUP = "experiment/gallery"
 """The config group of the claims."""
 
 
+def _method(name: str) -> str:
+    if name not in METHODS:
+        raise wrong(CODE, f"unknown calibration `{shortened(name)}`", METHODS.suggest(name))
+    return name
+
+
 class Variant(Node):
     """One of the networks that a claim compares."""
 
     overrides: Annotated[tuple[str, ...], AsTuple] = ()
     """What it changes in the experiment, as on the command line."""
-    calibrate: str | None = None
+    calibrate: Annotated[str, AfterValidator(_method)] | None = None
     """A method of `mf.calibrate` that follows the initial values."""
 
 

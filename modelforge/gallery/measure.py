@@ -29,7 +29,8 @@ def measure(name: str, conf: Path | None = None, *, seeds: Sequence[int] = (), o
         overrides: For all variants, such as `trainer.max_epochs=1`; numbers are then judged all the same.
 
     Raises:
-        ForgeError: the claim or the config of a variant is wrong; everything is checked before anything trains.
+        ForgeError: the claim or the config of a variant is wrong, which is checked before anything trains; or a network
+            does not have what the claim asks of it.
     """
     config = compose(conf, overrides_of(name))
     claim = parse_claim(config)

@@ -34,8 +34,16 @@ def quotient(numerator: float, denominator: float) -> float:
     return numerator / denominator if denominator else math.nan
 
 
-def exponential(power: float) -> float:
-    """e to a power; infinite beyond double precision."""
+def quotient_of_logs(numerator: float, denominator: float, steps: int = 1) -> float:
+    """One number divided by another, of each the logarithm, and of that a root; NaN where the denominator is zero.
+
+    Example:
+        >>> quotient_of_logs(math.log(8.0), math.log(2.0), 2), quotient_of_logs(2e3, 0.0)
+        (2.0, inf)
+    """
+    power = (numerator - denominator) / steps
+    if denominator == -math.inf or math.isnan(power):
+        return math.nan
     return math.exp(power) if power < math.log(sys.float_info.max) else math.inf
 
 

@@ -40,7 +40,9 @@ class Verdict:
 
     @property
     def measured(self) -> str:
-        """The median of the numbers, and the lowest and the highest where they differ, in words."""
+        """The median of the numbers, and the lowest and the highest where they differ, in words; NaN if one is that."""
+        if any(map(math.isnan, self.values)):
+            return f"{math.nan}"
         low, middle, high = (f"{value:.4g}" for value in (min(self.values), median(self.values), max(self.values)))
         return middle if low == high else f"{middle} ({low} to {high})"
 

@@ -44,7 +44,7 @@ class Probe:
     def __contains__(self, path: object) -> bool:
         return path in self.by_path
 
-    def __iter__(self) -> Iterator[Node]:
+    def __iter__(self) -> Iterator[ProbedNode]:
         return iter(self.nodes)
 
     @property

@@ -41,3 +41,13 @@ def test_all_variants_are_checked_before_one_trains(tmp_path):
         measure("small", conf)
     assert {problem.key for problem in caught.value.problems} == {"optimizer.lr", "init.gainn"}
     assert not trained.called
+
+
+def test_a_calibration_that_does_not_exist_is_found_before_anything_trains(tmp_path):
+    conf = folder(tmp_path, {"variants": {"here": {}, "there": {"calibrate": "lsu"}}, "expect": [EXPECT]})
+    with patch.object(subject, "execute") as trained, pytest.raises(mf.ForgeError) as caught:
+        measure("small", conf)
+    (problem,) = caught.value.problems
+    assert (problem.key, problem.message) == ("claim.variants.there.calibrate", "unknown calibration `lsu`")
+    assert problem.hint == "did you mean `lsuv`?"
+    assert not trained.called

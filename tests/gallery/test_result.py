@@ -22,6 +22,7 @@ def test_every_seed_must_confirm_a_claim():
 def test_the_words_of_what_was_measured():
     assert result(0.6, 0.9, 0.5).verdicts[0].measured == "0.6 (0.5 to 0.9)"
     assert result(2.0, 2.0, 2.0).verdicts[0].measured == "2"
+    assert result(2.0, 1.0, math.nan).verdicts[0].measured == "nan"
     assert result(2.0, expected=2.0, spreads=1.0).verdicts[0].due == "2 (1.81 to 2.21)"
 
 

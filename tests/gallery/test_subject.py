@@ -13,6 +13,11 @@ from modelforge.gallery.quantity import parse_quantity
 from modelforge.gallery.subject import Subject
 from tests.gallery.networks import folder
 
+WITH_BIAS = {
+    "input": "${input}",
+    "layers": {"hidden": {"type": "Linear", "out_features": 16}, "head": {"type": "Linear", "out_features": 2}},
+}
+
 
 def subject(tmp_path, *overrides, calibration=None, **more):
     conf = folder(tmp_path, **more)
@@ -45,6 +50,23 @@ def test_equal_units_are_counted_once(tmp_path):
     found = subject(tmp_path, "init={scheme: constant, value: 0.1}")
     assert value(found, {"type": "distinct_units", "at": "hidden.weight"}) == 1
     assert value(found, {"type": "effective_rank", "at": "hidden"}) == pytest.approx(1.0)
+
+
+def test_rows_that_are_no_numbers_are_not_counted(tmp_path):
+    found = subject(tmp_path, model=WITH_BIAS)
+    torch.nn.init.constant_(found.start.hidden.weight, math.nan)
+    assert math.isnan(value(found, {"type": "distinct_units", "at": "hidden.weight"}))
+    with pytest.raises(mf.ForgeError, match=r"`hidden.bias` has no rows: its shape is \(16,\)"):
+        value(found, {"type": "distinct_units", "at": "hidden.bias"})
+
+
+def test_a_network_that_passes_nothing_on_has_no_singular_values(tmp_path):
+    found = subject(tmp_path)
+    torch.nn.init.zeros_(found.start.head.weight)
+    assert math.isnan(value(found, "singular_value"))
+    drawn = parse_profile("singular_values").curve(found)
+    assert drawn.y
+    assert all(map(math.isnan, drawn.y))
 
 
 def test_what_a_training_leaves(tmp_path):

@@ -6,7 +6,7 @@ import math
 
 from modelforge.core.errors import ForgeError, Problem
 from modelforge.gallery.profile import Curve, Profile, register_profile
-from modelforge.gallery.quantity import CODE
+from modelforge.gallery.quantity import CODE, quotient
 from modelforge.gallery.subject import Subject
 
 
@@ -52,5 +52,7 @@ class SingularValues(Profile):
 
     def curve(self, subject: Subject) -> Curve:
         found = subject.jacobian
-        values = () if found is None else tuple(one / math.sqrt(found.mean_square) for one in found.singular_values)
-        return Curve(tuple(map(float, range(1, len(values) + 1))), values)
+        singular = () if found is None else found.singular_values
+        mean = math.nan if found is None else math.sqrt(found.mean_square)
+        numbers = tuple(map(float, range(1, len(singular) + 1)))
+        return Curve(numbers, tuple(quotient(one, mean) for one in singular))

@@ -60,7 +60,12 @@ class DistinctUnits(Quantity):
         if self.at not in weights:
             message = f"there is no parameter `{self.at}`"
             raise ForgeError([Problem(CODE, "claim", message, did_you_mean(self.at, weights))])
-        return Reading(float(len(torch.unique(weights[self.at].detach().flatten(1), dim=0))))
+        weight = weights[self.at].detach()
+        if weight.ndim < 2:
+            message = f"`{self.at}` has no rows: its shape is {tuple(weight.shape)}"
+            raise ForgeError([Problem(CODE, "claim", message, "take a weight with two dimensions or more")])
+        # A NaN differs from itself: each row with one would count.
+        return Reading(math.nan if weight.isnan().any() else float(len(torch.unique(weight.flatten(1), dim=0))))
 
     @property
     def words(self) -> str:

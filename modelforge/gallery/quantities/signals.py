@@ -9,7 +9,7 @@ from pydantic import NonNegativeInt
 from modelforge.core.errors import ForgeError, Problem
 from modelforge.core.suggestions import did_you_mean
 from modelforge.core.words import plural
-from modelforge.gallery.quantity import CODE, Quantity, Reading, exponential, quotient, register_quantity
+from modelforge.gallery.quantity import CODE, Quantity, Reading, quotient, quotient_of_logs, register_quantity
 from modelforge.gallery.subject import Batch, Subject, When
 from modelforge.signal.measures import Moments
 from modelforge.signal.nodes import ProbedNode
@@ -141,7 +141,7 @@ class GradientRatio(OfSignal):
         ]
         # The draws between both layers add up; what is drawn after the late layer moves both.
         spread = math.sqrt(max(spreads) ** 2 - min(spreads) ** 2) if len(spreads) == 2 else None
-        return Reading(exponential(early.log_second_moment - late.log_second_moment), spread)
+        return Reading(quotient_of_logs(early.log_second_moment, late.log_second_moment), spread)
 
     @property
     def words(self) -> str:
@@ -164,7 +164,7 @@ class GradientThroughTime(OfSignal):
             message = f"`{self.at}` has gradients of {plural(len(there), 'step')} after the first {self.skip}"
             hint = f"two are needed: `skip` can be {len(steps) - 2} at most" if len(steps) > 1 else "take a state"
             raise ForgeError([Problem(CODE, "claim", message, hint)])
-        return Reading(exponential((there[0] - there[-1]) / (2 * (len(there) - 1))))
+        return Reading(quotient_of_logs(there[0], there[-1], 2 * (len(there) - 1)))
 
     @property
     def words(self) -> str:
@@ -179,8 +179,8 @@ class Saturated(OfSignal):
     """Path of the activation."""
 
     def measure(self, subject: Subject) -> Reading:
-        found = self.measured(subject, self.at).saturated
-        return Reading(math.nan if found is None else found)
+        node = self.measured(subject, self.at)
+        return Reading(math.nan if node.saturated is None else _if_numbers(node, node.saturated))
 
     @property
     def words(self) -> str:
@@ -196,7 +196,7 @@ class Dead(OfSignal):
 
     def measure(self, subject: Subject) -> Reading:
         node = self.measured(subject, self.at)
-        return Reading(math.nan if node.num_dead is None else node.num_dead / node.num_units)
+        return Reading(math.nan if node.num_dead is None else _if_numbers(node, node.num_dead / node.num_units))
 
     @property
     def words(self) -> str:
@@ -217,6 +217,11 @@ class EffectiveRank(OfSignal):
     @property
     def words(self) -> str:
         return f"effective rank at {self.at}{self.note}"
+
+
+def _if_numbers(node: ProbedNode, share: float) -> float:
+    """A share of what a layer gives; NaN where some of that is NaN, which no threshold counts."""
+    return math.nan if math.isnan(node.forward.second_moment) else share
 
 
 def _gradient(node: ProbedNode) -> Moments:

@@ -10,7 +10,14 @@ import torch
 import modelforge as mf
 from modelforge.gallery.quantity import parse_quantity
 from modelforge.gallery.subject import Subject
-from tests.gallery.networks import folder
+from tests.gallery.networks import NETWORK, folder
+
+RECURRENT = {
+    "steps": {"type": "Unflatten", "dim": 1, "unflattened_size": [4, 1]},
+    "rnn": {"type": "RNN", "hidden_size": 8},
+    "last": {"type": "Select", "dim": 1, "index": -1},
+    "head": {"type": "Linear", "out_features": 2},
+}
 
 
 @pytest.fixture
@@ -61,13 +68,30 @@ def test_a_ratio_to_nothing_is_no_number(subject):
 
 @pytest.mark.parametrize(("at", "skip"), [("rnn.h_l0", 3), ("rnn.h_l0", 9), ("head", 0)])
 def test_a_factor_per_step_needs_steps(at, skip, tmp_path):
-    layers = {
-        "steps": {"type": "Unflatten", "dim": 1, "unflattened_size": [4, 1]},
-        "rnn": {"type": "RNN", "hidden_size": 8},
-        "last": {"type": "Select", "dim": 1, "index": -1},
-        "head": {"type": "Linear", "out_features": 2},
-    }
-    conf = folder(tmp_path, model={"input": "${input}", "layers": layers})
+    conf = folder(tmp_path, model={"input": "${input}", "layers": RECURRENT})
     subject = Subject(conf, ("experiment=gallery/small", "++seed=3"), tmp_path / "run")
     with pytest.raises(mf.ForgeError, match=f"has gradients of . steps? behind the first {skip}"):
         parse_quantity({"type": "gradient_through_time", "at": at, "skip": skip}).measure(subject)
+
+
+@pytest.mark.parametrize("fill", [0.0, math.nan])
+def test_a_ratio_of_gradients_that_are_nothing_or_no_numbers_is_no_number(fill, subject, tmp_path):
+    (tmp_path / "recurrent").mkdir()
+    conf = folder(tmp_path / "recurrent", model={"input": "${input}", "layers": RECURRENT})
+    recurrent = Subject(conf, ("experiment=gallery/small", "++seed=3"), tmp_path / "run")
+    for one in (subject, recurrent):
+        torch.nn.init.constant_(one.start.head.weight, fill)
+    ratio = parse_quantity({"type": "gradient_ratio", "at": "hidden", "to": "act"}).measure(subject)
+    through_time = parse_quantity({"type": "gradient_through_time", "at": "rnn.h_l0"}).measure(recurrent)
+    assert math.isnan(ratio.value)
+    assert math.isnan(through_time.value)
+
+
+@pytest.mark.parametrize("kind", ["dead", "saturated"])
+def test_a_share_of_what_is_not_a_number_is_none(kind, tmp_path):
+    layers = NETWORK["layers"] | {"act": "Tanh"}
+    conf = folder(tmp_path, model={"input": "${input}", "layers": layers})
+    subject = Subject(conf, ("experiment=gallery/small", "++seed=3"), tmp_path / "run")
+    with torch.no_grad():
+        subject.start.hidden.weight[0, 0] = math.nan
+    assert math.isnan(parse_quantity({"type": kind, "at": "act"}).measure(subject).value)
