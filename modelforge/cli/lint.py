@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -49,6 +49,7 @@ class LintedConfig(Chosen):
             "planned": self.linted is not None,
             "findings": [{**problem.to_dict(), "count": problem.num} for problem in self.problems],
             "ignored": [one.to_dict() for one in ignored],
+            "unjudged": {code: one.words for code, one in self.linted.unjudged.items()} if self.linted else {},
         }
 
 
@@ -179,8 +180,17 @@ def _answer(
 
 
 def _one(finding: LintedConfig) -> RenderableType:
-    shown = [problems_text(finding.problems), Text()] if finding.problems else []
-    return Group(*shown, _summary([finding]))
+    shown: list[RenderableType] = [problems_text(finding.problems), Text()] if finding.problems else []
+    return Group(*shown, _summary([finding]), *_unjudged(finding))
+
+
+def _unjudged(finding: LintedConfig) -> Iterator[Text]:
+    """From which layer on nothing is predicted, and which rules could not look there."""
+    codes: dict[str, list[str]] = {}
+    for code, unknown in finding.linted.unjudged.items() if finding.linted is not None else ():
+        codes.setdefault(unknown.words, []).append(code)
+    for words, every in codes.items():
+        yield Text(printable(f"{words}: {', '.join(every)} could not look there"), "yellow")
 
 
 def _many(found: Sequence[LintedConfig]) -> RenderableType:
@@ -224,6 +234,10 @@ def _summary(found: Sequence[LintedConfig]) -> Text:
     num_rules = max((finding.linted.num_rules for finding in found if finding.linted is not None), default=0)
     nothing = f"nothing found by {plural(num_rules, 'rule')}"
     head.append(", ".join(said) or nothing, "" if problems else "green")
+    unjudged = sum(bool(finding.linted.unjudged) for finding in found if finding.linted is not None)
+    if unjudged and len(found) > 1:
+        where = plural(unjudged, "config")
+        head.append(f"\nin {where}, some layers could not be judged, since nothing is predicted of them", "yellow")
     codes = dict.fromkeys(problem.code for problem in problems if problem.code in RULES)
     if codes:
         head.append(f"\nto read about one: modelforge list rules {next(iter(codes))}", "dim")

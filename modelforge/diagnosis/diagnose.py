@@ -12,7 +12,8 @@ from modelforge._version import __version__
 from modelforge.building.build import Model
 from modelforge.core.complaints import require, require_count
 from modelforge.core.quoting import listed, quoted
-from modelforge.diagnosis.causes import cause, worst
+from modelforge.diagnosis.causes import cause
+from modelforge.diagnosis.changes import worst
 from modelforge.diagnosis.document import (
     MAX_LEVELS,
     Cause,
@@ -47,6 +48,7 @@ from modelforge.signal.probe import check_batch
 from modelforge.signal.recurrent import Spectrum as Eigenvalues
 from modelforge.signal.stuck import Stuck as FoundStuck
 
+NOT_TRAINING = "it was measured in evaluation, and what is predicted is for training"
 MAX_FINDINGS = 40
 MAX_EIGENVALUES = 128
 MAX_SPECTRA = 8
@@ -169,10 +171,11 @@ def _start(label: str, plan: Plan, settings: Settings, most: int) -> Start:
     every = levels(plan, prediction, there)
     shown = spaced(len(every), most)
     index = {every[number].path: place for place, number in enumerate(shown)}
-    reason = cause(plan, every, found, {} if there is None else there.spoiled)
+    mode = "train" if there is None else there.probe.mode
+    reason = cause(plan, every, found, {} if there is None else there.spoiled, mode)
     after: Repair | str = ""
     if settings.solve and reason.severity != "none" and _is_of_weights(plan, reason, prediction, there):
-        after = repair(plan, size.batch, [every[number].path for number in shown])
+        after = NOT_TRAINING if mode != "train" else repair(plan, size.batch, [every[number].path for number in shown])
     return Start(
         label=label,
         num_parameters=plan.num_parameters,
@@ -212,6 +215,7 @@ def _measurement(measured: Measured) -> Measurement:
         seeds=probe.seeds,
         batch=measured.batch.num_examples,
         data=measured.batch.words,
+        mode=probe.mode,
         jacobian=None if probe.jacobian is None else _jacobian(probe.jacobian),
         spectra=tuple(_spectrum(one) for one in probe.spectra[:MAX_SPECTRA] if isfinite(one.radius)),
         steps=tuple(map(_steps, stepped[:MAX_STEPPED])),

@@ -14,7 +14,7 @@ from modelforge.core.errors import Place, Problem
 from modelforge.core.quoting import shortened
 from modelforge.core.words import where
 
-FORMAT_VERSION = "1.2"
+FORMAT_VERSION = "1.3"
 """The minor number rises with additions, the major one with everything else."""
 MAX_LEVELS = 240
 """Layers of all configs together; of more, this many at equal distances."""
@@ -95,6 +95,8 @@ class Level(Data):
     rank: Number | None = None
     """Effective rank: directions in which the examples vary."""
     note: Text = ""
+    lost: Text = ""
+    """Why the gradient that reaches it is not predicted; empty where it is, or where none does."""
 
 
 class Repair(Data):
@@ -231,12 +233,20 @@ class Measurement(Data):
     """Examples."""
     data: Text
     """Which batch, in words; `random inputs` where no data was given."""
+    mode: Literal["train", "eval", "mixed"] = "train"
+    """In which mode the network ran; predictions are for training."""
     jacobian: Jacobian | None = None
     spectra: tuple[Spectrum, ...] = ()
     steps: tuple[Steps, ...] = ()
     histograms: tuple[Histogram, ...] = ()
     stuck: Stuck | None = None
     """Null where that was not looked for: it costs too much, or gradients are not finite."""
+
+    @property
+    def in_mode(self) -> str:
+        """The mode in words, where predictions are for another."""
+        modes = {"train": "", "eval": ", in evaluation", "mixed": ", partly in evaluation"}
+        return modes[self.mode]
 
 
 class Row(Data):

@@ -85,6 +85,7 @@ def _level(predicted: NodeSignal, node: ProbedNode | None, weight: ParameterPlan
         dead=None if node is None or node.num_dead is None else node.num_dead / max(node.num_units, 1),
         rank=None if node is None else finite(node.effective_rank),
         note=predicted.note,
+        lost=predicted.lost if predicted.gradient is None else "",
     )
 
 

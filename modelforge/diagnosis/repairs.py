@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from modelforge.diagnosis.causes import blamed, worst
+from modelforge.diagnosis.blame import blamed
+from modelforge.diagnosis.changes import Ways, worst
 from modelforge.diagnosis.document import Repair
 from modelforge.diagnosis.levels import energy_of, levels
 from modelforge.planning.plan import Plan
@@ -84,20 +85,22 @@ def _found(plan: Plan, overrides: tuple[str, ...], after: Prediction) -> _Found:
 
 def _one_number(plan: Plan, batch: int) -> _Found | None:
     """One number for all weights of the block to blame; None where that has none, or nothing is predicted."""
-    factor = 1.0
+    factors: dict[str, float] = {}
     found: _Found | None = None
     current = plan
     for _ in range(ROUNDS):
-        change = worst(current, levels(current, predict(current, batch=batch), None))
-        blame = None if change is None else blamed(plan, change)
+        ways = Ways(current, levels(current, predict(current, batch=batch), None))
+        change = next(iter(ways.changes), None)
+        blame = None if change is None else blamed(plan, change, ways)
         if change is None or blame is None or (found is not None and not change.drifts):
             break
-        weights, passed = blame
-        factor *= change.factor ** (-0.5 / passed)
-        sizes = {weight.path: root_mean_square(weight) for weight in weights}
-        made = [retuned(weight, factor * size, DIGITS) for weight in weights if (size := sizes[weight.path])]
+        if factors and blame.rule.key not in factors:
+            break  # one number does not do
+        factors[blame.rule.key] = factor = factors.get(blame.rule.key, 1.0) * blame.factor**-0.5
+        sizes = {weight.path: root_mean_square(weight) for weight in blame.weights}
+        made = [retuned(weight, factor * size, DIGITS) for weight in blame.weights if (size := sizes[weight.path])]
         changes = [one for one in made if one is not None]
-        if not changes or len(changes) < len(weights):
+        if not changes or len(changes) < len(blame.weights):
             return None
         current = _with(plan, changes)
         after = predict(current, batch=batch)

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from modelforge.core.errors import Place, Problem
+from modelforge.core.frozen import FrozenDict
 from modelforge.language.model import ModelSpec
 from modelforge.linting.ignoring import Ignores
 from modelforge.linting.rule import RULES, Found, LintRule, folded
-from modelforge.linting.subject import Subject, Training
+from modelforge.linting.subject import Subject, Training, Unknown
 from modelforge.planning.plan import Plan, planned
 
 
@@ -39,6 +40,8 @@ class Linted:
     """How many rules were applied."""
     needed: frozenset[Place] = field(default_factory=frozenset[Place])
     """Where the entries of `lint.ignore` are written that a finding needed."""
+    unjudged: Mapping[str, Unknown] = FrozenDict()
+    """The rules that asked for what is not predicted of some layers, by code: they judged the others alone."""
 
 
 def lint(
@@ -46,6 +49,7 @@ def lint(
 ) -> tuple[Problem, ...]:
     """All findings about how a network starts, warnings and notes; those that `lint.ignore` declares are left out.
 
+    Rules that look at predictions judge no layer of which nothing is predicted; `mf.predict(plan).unknown` names these.
     The warnings of planning are in `plan.warnings`, and among these only where `rules` names them. Findings that are
     equal but for the parameter are one problem, whose `num` counts them.
 
@@ -104,18 +108,23 @@ def examine(plan: Plan, training: Training | None = None, rules: Iterable[LintRu
             _put(problem, reason, kept, ignored)
     planned = tuple(kept)
     kept.clear()
+    unjudged: dict[str, Unknown] = {}
     # A rule that is applied last depends on what all others find.
     applied = {*wanted, *(shipped if any(rule.last for rule in wanted) else ())}
     for rule in sorted(applied, key=lambda rule: (rule.last, rule.code)):
         by_reason: dict[str | None, list[Found]] = {}
+        subject.asked.clear()
         for one in () if rule.retired else rule.find(subject):
             by_reason.setdefault(ignores.reason(rule.code, one.path), []).append(one)
+        if subject.asked and (unknown := subject.unknown()) is not None:
+            unjudged[rule.code] = unknown
+            subject.unjudged.add(rule.code)
         for reason, found in by_reason.items():
             for problem in folded(rule, found) if rule in wanted else ():
                 _put(plan.origins.locate(problem), reason, kept, ignored)
     places = (subject.ignored_at(*entry) for entry in ignores.needed)
     needed = frozenset(place for place in places if place is not None)
-    return Linted(planned, tuple(kept), tuple(ignored), sum(not rule.retired for rule in wanted), needed)
+    return Linted(planned, tuple(kept), tuple(ignored), sum(not rule.retired for rule in wanted), needed, unjudged)
 
 
 def _put(problem: Problem, reason: str | None, kept: dict[Problem, None], ignored: dict[Ignored, None]) -> None:

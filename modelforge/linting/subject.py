@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import Literal, TypeAlias
 
 from modelforge.core.errors import Place, Refusal
 from modelforge.core.paths import around, relative
@@ -14,8 +15,11 @@ from modelforge.planning.assign import ParameterPlan
 from modelforge.planning.layer_plan import LayerPlan
 from modelforge.planning.plan import Plan
 from modelforge.signal.flow import LeafGraph, LeafLayer, flow
-from modelforge.signal.predict import Prediction, predict
+from modelforge.signal.predict import NodeSignal, Prediction, predict
 from modelforge.signal.rule import RULES
+from modelforge.signal.value import Gradient
+
+What: TypeAlias = Literal["signal", "gradient"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +34,33 @@ class Training:
     """Classes that the outputs are scores for; None for other tasks."""
 
 
+@dataclass(frozen=True, slots=True)
+class Unknown:
+    """Where a prediction ends."""
+
+    path: str
+    """The first layer whose signal is not known, or the last one whose gradient is not."""
+    what: What
+    reason: str
+
+    @classmethod
+    def of(cls, prediction: Prediction, asked: Collection[What]) -> Unknown | None:
+        """Where a prediction ends, of what is asked for; None where it does not."""
+        signals, gradients = prediction.unknown, prediction.lost
+        if "signal" in asked and signals:
+            reason = next((node.note for node in signals if node.note), "")
+            return cls(signals[0].path, "signal", reason.partition(": ")[2])
+        if "gradient" in asked and gradients:
+            return cls(gradients[-1].path, "gradient", gradients[-1].lost.removeprefix("gradient "))
+        return None
+
+    @property
+    def words(self) -> str:
+        """The same in words."""
+        where = f"from `{self.path}` on" if self.what == "signal" else f"of gradients from `{self.path}` back"
+        return f"nothing is predicted {where}: {self.reason}"
+
+
 @dataclass(frozen=True)
 class Subject:
     """A plan, how it is trained where that is known, and views of both."""
@@ -38,6 +69,10 @@ class Subject:
     training: Training | None = None
     ignores: Ignores = field(default_factory=lambda: Ignores({}))
     """What the model declares to be meant, and what of it the rules before needed."""
+    asked: set[What] = field(default_factory=set[What])
+    """What of the prediction the rule at work has asked for."""
+    unjudged: set[str] = field(default_factory=set[str])
+    """The codes of the rules before that asked for what is not known."""
 
     @property
     def parameters(self) -> Sequence[ParameterPlan]:
@@ -50,10 +85,24 @@ class Subject:
         found = {parameter.path: parameter for parameter in self.plan.parameters}
         return found | {name: found[first] for name, first in self.plan.ties.items() if first in found}
 
-    @cached_property
+    @property
     def prediction(self) -> Prediction:
-        """Signals and gradients to expect."""
+        """Signals to expect, and gradients; a rule that looks at these asks for `gradient_of`."""
+        self.asked.add("signal")
+        return self._prediction
+
+    @cached_property
+    def _prediction(self) -> Prediction:
         return predict(self.plan)
+
+    def gradient_of(self, node: NodeSignal) -> Gradient | None:
+        """The gradient to expect of what a layer gives."""
+        self.asked.add("gradient")
+        return node.gradient
+
+    def unknown(self) -> Unknown | None:
+        """What of the prediction the rule at work has asked for, and is not known of all layers; None where all is."""
+        return Unknown.of(self._prediction, self.asked)
 
     @cached_property
     def flow(self) -> LeafGraph:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from modelforge.core.errors import Problem
-from modelforge.linting.lint import examine
+from modelforge.linting.lint import Linted, examine
+from modelforge.linting.subject import Unknown
 from modelforge.planning.plan import Plan
 from modelforge.review.affected import Composition
 from modelforge.review.costs import Costs, costs
@@ -17,7 +18,7 @@ from modelforge.review.pairing import paired
 from modelforge.review.signals import SignalChange, signal_changes
 from modelforge.review.starts import Starts, starts
 from modelforge.signal.memory import Runs
-from modelforge.signal.predict import predict
+from modelforge.signal.predict import Prediction, predict
 
 
 @dataclass(frozen=True)
@@ -31,7 +32,11 @@ class Consequences:
     new_findings: tuple[Problem, ...]
     """Warnings and notes about the new side that the old one does not give."""
     old_findings: tuple[Problem, ...]
-    """Warnings and notes about the old side that the new one does not give."""
+    """Warnings and notes about the old side that the new one, which was judged, does not give."""
+    unjudged_findings: tuple[Problem, ...] = ()
+    """Those of rules that could not judge all of the new side: they may be true of it."""
+    unknown: Unknown | None = None
+    """From where on nothing is predicted of the new side, where more was predicted of the old one."""
     signal: tuple[SignalChange, ...] = ()
     """Layers whose predicted signal or gradient differs."""
 
@@ -43,6 +48,8 @@ class Consequences:
             "old_checkpoint": self.checkpoint.to_dict(),
             "new_findings": [problem.to_dict() for problem in self.new_findings],
             "old_findings": [problem.to_dict() for problem in self.old_findings],
+            "unjudged_findings": [problem.to_dict() for problem in self.unjudged_findings],
+            "unpredicted": self.unknown and self.unknown.words,
             "signal": [change.to_dict() for change in self.signal],
         }
 
@@ -75,15 +82,28 @@ def consequences(old: Plan, new: Plan, found: Changes, runs: Runs | None = None)
         runs: What layers of other plans saved; see `memory`.
     """
     pairs = paired(old, new)
-    before, after = _findings(old), _findings(new)
+    before, after = examine(old), examine(new)
+    gone = _without(_findings(before), _findings(after))
+    unjudged = [problem for problem in gone if problem.code in after.unjudged]
+    predicted, expected = predict(old), predict(new)
     return Consequences(
         costs(old, new, pairs, runs) if found.layers else None,
         starts(old, new, found),
         old_checkpoint(old, new, pairs),
-        tuple(_without(after, before)),
-        tuple(_without(before, after)),
-        signal_changes(predict(old), predict(new), pairs.layers),
+        new_findings=tuple(_without(_findings(after), _findings(before))),
+        old_findings=tuple(problem for problem in gone if problem not in unjudged),
+        unjudged_findings=tuple(unjudged),
+        unknown=_lost(predicted, expected, pairs.layers),
+        signal=signal_changes(predicted, expected, pairs.layers),
     )
+
+
+def _lost(old: Prediction, new: Prediction, layers: Mapping[str, str]) -> Unknown | None:
+    """From where on nothing is predicted of the new side; None where that was so before."""
+    known = {node.path for node in old.nodes if node.signal is not None}
+    if not any(layers.get(node.path, node.path) in known for node in new.unknown):
+        return None
+    return Unknown.of(new, {"signal"})
 
 
 def _without(some: Sequence[Problem], others: Sequence[Problem]) -> list[Problem]:
@@ -92,8 +112,7 @@ def _without(some: Sequence[Problem], others: Sequence[Problem]) -> list[Problem
     return [problem for problem in some if _meaning(problem) not in known]
 
 
-def _findings(plan: Plan) -> tuple[Problem, ...]:
-    found = examine(plan)
+def _findings(found: Linted) -> tuple[Problem, ...]:
     return (*found.planned, *found.problems)
 
 

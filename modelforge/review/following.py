@@ -10,6 +10,7 @@ import yaml
 
 from modelforge.core.errors import Problem
 from modelforge.core.words import magnitude, plural, printable
+from modelforge.linting.subject import Unknown
 from modelforge.review.change import labels_of, of_compositions, of_kind
 from modelforge.review.consequences import Consequences
 from modelforge.review.document import MAX_EFFECTS, MAX_FOLLOWS, Change, Effect
@@ -126,6 +127,8 @@ def _findings(entry: EntryDiff) -> list[Change]:
     return [
         *(_finding("new", problem) for problem in facts.new_findings),
         *(_finding("gone", problem) for problem in facts.old_findings),
+        *(_unjudged(problem) for problem in facts.unjudged_findings),
+        *([] if facts.unknown is None else [_unknown(facts.unknown)]),
     ]
 
 
@@ -134,6 +137,16 @@ def _finding(how: str, problem: Problem) -> Change:
     words = f"{problem.code}: {problem.message}"
     mark = "+" if how == "new" else "-"
     return of_kind(kind, f"{problem.code} {problem.key}", words, mark=mark, spot=spot(problem.place))
+
+
+def _unjudged(problem: Problem) -> Change:
+    words = f"{problem.code} no longer judges: {problem.message}"
+    return of_kind("finding-unjudged", f"{problem.code} {problem.key}", words, mark="~", spot=spot(problem.place))
+
+
+def _unknown(unknown: Unknown) -> Change:
+    words = unknown.words
+    return of_kind("signal-unknown", words, words, mark="~")
 
 
 def _training(review: Review) -> Iterator[Change]:

@@ -119,6 +119,12 @@ KINDS: Mapping[str, Kind] = MappingProxyType(
             "predicted signal",
             "Signals or gradients are predicted to start far larger or smaller than before.",
         ),
+        "signal-unknown": Kind(
+            "init",
+            "warning",
+            "signal that is no longer predicted",
+            "Signals that were predicted before are not known on the new side: no energy of them is compared.",
+        ),
         "finding-new": Kind(
             "model", "warning", "new warning", "A warning about initial values that the old side does not have."
         ),
@@ -128,6 +134,12 @@ KINDS: Mapping[str, Kind] = MappingProxyType(
         "note-new": Kind("model", "info", "new note", "A note of `modelforge lint` that the old side does not have."),
         "note-gone": Kind(
             "model", "info", "note that is gone", "A note of `modelforge lint` that the new side no longer has."
+        ),
+        "finding-unjudged": Kind(
+            "model",
+            "warning",
+            "finding that can no longer be judged",
+            "A finding about the old side, of a rule that cannot judge the new one: it may still be true.",
         ),
         "init-changed": Kind(
             "init", "warning", "initial values", "Parameters start with other values: runs are not comparable."

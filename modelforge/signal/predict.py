@@ -53,6 +53,8 @@ class NodeSignal:
     """V′(q) of an activation and the weights before it: the factor on a small error of the variance."""
     note: str = ""
     """Why it is not known, or what was assumed."""
+    lost: str = ""
+    """Why its gradient is not known; empty where it is, or where none arrives."""
 
     @property
     def correlation_depth(self) -> float | None:
@@ -117,6 +119,11 @@ class Prediction:
     def unknown(self) -> tuple[NodeSignal, ...]:
         """The layers whose signal is not known."""
         return tuple(node for node in self.nodes if node.signal is None and node.type != "input")
+
+    @property
+    def lost(self) -> tuple[NodeSignal, ...]:
+        """The layers and inputs that get a gradient which is not known."""
+        return tuple(node for node in self.nodes if node.lost and node.gradient is None)
 
     def to_dict(self) -> dict[str, Any]:
         """The prediction as plain data."""
@@ -279,8 +286,9 @@ def _nodes(
     lost: Mapping[Source, str],
 ) -> list[NodeSignal]:
     nodes = [
-        NodeSignal(name, "input", signals[Source(f"@{name}")], gradients.get(Source(f"@{name}")))
+        NodeSignal(name, "input", signals[source], gradients.get(source), lost=lost.get(source, ""))
         for name in plan.inputs
+        for source in [Source(f"@{name}")]
     ]
     said: set[str] = set()
     for leaf, result, reason in done:
@@ -291,6 +299,7 @@ def _nodes(
         if not note and source in lost and lost[source] not in said:
             note = lost[source]
             said.add(note)
-        node = NodeSignal(leaf.layer.path, leaf.layer.type, signals.get(source), gradients.get(source), note=note)
+        both = signals.get(source), gradients.get(source)
+        node = NodeSignal(leaf.layer.path, leaf.layer.type, *both, note=note, lost=lost.get(source, ""))
         nodes.append(node if result is None else replace(node, chi=result.chi, slope=result.slope))
     return nodes

@@ -111,3 +111,64 @@ def test_the_mean_over_steps_behind_a_norm_is_no_fault():
     layers = {"up": HIDDEN, "norm": "LayerNorm", "mean": {"type": "Mean", "dim": 1}, "head": HIDDEN}
     plan = mf.plan(mf.parse({"input": {"shape": [3000, 8]}, "layers": layers}, init="xavier"))
     assert predicted(plan).verdict == "steady"
+
+
+ODD = {"type": "Linear", "out_features": 64}
+BLOCK = {"type": "Repeat", "times": 10, "layers": {"hidden": ODD, "act": "ReLU"}}
+
+
+def planned(**layers: object) -> mf.Plan:
+    return mf.plan(mf.parse({"input": {"shape": [64]}, "layers": layers}, init="kaiming"))
+
+
+@pytest.mark.parametrize("measure", [False, True])
+def test_the_block_is_blamed_that_changes_the_energy_most(measure):
+    """Ten good layers are no cause, whatever they are named; and a refined gain is set by the block that refines it."""
+    loud = {**HIDDEN, "init": {"gain": 1000.0}}
+    found = diagnose(planned(deep=BLOCK, a=loud, b=loud, c=loud, head=HIDDEN), measure=measure).first
+    assert found.cause.verdict == "explodes"
+    assert found.cause.key in [f"model.layers.{name}.init" for name in "abc"]
+    assert "starts 1 layer with std" in found.cause.sentence
+
+
+@pytest.mark.parametrize("measure", [False, True])
+def test_one_small_layer_is_named_with_the_std_that_would_keep_the_signal(measure):
+    small = {**HIDDEN, "init": {"scheme": "normal", "std": 1e-5}}
+    found = diagnose(planned(deep=BLOCK, small=small, after="ReLU", head=HIDDEN), measure=measure).first
+    assert (found.cause.verdict, found.cause.key) == ("vanishes", "model.layers.small.init")
+    assert "`normal` starts 1 layer before ReLU with std 1e-05, where about 0.1" in found.cause.sentence
+
+
+@pytest.mark.parametrize("order", [("s", "n"), ("n", "s")])
+@pytest.mark.parametrize("measure", [False, True])
+def test_a_part_of_a_concatenation_that_dies_is_no_steady_network(measure, order):
+    branches = {
+        "s": {"type": "Repeat", "inputs": "input", "times": 30, "layers": {"d": HIDDEN, "a": "ReLU"}},
+        "n": {"type": "LayerNorm", "inputs": "input"},
+    }
+    layers = {name: branches[name] for name in order}
+    layers |= {"join": {"type": "Concat", "inputs": [*order]}, "head": {"type": "Linear", "out_features": 8}}
+    plan = mf.plan(mf.parse({"input": {"shape": [64]}, "layers": layers}, init="xavier"))
+    found = diagnose(plan, measure=measure, jacobian=False).first.cause
+    assert (found.verdict, found.key) == ("vanishes", "init")
+    assert "at `s.2" in found.sentence
+
+
+def test_gradients_that_are_not_known_are_no_steady_ones():
+    drop = {"type": "DropPath", "p": 0.2}
+    plan = planned(a=HIDDEN, r="ReLU", dp=drop, b=HIDDEN, g="GELU", head={"type": "Linear", "out_features": 8})
+    assert predicted(plan).sentence == "No gradient is predicted from `b` back: unknown before `g`"
+    assert predicted(plan).verdict == "unknown"
+    assert diagnose(plan, jacobian=False).first.cause.verdict == "steady"
+
+
+def test_batch_norms_start_no_signal_again_in_evaluation():
+    loud = {"hidden": {**HIDDEN, "init": {"gain": 5.0}}, "norm": "BatchNorm1d", "act": "ReLU"}
+    plan = planned(deep={"type": "Repeat", "times": 6, "layers": loud}, head=HIDDEN)
+    model = mf.build(plan)
+    assert diagnose(plan, model=model, jacobian=False).first.cause.verdict == "steady"
+    found = diagnose(plan, model=model.eval(), jacobian=False).first
+    assert (found.cause.verdict, found.cause.key) == ("explodes", "model.layers.deep.layers.hidden.init")
+    assert found.measurement is not None
+    assert (found.measurement.mode, found.repair) == ("eval", None)
+    assert found.unrepaired == "it was measured in evaluation, and what is predicted is for training"

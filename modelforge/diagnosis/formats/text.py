@@ -163,7 +163,9 @@ def _below(start: Start) -> Iterator[RenderableType]:
     if (found := start.measurement) is not None:
         seeds = plural(len(found.seeds), "seed")
         assumed = "" if found.data == RANDOM else "; predicted for random inputs"
-        lines.append(("measured", f"{seeds} on {plural(found.batch, 'example')} of {found.data}{assumed}"))
+        lines.append(
+            ("measured", f"{seeds} on {plural(found.batch, 'example')} of {found.data}{found.in_mode}{assumed}")
+        )
         if found.jacobian is not None and found.jacobian.values:
             values = found.jacobian.values
             ends = f"{number(_rounded(values[0]))} to {number(_rounded(values[-1]))}"

@@ -54,7 +54,7 @@ def zeros_in_series(subject: Subject) -> Iterator[Found]:
         signal = _signal(subject, leaf.reads[0]) if zero and leaf.reads else None
         maker = subject.prediction.by_path.get(leaf.reads[0].maker) if leaf.reads else None
         # What another layer sends back to the maker lets it leave zero.
-        sent = None if maker is None else maker.gradient
+        sent = None if maker is None else subject.gradient_of(maker)
         if signal is not None and signal.second == 0 and (sent is None or sent.energy == 0):
             for parameter in zero:
                 yield Found(

@@ -14,7 +14,8 @@ from modelforge.linting.subject import Subject
     "MW199",
     last=True,
     why="An entry of `lint.ignore` that no finding needs would hide a later finding before it is read.",
-    when="No finding has its code and a path that its glob matches. Over several configs: in none of them.",
+    when="No finding has its code and a path that its glob matches. Over several configs: in none of them. A rule that "
+    "needs a prediction which is not known may still find it.",
     bad="""\
 model:
   input: {shape: [8]}
@@ -48,6 +49,8 @@ def unneeded_ignores(subject: Subject) -> Iterator[Found]:
                 "key",
                 subject.ignored_at(code, glob),
             )
+            continue
+        if code in subject.unjudged:
             continue
         where = "" if glob == EVERYWHERE else f" at `{glob}`"
         yield Found(

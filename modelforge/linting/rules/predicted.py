@@ -88,8 +88,8 @@ init: xavier
 )
 def far_gradient(subject: Subject) -> Iterator[Found]:
     known = [subject.prediction.by_path.get(leaf.layer.path) for leaf in subject.since_norm]
-    nodes = [node for node in known if node and node.chi and node.gradient and not _in_branch(subject, node)]
-    energies = [length_of(node) or 0.0 for node in nodes]
+    nodes = [node for node in known if node and node.chi and length_of(subject, node) and not _in_branch(subject, node)]
+    energies = [length_of(subject, node) or 0.0 for node in nodes]
     if len(energies) < 2 or not min(energies[0], energies[-1]):
         return
     divided = lost(subject, subject.leaves[nodes[-1].path], backward=True)
