@@ -6,10 +6,10 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from math import exp, inf, log
 
-from modelforge.core.words import exponential
+from modelforge.core.words import exponential, plural
 from modelforge.inits import Statistics
 from modelforge.linting.rule import Found, register_rule
-from modelforge.linting.subject import Subject, followed_by, key_of
+from modelforge.linting.subject import Subject, followed_by, key_of_gain
 from modelforge.planning.assign import ParameterPlan
 
 LARGE = 100.0
@@ -27,11 +27,13 @@ class Layer:
     name: str
     """Of the activation."""
     behind: Statistics
+    blamed: str
+    """The key of the init block that sets the gain."""
 
     @property
-    def key(self) -> tuple[str, str, str]:
+    def key(self) -> tuple[str, str, str, float, bool]:
         """What layers have in common that one finding is about."""
-        return self.parameter.rule.key, self.parameter.scheme, self.name
+        return self.blamed, self.parameter.scheme, self.name, self.gain, _is_named(self.parameter)
 
 
 @register_rule(
@@ -62,15 +64,15 @@ def missing_gain(subject: Subject) -> Iterator[Found]:
     for layers in _groups(layer for layer in _layers(subject) if layer.behind.variance_slope >= RECTIFIES):
         first = layers[0]
         each = (first.gain / first.behind.forward_gain) ** 2
-        whole = sum(2 * _log(abs(layer.gain) / layer.behind.forward_gain) for layer in layers)
+        whole = 2 * len(layers) * _log(abs(first.gain) / first.behind.forward_gain)
         if abs(whole) > log(LARGE):
             for layer in layers:
                 yield Found(
-                    key_of(first.parameter),
+                    first.blamed,
                     layer.parameter.path,
                     f"`{first.parameter.scheme}` gives {{}} the gain {first.gain:.3g}, but {first.name} behind needs "
                     f"{first.behind.forward_gain:.3g}: each layer multiplies the energy of the signal by {each:.3g}, "
-                    f"{len(layers)} layers by {exponential(whole)}",
+                    f"{plural(len(layers), 'layer')} by {exponential(whole)}",
                     "write `gain: auto`, or choose `kaiming` before ReLU",
                 )
 
@@ -110,10 +112,10 @@ def rectifier_before_saturation(subject: Subject) -> Iterator[Found]:
             each = exp(whole / len(factors))
             for layer in layers:
                 yield Found(
-                    key_of(first.parameter),
+                    first.blamed,
                     layer.parameter.path,
                     f"the gain of {{}} is that of {taken}, but {first.name} follows: each layer multiplies the energy "
-                    f"of gradients by {each:.3g}, {len(factors)} layers by {exponential(whole)}",
+                    f"of gradients by {each:.3g}, {plural(len(factors), 'layer')} by {exponential(whole)}",
                     "write `gain: auto_backward`, which keeps gradients, or add norms",
                 )
 
@@ -151,7 +153,7 @@ def gain_of_another(subject: Subject) -> Iterator[Found]:
         backward = behind.backward_gain
         if activations and all(abs(gain / right - 1) > 0.05 for right in (behind.forward_gain, backward)):
             yield Found(
-                key_of(parameter),
+                key_of_gain(subject, parameter),
                 parameter.path,
                 f"the gain {gain:.3g} of {{}} is that of {getattr(parameter.initializer, 'gain', '')}, but "
                 f"{activations[0].name} follows, whose gain is {behind.forward_gain:.3g}",
@@ -183,11 +185,11 @@ def _layers(subject: Subject) -> Iterator[Layer]:
             continue
         behind = followed_by(parameter)
         if behind is not None and matrix.activations:
-            yield Layer(parameter, gain, matrix.activations[0].name, behind)
+            yield Layer(parameter, gain, matrix.activations[0].name, behind, key_of_gain(subject, parameter))
 
 
 def _groups(layers: Iterable[Layer]) -> list[list[Layer]]:
-    found: dict[tuple[str, str, str], list[Layer]] = {}
+    found: dict[tuple[str, str, str, float, bool], list[Layer]] = {}
     for layer in layers:
         found.setdefault(layer.key, []).append(layer)
     return list(found.values())
