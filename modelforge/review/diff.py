@@ -312,7 +312,7 @@ def _field_changes(one: ParameterPlan, other: ParameterPlan, old: Plan, new: Pla
 
 
 def _resolved_changes(one: ParameterPlan, other: ParameterPlan) -> Iterator[Change]:
-    """Numbers that differ although no field of that name does: `gain: auto` behind another activation, other fans."""
+    """Numbers that differ although no field of that name does: `gain: auto` after another activation, other fans."""
     for name in RESOLVED:
         stated = [getattr(parameter.initializer, name, None) for parameter in (one, other)]
         before, after = one.numbers.get(name), other.numbers.get(name)

@@ -9,12 +9,12 @@ from typing import TypeAlias
 
 from modelforge.core.tensors import TensorValue, at
 from modelforge.language import registry
-from modelforge.signal.flow import Leaf, Source
+from modelforge.signal.flow import LeafLayer, Source
 from modelforge.signal.rule import Passed
 from modelforge.signal.sums import summed
 from modelforge.signal.value import Gradient, Signal
 
-Done: TypeAlias = "tuple[Leaf, Passed | None, str]"
+Done: TypeAlias = "tuple[LeafLayer, Passed | None, str]"
 """A layer, what it makes of what it reads, and why that is not known or what was assumed."""
 Signals: TypeAlias = "Mapping[Source, Signal | None]"
 CENTRE_NOTHING = ("Linear", "Dropout", "Identity", "Rescale", "Scale", "Add")
@@ -76,7 +76,7 @@ def _sent_back(
 
 
 def _back(
-    leaf: Leaf, result: Passed, found: Mapping[tuple[int, ...], Gradient], signals: Signals
+    leaf: LeafLayer, result: Passed, found: Mapping[tuple[int, ...], Gradient], signals: Signals
 ) -> tuple[Gradient | None, ...] | None:
     """The gradients of what a layer reads; None where its rule fails.
 

@@ -6,7 +6,7 @@ from collections.abc import Hashable, Mapping
 from itertools import combinations
 
 from modelforge.planning.assign import ParameterPlan
-from modelforge.signal.flow import Leaf, Source
+from modelforge.signal.flow import LeafLayer, Source
 from modelforge.signal.value import Signal
 
 WEIGHTS = ("weight", "recurrent")
@@ -22,7 +22,7 @@ class Origins:
     def __init__(self) -> None:
         self._made_of: dict[str, frozenset[Hashable]] = {}
 
-    def add(self, leaf: Leaf, parameters: Mapping[str, ParameterPlan]) -> None:
+    def add(self, leaf: LeafLayer, parameters: Mapping[str, ParameterPlan]) -> None:
         """Notes what a layer reads."""
         path, kind = leaf.layer.path, leaf.layer.type
         own: frozenset[Hashable] = frozenset([path])
@@ -34,7 +34,7 @@ class Origins:
         else:
             self._made_of[path] = before or own
 
-    def dependent(self, leaf: Leaf, signals: Mapping[Source, Signal | None]) -> bool:
+    def dependent(self, leaf: LeafLayer, signals: Mapping[Source, Signal | None]) -> bool:
         """Whether two different tensors of a layer's input are made of one without drawn weights between."""
         reads = {read for read in leaf.reads if _has_energy(signals.get(read))}
         return any(not self._of(one).isdisjoint(self._of(other)) for one, other in combinations(reads, 2))

@@ -212,7 +212,7 @@ def register_signal(
     Example:
         >>> @register_signal("Halve")
         ... def halve(node: Node) -> Passed:
-        ...     return passed(node.signal.scaled(0.5), lambda gradient: gradient.scaled(0.25))
+        ...     return passed(node.signal.times(0.5), lambda gradient: gradient.times(0.5))
         >>> unregister_signal("Halve")
     """
 

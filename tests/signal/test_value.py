@@ -26,5 +26,5 @@ def test_overlap_is_the_mean_over_pairs():
 
 
 def test_a_number_times_a_signal():
-    signal = Signal(SHAPE, mean=1.0, second=3.0, along=2.0, across=1.0).scaled(-2.0)
+    signal = Signal(SHAPE, mean=1.0, second=3.0, along=2.0, across=1.0).times(-2.0)
     assert (signal.mean, signal.second, signal.along, signal.across) == (-2.0, 12.0, 8.0, 4.0)

@@ -14,8 +14,8 @@ from modelforge.linting.rule import Found, register_rule
 from modelforge.linting.subject import Subject, key_of
 from modelforge.planning.assign import ParameterPlan
 from modelforge.planning.layer_plan import LayerPlan
-from modelforge.signal.flow import Leaf, Source
-from modelforge.signal.value import Behind, Signal
+from modelforge.signal.flow import LeafLayer, Source
+from modelforge.signal.value import Preactivation, Signal
 
 LIVELY = 0.02
 """The least share of examples for which a unit should be on."""
@@ -92,11 +92,11 @@ init: kaiming
 def dead_units(subject: Subject) -> Iterator[Found]:
     for leaf in subject.flow.leaves:
         node = subject.prediction.by_path.get(leaf.layer.path)
-        behind = None if node is None or node.signal is None else node.signal.behind
-        if behind is None or not leaf.reads or registry.get(leaf.layer.type).kind != "activation":
+        preactivation = None if node is None or node.signal is None else node.signal.preactivation
+        if preactivation is None or not leaf.reads or registry.get(leaf.layer.type).kind != "activation":
             continue
-        share = _share_on(behind)
-        if share < LIVELY and _is_flat_below_zero(behind.activation):
+        share = _share_on(preactivation)
+        if share < LIVELY and _is_flat_below_zero(preactivation.activation):
             blamed = _blamed(subject, subject.leaves.get(leaf.reads[0].maker))
             yield Found(
                 leaf.layer.key if blamed is None else key_of(blamed),
@@ -145,7 +145,7 @@ def bias_before_norm(subject: Subject) -> Iterator[Found]:
                 yield Found(
                     leaf.layer.key,
                     parameter.path,
-                    f"no effect of {{}}: {readers[0].layer.type} behind subtracts the mean of each channel",
+                    f"no effect of {{}}: the {readers[0].layer.type} after it subtracts the mean of each channel",
                     "write `bias: false`",
                     "key",
                 )
@@ -172,11 +172,11 @@ def _signal(subject: Subject, source: Source) -> Signal | None:
     return None if node is None or source.index not in ((), (0,)) else node.signal
 
 
-def _share_on(behind: Behind) -> float:
+def _share_on(preactivation: Preactivation) -> float:
     """The share of what an activation reads that is above zero."""
-    if behind.variance == 0:
-        return float(behind.mean > 0)
-    return 1 - NormalDist(behind.mean, behind.variance**0.5).cdf(0.0)
+    if preactivation.variance == 0:
+        return float(preactivation.mean > 0)
+    return 1 - NormalDist(preactivation.mean, preactivation.variance**0.5).cdf(0.0)
 
 
 def _is_flat_below_zero(activation: Activation) -> bool:
@@ -186,7 +186,7 @@ def _is_flat_below_zero(activation: Activation) -> bool:
     return bool((values == values[0]).all())
 
 
-def _blamed(subject: Subject, maker: Leaf | None) -> ParameterPlan | None:
+def _blamed(subject: Subject, maker: LeafLayer | None) -> ParameterPlan | None:
     """The bias of what makes a signal, or else its kernel."""
     if maker is None:
         return None

@@ -111,7 +111,7 @@ def _normalized(node: Node, signal: Signal, centre: _Centre, eps: float, *, cent
         weight_gain=None,
         scatter=None,
         held=0.0 if centre.across_examples else None,
-        behind=None,
+        preactivation=None,
     )
 
     def back(gradient: Gradient) -> Gradient:
@@ -120,7 +120,7 @@ def _normalized(node: Node, signal: Signal, centre: _Centre, eps: float, *, cent
             shared = signal.overlap(gradient.energy, gradient.along, gradient.across)
             left = gradient.energy * (1 - (1 - gradient.square) / centre.size) - shared
         else:
-            # A norm behind this one, of the same numbers, has taken the same directions out.
+            # A norm after this one, of the same numbers, has taken the same directions out.
             taken = 0 if gradient.level else 1 - gradient.turned + centred
             left = gradient.energy * (1 - taken / centre.size)
         more, sent = _sent(gradient, read, level, eps / variance) if level else (pull, None)
@@ -129,10 +129,10 @@ def _normalized(node: Node, signal: Signal, centre: _Centre, eps: float, *, cent
         scatter = None
         if signal.scatter is not None and signal.scatter.present == 1 and not centre.across_examples and variance > 0:
             arriving = gradient.by_example(signal.shape)
-            scatter = arriving.scaled(-biased(signal.scatter.logs, 1 - kept))
+            scatter = arriving.shifted(-biased(signal.scatter.logs, 1 - kept))
             more_of_small = scatter.mean / arriving.mean
             whole *= more_of_small
-            scatter = replace(scatter.scaled(-log(more_of_small)), radial=np.zeros_like(scatter.radial))
+            scatter = replace(scatter.shifted(-log(more_of_small)), radial=np.zeros_like(scatter.radial))
             examples = signal.shape.num_examples
             drift, lift = lognormal(scatter.log_of_mean(signal.scatter, examples))
             drift += (1 - kept) ** 2 * signal.scatter.noise_of_mean(examples)
@@ -164,14 +164,14 @@ def _read_level(signal: Signal, centre: _Centre, count: float) -> Level | None:
 
 
 def _level(read: Level | None, centre: _Centre, freedom: float, count: float, eps: float) -> Level | None:
-    """The energies of positions behind a norm: v/(v + ε) of small ones is less than 1."""
+    """The energies of positions after a norm: v/(v + ε) of small ones is less than 1."""
     if read:
         return replace(read, bottom=read.raised(eps).top)
     return Level(max(FEWEST, freedom), 0.0, eps, count, centre.channels) if freedom < MANY else None
 
 
 def _sent(gradient: Gradient, read: Level | None, level: Level, eps: float) -> tuple[Inverse, Level | None]:
-    """The factor on a gradient that a norm makes by position, where norms behind it made energies uneven too.
+    """The factor on a gradient that a norm makes by position, where norms after it made energies uneven too.
 
     Formula: of norms in series, 1/(v + ε₁)·(v + ε₁)/(v + c) = 1/(v + c), whose mean is no product of means; of
         energies L in units of their mean M, (1 + ε)/(L/M + ε)
@@ -227,7 +227,7 @@ def _noted(node: Node, result: Passed) -> Passed:
 
 
 def _even(result: Passed, signal: Signal) -> Passed:
-    """The result of a norm of each position by itself: energy is the same everywhere behind it."""
+    """The result of a norm of each position by itself: energy is the same everywhere after it."""
     if not signal.profile:
         return result
     inverse = {axis: 1 / np.maximum(shape, 1e-12) for axis, shape in signal.profile.items()}
@@ -309,11 +309,11 @@ def _as_given(node: Node, signal: Signal, eps: float) -> Passed:
     """A norm by the mean 0 and the variance 1 that running statistics start with."""
     weight, bias = node.values("weight"), node.values("bias")
     factor = (weight.second if "weight" in node.parameters else 1.0) / (1 + eps)
-    scaled = signal.scaled(factor**0.5)
+    scaled = signal.times(factor**0.5)
     more = {name: getattr(scaled, name) + bias.second for name in ("second", "along", "across")}
     level = None if bias.std else scaled.level
     return passed(
-        replace(scaled, mean=scaled.mean + bias.mean, level=level, **more), lambda gradient: gradient.scaled(factor)
+        replace(scaled, mean=scaled.mean + bias.mean, level=level, **more), lambda gradient: gradient.amplified(factor)
     )
 
 

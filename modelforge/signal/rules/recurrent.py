@@ -176,7 +176,7 @@ def _in_time(cell: Cell, steps: list[Step]) -> float:
 
 
 def _mean(steps: list[list[Step]]) -> float:
-    """E h over steps and directions; 0 but behind a rectifier."""
+    """E h over steps and directions; 0 but after a rectifier."""
     return float(np.mean([step.mean for one in steps for step in one]))
 
 

@@ -103,7 +103,7 @@ def _added(signal: Signal, second: float, mean: float, along: float, across: flo
         swing=signal.swing * (signal.second / total) ** 2 if total else 0.0,
         level=signal.level and signal.level.raised(second / signal.second) if signal.second else None,
         weight_gain=None,
-        behind=None,
+        preactivation=None,
         scatter=None,
         profile=mixed_profile([(signal.second, signal.profile), (second, {})], signal.shape.sizes),
         later=mixed_profile([(abs(signal.along), signal.later), (abs(along), {})], signal.shape.sizes),
@@ -164,7 +164,7 @@ def class_token(node: Node) -> Passed:
         level=None,
         profile=FrozenDict({1: energy / second}) if second else signal.profile,
         weight_gain=None,
-        behind=None,
+        preactivation=None,
         scatter=None,
     )
     output = replace(output, noise=max(signal.noise, normal_noise(output)))

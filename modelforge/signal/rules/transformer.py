@@ -11,7 +11,7 @@ from modelforge.core.tensors import TensorValue, Value
 from modelforge.planning.assign import ParameterPlan
 from modelforge.planning.layer_plan import LayerPlan
 from modelforge.signal.back import backward_from
-from modelforge.signal.flow import Leaf, Source
+from modelforge.signal.flow import LeafLayer, Source
 from modelforge.signal.predict import forward
 from modelforge.signal.rule import Index, Node, Passed, Unpredictable, register_signal
 from modelforge.signal.value import Gradient, Signal
@@ -52,7 +52,7 @@ class _Inside:
         )
 
     def attended(self, name: str, dropout: str, *reads: str) -> str:
-        """An attention and the dropout behind it."""
+        """An attention and the dropout after it."""
         attention = {"add_bias_kv": False, "add_zero_attn": False, "dropout": self.arguments["dropout"]}
         width, heads = self.arguments["d_model"], self.arguments["nhead"]
         made = self.add(name, "MultiheadAttention", reads, embed_dim=width, num_heads=heads, **attention)
@@ -118,11 +118,11 @@ def _run(node: Node, inside: _Inside, last: str) -> Passed:
     names = [f"@{place}" for place in range(len(node.signals))]
     values: dict[str, Value] = dict(zip(names, node.layer.inputs, strict=True))
     signals: dict[Source, Signal | None] = {Source(name): it for name, it in zip(names, node.signals, strict=True)}
-    done: list[tuple[Leaf, Passed | None, str]] = []
+    done: list[tuple[LeafLayer, Passed | None, str]] = []
     for one in inside.layers:
         layer = _planned(node, one, values)
         values[one.name] = layer.output
-        leaf = Leaf(layer, tuple(map(Source, one.reads)))
+        leaf = LeafLayer(layer, tuple(map(Source, one.reads)))
         parameters = _below(node, one.name)
         read = tuple(signals[source] for source in leaf.reads)
         own = "Transformer" if node.layer.type == "Transformer" and one.type != "LayerNorm" else ""
