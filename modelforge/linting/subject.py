@@ -12,6 +12,7 @@ from modelforge.core.paths import around, relative
 from modelforge.inits import Statistics, statistics
 from modelforge.linting.ignoring import Ignores
 from modelforge.planning.assign import ParameterPlan
+from modelforge.planning.fields import decided_fields
 from modelforge.planning.layer_plan import LayerPlan
 from modelforge.planning.plan import Plan
 from modelforge.signal.flow import LeafGraph, LeafLayer, flow
@@ -124,11 +125,20 @@ class Subject:
         return found
 
     @cached_property
+    def results(self) -> Collection[str]:
+        """The paths of the layers whose outputs the model gives."""
+        return {source.maker for source in self.flow.results.values()}
+
+    @cached_property
     def since_norm(self) -> Sequence[LeafLayer]:
-        """The layers after the last norm, where energies multiply from layer to layer; all, if there is no norm."""
-        leaves = self.flow.leaves
-        norms = (place for place, leaf in enumerate(leaves) if self.is_norm(leaf.layer))
-        return leaves[max(norms, default=-1) + 1 :]
+        """The layers after the last norm, where energies multiply from layer to layer: no norm follows them."""
+        followed: set[str] = set()
+        for leaf in reversed(self.flow.leaves):
+            if self.is_norm(leaf.layer):
+                followed.add(leaf.layer.path)
+            if leaf.layer.path in followed:
+                followed |= {read.maker for read in leaf.reads}
+        return [leaf for leaf in self.flow.leaves if leaf.layer.path not in followed]
 
     @cached_property
     def parameters_since_norm(self) -> Sequence[ParameterPlan]:
@@ -174,6 +184,12 @@ def followed_by(parameter: ParameterPlan) -> Statistics | None:
 def key_of(parameter: ParameterPlan) -> str:
     """The override key of the init block that fills a parameter; of its layer where a default does."""
     return parameter.key if parameter.rule.default else parameter.rule.key
+
+
+def key_of_gain(subject: Subject, parameter: ParameterPlan) -> str:
+    """The override key of the init block that sets a parameter's gain; of the one that fills it where none does."""
+    fields = decided_fields(parameter, subject.plan.origins)
+    return next((field.key for field in fields if field.name == "gain" and field.key), key_of(parameter))
 
 
 def is_constant(parameter: ParameterPlan) -> bool:

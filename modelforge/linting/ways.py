@@ -40,6 +40,12 @@ def back(subject: Subject, leaf: LeafLayer | None) -> Iterator[LeafLayer]:
         leaf = subject.leaves.get(leaf.reads[0].maker) if leaf.reads else None
 
 
+def ends(subject: Subject) -> list[Source]:
+    """Where ways end: at the results, and at each part of a concatenation, which hides what became of the part."""
+    parts = [read for leaf in subject.flow.leaves if leaf.layer.type == "Concat" for read in leaf.reads]
+    return [*subject.flow.results.values(), *parts]
+
+
 def last_weighted(subject: Subject, source: Source) -> LeafLayer | None:
     """The last layer with a kernel on the way to a result."""
     every = back(subject, subject.leaves.get(source.maker))

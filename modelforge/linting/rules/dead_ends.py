@@ -110,7 +110,8 @@ def dead_units(subject: Subject) -> Iterator[Found]:
     "MW127",
     why="A norm over the batch subtracts the mean of each channel, and with it any bias before: the bias has no "
     "effect, no gradient, and takes memory. The norm has a bias of its own.",
-    when="A layer with a bias for each channel that only batch or instance norms read (Ioffe and Szegedy 2015, "
+    when="A layer with a bias for each channel, which no other layer shares, and that only batch or instance norms "
+    "read: it is no output of the model (Ioffe and Szegedy 2015, "
     "arXiv:1502.03167, section 3.2).",
     bad="""\
 model:
@@ -132,8 +133,11 @@ init: kaiming
 """,
 )
 def bias_before_norm(subject: Subject) -> Iterator[Found]:
+    tied = {*subject.plan.ties, *subject.plan.ties.values()}
     for leaf in subject.flow.leaves:
-        readers = subject.readers.get(leaf.layer.path, ())
+        path, readers = leaf.layer.path, subject.readers.get(leaf.layer.path, ())
+        if path in subject.results or f"{path}.bias" in tied:
+            continue
         if not readers or not all(_centres_channels(reader.layer) for reader in readers):
             continue
         for name, parameter in subject.of_layer(leaf.layer).items():

@@ -6,10 +6,10 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from math import exp, inf, log
 
-from modelforge.core.words import exponential
+from modelforge.core.words import exponential, plural
 from modelforge.inits import Statistics
 from modelforge.linting.rule import Found, register_rule
-from modelforge.linting.subject import Subject, followed_by, key_of
+from modelforge.linting.subject import Subject, followed_by, key_of_gain
 from modelforge.planning.assign import ParameterPlan
 
 LARGE = 100.0
@@ -27,11 +27,13 @@ class Layer:
     name: str
     """Of the activation."""
     activation: Statistics
+    blamed: str
+    """The key of the init block that sets the gain."""
 
     @property
-    def key(self) -> tuple[str, str, str]:
+    def key(self) -> tuple[str, str, str, float, bool]:
         """What layers have in common that one finding is about."""
-        return self.parameter.rule.key, self.parameter.scheme, self.name
+        return self.blamed, self.parameter.scheme, self.name, self.gain, _is_named(self.parameter)
 
 
 @register_rule(
@@ -63,15 +65,15 @@ def missing_gain(subject: Subject) -> Iterator[Found]:
         first = layers[0]
         needed = first.activation.forward_gain
         each = (first.gain / needed) ** 2
-        whole = sum(2 * _log(abs(layer.gain) / layer.activation.forward_gain) for layer in layers)
+        whole = 2 * len(layers) * _log(abs(first.gain) / needed)
         if abs(whole) > log(LARGE):
             for layer in layers:
                 yield Found(
-                    key_of(first.parameter),
+                    first.blamed,
                     layer.parameter.path,
                     f"`{first.parameter.scheme}` gives {{}} the gain {first.gain:.3g}, but the {first.name} after it "
-                    f"needs {needed:.3g}: each layer multiplies the energy of the signal by {each:.3g}, {len(layers)} "
-                    f"layers by {exponential(whole)}",
+                    f"needs {needed:.3g}: each layer multiplies the energy of the signal by {each:.3g}, "
+                    f"{plural(len(layers), 'layer')} by {exponential(whole)}",
                     "write `gain: auto`, or choose `kaiming` before ReLU",
                 )
 
@@ -111,10 +113,10 @@ def rectifier_before_saturation(subject: Subject) -> Iterator[Found]:
             each = exp(whole / len(factors))
             for layer in layers:
                 yield Found(
-                    key_of(first.parameter),
+                    first.blamed,
                     layer.parameter.path,
                     f"the gain of {{}} is that of {taken}, but {first.name} follows: each layer multiplies the energy "
-                    f"of gradients by {each:.3g}, {len(factors)} layers by {exponential(whole)}",
+                    f"of gradients by {each:.3g}, {plural(len(factors), 'layer')} by {exponential(whole)}",
                     "write `gain: auto_backward`, which keeps gradients, or add norms",
                 )
 
@@ -152,7 +154,7 @@ def gain_of_another(subject: Subject) -> Iterator[Found]:
         backward = followed.backward_gain
         if activations and all(abs(gain / right - 1) > 0.05 for right in (followed.forward_gain, backward)):
             yield Found(
-                key_of(parameter),
+                key_of_gain(subject, parameter),
                 parameter.path,
                 f"the gain {gain:.3g} of {{}} is that of {getattr(parameter.initializer, 'gain', '')}, but "
                 f"{activations[0].name} follows, whose gain is {followed.forward_gain:.3g}",
@@ -184,11 +186,11 @@ def _layers(subject: Subject) -> Iterator[Layer]:
             continue
         followed = followed_by(parameter)
         if followed is not None and matrix.activations:
-            yield Layer(parameter, gain, matrix.activations[0].name, followed)
+            yield Layer(parameter, gain, matrix.activations[0].name, followed, key_of_gain(subject, parameter))
 
 
 def _groups(layers: Iterable[Layer]) -> list[list[Layer]]:
-    found: dict[tuple[str, str, str], list[Layer]] = {}
+    found: dict[tuple[str, str, str, float, bool], list[Layer]] = {}
     for layer in layers:
         found.setdefault(layer.key, []).append(layer)
     return list(found.values())

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import takewhile
 from math import log, sqrt
 
 from modelforge.core.words import exponential, plural
 from modelforge.linting.rule import Found, register_rule
 from modelforge.linting.subject import Subject, key_of
-from modelforge.linting.ways import back, kernel_of, last_weighted, length_of, lost, signal_of, stretch
+from modelforge.linting.ways import back, ends, kernel_of, last_weighted, length_of, lost, signal_of, stretch
 from modelforge.planning.assign import ParameterPlan
 from modelforge.signal.flow import LeafLayer, Source
 from modelforge.signal.predict import NodeSignal
@@ -28,9 +29,9 @@ DEEP = "model:\n  input: {shape: [64]}\n  layers:\n    stack: {type: Repeat, tim
     "MW123",
     why="A signal that vanishes or explodes on its way carries nothing to the last layer: outputs are equal for all "
     "examples, or not finite.",
-    when="E x² where the last weights read, over that of the input or of the table, below 1/1,000 or above "
-    "1,000, as `mf.predict` computes it; what means over positions take away is not counted. The depth to which a "
-    "network of this kind is usable follows from the factor per layer.",
+    when="E x² where the last weights read, of the model and of each part of a concatenation, over that of the "
+    "input or of the table, below 1/1,000 or above 1,000, as `mf.predict` computes it; what means over positions take "
+    "away is not counted. The depth to which a network of this kind is usable follows from the factor per layer.",
     bad=f"""\
 {DEEP}{{type: Linear, out_features: 64}}, act: ReLU}}}}
     head: {{type: Linear, out_features: 10}}
@@ -43,7 +44,8 @@ init: {{scheme: normal, std: 0.05}}
 """,
 )
 def far_signal(subject: Subject) -> Iterator[Found]:
-    for source in subject.flow.results.values():
+    reported: set[str] = set()
+    for source in ends(subject):
         last = last_weighted(subject, source)
         reader = None if last is None else _known(subject, last)
         weighted = [] if reader is None else stretch(subject, reader)
@@ -57,6 +59,9 @@ def far_signal(subject: Subject) -> Iterator[Found]:
         if reader is not last and 1 / NO_FLOAT < ratio < NO_FLOAT:
             continue  # what comes between may make up for it
         start = next((leaf for leaf in reversed(weighted) if _is_far(subject, leaf, first, divided)), last)
+        if start.layer.path in reported:
+            continue
+        reported |= {last.layer.path, *(leaf.layer.path for leaf in weighted)}
         usable = max(1, int(len(weighted) * log(FAR) / abs(log(ratio))))
         verb = "vanishes" if ratio < 1 else "explodes"
         blamed = kernel_of(subject, start)
@@ -87,13 +92,9 @@ init: xavier
 """,
 )
 def far_gradient(subject: Subject) -> Iterator[Found]:
-    known = [subject.prediction.by_path.get(leaf.layer.path) for leaf in subject.since_norm]
-    nodes = [node for node in known if node and node.chi and length_of(subject, node) and not _in_branch(subject, node)]
-    energies = [length_of(subject, node) or 0.0 for node in nodes]
-    if len(energies) < 2 or not min(energies[0], energies[-1]):
-        return
-    divided = lost(subject, subject.leaves[nodes[-1].path], backward=True)
-    whole = log(energies[0] * divided.get(nodes[0].path, 1.0)) - log(energies[-1])
+    whole, nodes = max(
+        ((_growth_back(subject, nodes), nodes) for nodes in _chains(subject)), key=lambda found: abs(found[0])
+    )
     if abs(whole) <= log(FAR):
         return
     usable = max(1, int(len(nodes) * log(FAR) / abs(whole)))
@@ -260,6 +261,31 @@ def high_first_loss(subject: Subject) -> Iterator[Found]:
                 f"{{}} have std {size:.2g}",
                 "let the last layer start smaller, for example with `init: {scheme: lecun, gain: 0.1}` or `zeros`",
             )
+
+
+def _chains(subject: Subject) -> Iterator[Sequence[NodeSignal]]:
+    """The activations after the last norm, outside of residual branches: all, and those of each way between joins."""
+    yield _activations(subject, subject.since_norm)
+    ahead = {leaf.layer.path: leaf for leaf in subject.since_norm}
+    for last in reversed(subject.since_norm):
+        way = [*takewhile(lambda leaf: leaf.layer.path in ahead, back(subject, ahead.get(last.layer.path)))]
+        for leaf in way:
+            del ahead[leaf.layer.path]
+        yield _activations(subject, way[::-1])
+
+
+def _activations(subject: Subject, leaves: Sequence[LeafLayer]) -> Sequence[NodeSignal]:
+    known = [subject.prediction.by_path.get(leaf.layer.path) for leaf in leaves]
+    return [node for node in known if node and node.chi and length_of(subject, node) and not _in_branch(subject, node)]
+
+
+def _growth_back(subject: Subject, nodes: Sequence[NodeSignal]) -> float:
+    """The logarithm of what the energy of gradients is multiplied by from the last of some layers to the first."""
+    energies = [length_of(subject, node) or 0.0 for node in nodes]
+    if len(energies) < 2 or not min(energies[0], energies[-1]):
+        return 0.0
+    divided = lost(subject, subject.leaves[nodes[-1].path], backward=True)
+    return log(energies[0] * divided.get(nodes[0].path, 1.0)) - log(energies[-1])
 
 
 def _known(subject: Subject, last: LeafLayer) -> LeafLayer | None:

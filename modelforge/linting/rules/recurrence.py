@@ -60,8 +60,8 @@ def double_bias(subject: Subject) -> Iterator[Found]:
     why="With a forget bias of 0, an LSTM halves its state with each step: what came long ago is lost, and so is its "
     "gradient, until training has opened the gate.",
     when="A gate with bias b remembers for 1 + e^b steps: 2 at b = 0, 3.7 at 1, 8.4 at 2 (Jozefowicz et al. 2015; "
-    "Tallec and Ollivier 2018, arXiv:1804.11188). Found where the sum of the two forget biases is below 0.5 and a "
-    "sequence has at least 32 steps.",
+    "Tallec and Ollivier 2018, arXiv:1804.11188). Found where the sum of the two forget biases is below 0.5, as it is "
+    "without biases, and a sequence has at least 32 steps.",
     bad="""\
 model:
   input: {shape: [100, 8]}
@@ -85,12 +85,13 @@ def forgetful(subject: Subject) -> Iterator[Found]:
             continue
         bias = forget.mean + other.mean
         if bias < 0.5:
-            yield Found(
-                key_of(first),
-                first.path,
-                f"the forget gate of {{}} starts at {bias:g}: it remembers for {1 + exp(bias):.1f} of {steps} steps",
-                f"`bias: {{scheme: gates, forget: 1.0}}`, or `{{scheme: chrono, max_time: {steps}}}`",
-            )
+            yield _forgets(key_of(first), first.path, bias, steps, "")
+    for leaf in subject.flow.leaves:
+        steps, named = _steps(leaf.layer), subject.of_layer(leaf.layer)
+        for name, kernel in named.items():
+            biased = name.replace("weight_hh", "bias_hh") in named
+            if steps >= LONG and kernel.role == "recurrent" and "f" in dict(_gates(kernel)) and not biased:
+                yield _forgets(leaf.layer.key, kernel.path, 0.0, steps, "`bias: true`, and ")
 
 
 @register_rule(
@@ -126,6 +127,16 @@ def growing_recurrence(subject: Subject) -> Iterator[Found]:
                     f"{exponential(steps * log(factor))}",
                     "give recurrent weights a gain of 1: `recurrent: {scheme: orthogonal, gain: 1.0}`",
                 )
+
+
+def _forgets(key: str, path: str, bias: float, steps: int, before: str) -> Found:
+    return Found(
+        key,
+        path,
+        f"the forget gate of {{}} starts at {bias:g}: it remembers for {1 + exp(bias):.1f} of {steps} steps",
+        f"{before}`bias: {{scheme: gates, forget: 1.0}}`, or `{{scheme: chrono, max_time: {steps}}}`",
+        "key" if before else "value",
+    )
 
 
 def _factor(parameter: ParameterPlan) -> float:

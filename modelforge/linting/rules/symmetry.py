@@ -93,11 +93,10 @@ def _has_equal_units(subject: Subject, maker: str, constant: Collection[str]) ->
 
 def _stays_equal(subject: Subject, path: str, constant: Collection[str]) -> bool:
     """Whether all that reads the units of a layer treats them alike; a result of the model does not."""
-    results = {source.maker for source in subject.flow.results.values()}
     ahead, seen = [path], {path}
     while ahead:
         maker = ahead.pop()
-        if maker in results:
+        if maker in subject.results:
             return False
         for leaf in subject.readers.get(maker, ()):
             reader = leaf.layer.path
@@ -120,7 +119,7 @@ def _stays_equal(subject: Subject, path: str, constant: Collection[str]) -> bool
     "constants and identities do where a sum joins them. Drawn values never coincide: each parameter has a key of its "
     "own.",
     when="Two layers of one type with equal arguments and equal inputs, and all parameters tied, or not drawn and "
-    "joined by a layer without parameters that keeps the shape.",
+    "joined by a layer without parameters that keeps the shape, the one reader of both.",
     bad="""\
 model:
   input: {shape: [8]}
@@ -171,7 +170,10 @@ def _values(subject: Subject, leaf: LeafLayer) -> object:
         return tuple(sorted((name, parameter.path) for name, parameter in named.items()))
     readers = subject.readers.get(leaf.layer.path, ())
     joined = (
-        len(readers) == 1 and not subject.of_layer(readers[0].layer) and readers[0].layer.output == leaf.layer.output
+        len(readers) == 1
+        and leaf.layer.path not in subject.results
+        and not subject.of_layer(readers[0].layer)
+        and readers[0].layer.output == leaf.layer.output
     )
     if not joined or not all(fill.promise.deterministic for one in named.values() for _, fill in one.fills):
         return None

@@ -84,3 +84,18 @@ def test_a_bias_of_features_before_a_norm_of_channels(shape: tuple[int, ...], id
     with torch.no_grad():
         net.get_parameter("dense.bias").copy_(torch.randn(16))
     assert torch.allclose(before, net(x), atol=1e-4) == idle
+
+
+def test_a_bias_that_an_output_of_the_model_shows():
+    conv = {"type": "Conv2d", "out_channels": 4, "kernel_size": 3}
+    model = {"input": {"shape": [3, 8, 8]}, "layers": {"conv": conv, "norm": "BatchNorm2d", "act": "ReLU"}}
+    assert found(mf.plan(mf.parse(model, init="kaiming")), "MW127")
+    assert not found(mf.plan(mf.parse({**model, "outputs": {"raw": "conv", "out": "act"}}, init="kaiming")), "MW127")
+
+
+def test_a_bias_that_a_layer_without_a_norm_shares():
+    conv = {"type": "Conv2d", "out_channels": 4, "kernel_size": 3, "inputs": "input"}
+    layers = {"a": conv, "norm": "BatchNorm2d", "b": conv, "sum": {"type": "Add", "inputs": ["norm", "b"]}}
+    for tie in ({"b.bias": "a.bias"}, {"a.bias": "b.bias"}):
+        model = {"input": {"shape": [3, 8, 8]}, "layers": layers, "tie": tie}
+        assert not found(mf.plan(mf.parse(model, init="kaiming")), "MW127")

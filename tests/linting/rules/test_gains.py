@@ -85,3 +85,21 @@ def test_depth_beyond_what_a_float_holds(act: str):
     plan = mf.plan(mf.parse({"input": {"shape": [2]}, "layers": layers}, init={"scheme": "xavier", "gain": "relu"}))
     found = mf.lint(plan, rules=["MW102", "MW120", "MW121", "MW122"])
     assert all("inf" not in problem.message for problem in found)
+
+
+def test_a_gain_is_said_of_the_layers_that_have_it():
+    layers = {
+        "a": {"type": "Linear", "out_features": 64},
+        "a_act": "ReLU",
+        "b": {"type": "Linear", "out_features": 8, "init": {"gain": 100.0}},
+        "b_act": "ReLU",
+        "c": {"type": "Linear", "out_features": 32},
+        "c_act": "ReLU",
+    }
+    plan = mf.plan(mf.parse({"input": {"shape": [64]}, "layers": layers}, init="kaiming"))
+    [problem] = mf.lint(plan, rules=["MW120"])
+    assert problem.key == "model.layers.b.init"
+    assert problem.message == (
+        "`kaiming` gives `b.weight` the gain 100, but the ReLU after it needs 1.41: each layer multiplies the energy of "
+        "the signal by 5e+03, 1 layer by 5e+03"
+    )

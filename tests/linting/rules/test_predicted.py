@@ -110,3 +110,31 @@ def test_the_first_loss_is_about_what_is_measured(std: float):
     if said:
         predicted = float(re.findall(r"is about ([\d.]+)", said[0])[0])
         assert log(10) < mean < predicted * 1.2  # the estimate is an upper bound, up to the draw
+
+
+NORM = {"norm": {"type": "LayerNorm", "inputs": "input"}}
+BRANCH = {"dying": {**stack(30)["stack"], "inputs": "input"}}
+JOIN = {"join": {"type": "Concat", "inputs": ["dying", "norm"]}, "head": HEAD}
+
+
+@pytest.mark.parametrize("branches", [{**BRANCH, **NORM}, {**NORM, **BRANCH}])
+def test_a_branch_that_dies_beside_a_norm(branches: dict[str, Any]):
+    """Whichever is written first."""
+    layers = {**branches, **JOIN}
+    [gain] = found(layers, "xavier", "MW120")
+    assert "30 layers by 9.3e-10" in gain
+    [signal] = found(layers, "xavier", "MW123")
+    assert "vanishes at `dying.10.dense`" in signal
+    [gradient] = found(layers, "xavier", "MW124")
+    assert "vanish on their way back to `dying.0.dense`" in gradient
+    for code in ("MW120", "MW123", "MW124"):
+        assert not found(layers, "kaiming", code)
+
+
+def test_of_two_branches_the_one_that_dies_is_named():
+    dying = {**BRANCH["dying"], "init": {"gain": 0.5}}
+    layers = {"good": BRANCH["dying"], "dying": dying, "join": {"type": "Concat", "inputs": ["good", "dying"]}}
+    [gradient] = found({**layers, "head": HEAD}, "kaiming", "MW124")
+    assert "vanish on their way back to `dying.0.dense`" in gradient
+    [signal] = found({**layers, "head": HEAD}, "kaiming", "MW123")
+    assert "vanishes at `dying.3.dense`" in signal

@@ -60,3 +60,10 @@ def test_steps_beyond_what_a_float_holds():
     )
     [problem] = mf.lint(plan, rules=["MW131"])
     assert "2000 steps multiply by 1.1e+602" in problem.message
+
+
+@pytest.mark.parametrize(
+    ("kind", "steps", "found"), [("LSTM", 100, {"MW130"}), ("LSTM", 10, set()), ("GRU", 100, set())]
+)
+def test_gates_without_biases_are_those_with_biases_of_zero(kind: str, steps: int, found: set[str]):
+    assert codes(kind, orthogonal(), steps, bias=False) == found

@@ -95,6 +95,12 @@ def test_layers_that_compute_the_same(join: str, init: Any, tie: dict[str, str],
     assert bool(found(plan, "MW128")) == alike
 
 
+def test_layers_that_compute_the_same_part_where_one_is_an_output():
+    layers = {**TWINS, "join": {"type": "Add", "inputs": ["a", "b"]}}
+    assert found(decided(layers, CONSTANT), "MW128")
+    assert not found(decided(layers, CONSTANT, outputs={"side": "b", "out": "join"}), "MW128")
+
+
 @pytest.mark.parametrize(("groups", "stuck"), [(4, False), (2, True), (1, True)])
 def test_units_of_different_groups_read_different_inputs(groups: int, stuck: bool):
     conv = {"type": "Conv2d", "out_channels": 4, "kernel_size": 3, "groups": groups}
