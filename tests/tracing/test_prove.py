@@ -99,3 +99,24 @@ def test_one_infinity_does_not_make_all_outputs_equal():
     one, other = torch.tensor([torch.inf, 1.0]), torch.tensor([torch.inf, 2.0])
     assert not _same(one, other)
     assert _same(one, one.clone())
+
+
+class Beside(nn.Module):
+    """Small numbers beside large ones, of a layer whose `forward` no config knows."""
+
+    def __init__(self, large: float, forward: bool) -> None:
+        super().__init__()
+        self.a, self.b, self.large = nn.Linear(4, 4), nn.Linear(4, 4), large
+        if forward:
+            own = self.b.forward
+            self.b.forward = lambda x: 3 * own(x) + 1
+
+    def forward(self, x: Tensor) -> Tensor:
+        return torch.cat([self.a(x) * self.large, self.b(x)], 1)
+
+
+@pytest.mark.parametrize("large", [2.0, 1e6, 1e9])
+def test_large_numbers_hide_no_small_ones(large):
+    mf.from_module(Beside(large, forward=False), torch.randn(3, 4))
+    with pytest.raises(mf.ForgeError, match="gives other outputs than the module"):
+        mf.from_module(Beside(large, forward=True), torch.randn(3, 4))
