@@ -17,8 +17,8 @@ from pydantic import ValidationError
 from modelforge._version import __version__
 from modelforge.core.errors import Refusal
 from modelforge.core.regular_files import read_text
+from modelforge.report.escapes import code
 from modelforge.review.document import MAX_DOCUMENT_BYTES, Document
-from modelforge.review.formats.escapes import code
 from modelforge.review.formats.markdown import MAX_CHARACTERS, markdown
 
 ARTIFACT = "review.json"

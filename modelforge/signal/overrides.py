@@ -129,14 +129,26 @@ def _by_name(plan: Plan, changes: Sequence[Retuned], *, replaced: bool) -> Itera
     if not any(rule.named and rule.key.startswith(f"{MODEL}.") for rule in rules):
         for glob, number in Counter(glob_of(path) for path in asked).items():
             matched = [name for name in names if fnmatchcase(name, glob)]
-            if number > 1 and all(name in asked and glob_of(name) == glob for name in matched):
-                common = Counter(_text(asked[name]) for name in matched).most_common(1)[0][0]
-                params[glob] = next(asked[name] for name in matched if _text(asked[name]) == common)
+            here = [name for name in matched if name in asked]
+            others = [name for name in matched if name not in asked]
+            # Few copies that stay as they are get the values that they have, behind the glob.
+            kept = {} if replaced else {one.path: _present(one) for one in plan.parameters if one.path in others}
+            few = len(others) < number / 2 and len(kept) == len(others) and all(kept.values())
+            if number > 1 and few and all(glob_of(name) == glob for name in matched):
+                common = Counter(_text(asked[name]) for name in here).most_common(1)[0][0]
+                params[glob] = next(asked[name] for name in here if _text(asked[name]) == common)
+                params |= kept
     for path, fields in asked.items():
         if params.get(glob_of(path)) != fields:
             params[path] = fields
     scheme = next((rule.scheme for rule in rules if rule.key == MODEL and rule.scheme is not None), None)
     yield Setting(f"{MODEL}.params", params) if scheme is None else Setting(MODEL, {"scheme": scheme, "params": params})
+
+
+def _present(parameter: ParameterPlan) -> Mapping[str, Any]:
+    """The field that decides how large a parameter's values are, as it is; empty where there is none."""
+    values = {name: getattr(parameter.initializer, name, None) for name in ("gain", "std")}
+    return {name: value for name, value in values.items() if value is not None}
 
 
 def _by_layer(

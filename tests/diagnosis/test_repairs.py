@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+import yaml
 
 import modelforge as mf
 from modelforge.diagnosis.diagnose import diagnose
@@ -10,6 +11,9 @@ from modelforge.diagnosis.document import Repair, Start
 from tests.diagnosis.nets import deep
 
 DEEP = "+model.layers.deep={type: Repeat, times: 20, layers: {hidden: {type: Linear, out_features: 64}, act: %s}}"
+
+
+STEADY = {("Tanh", "init=xavier_uniform")}
 
 
 def predicted(*overrides: str) -> Start:
@@ -21,8 +25,8 @@ def predicted(*overrides: str) -> Start:
 def test_the_overrides_lead_to_what_is_said(act, init):
     config = ("model=mlp", DEEP % act, init)
     start = predicted(*config)
+    assert (start.repair is None) == (start.cause.severity == "none") == ((act, init) in STEADY)
     if start.repair is None:
-        assert start.cause.severity == "none"
         return
     assert all(override.startswith("init.gain=") for override in start.repair.overrides)
     after = predicted(*config, *start.repair.overrides)
@@ -46,3 +50,22 @@ def test_a_scheme_without_a_std_gets_one_from_solve():
 
 def test_it_can_be_left_out():
     assert diagnose(deep("xavier", depth=30), measure=False, solve=False).first.repair is None
+
+
+def test_one_copy_that_needs_no_change_is_an_exception_of_the_glob():
+    layers = {
+        "s": {"type": "Repeat", "times": 30, "layers": {"d": {"type": "Linear", "out_features": 64}, "a": "GELU"}}
+    }
+    layers["head"] = {"type": "Linear", "out_features": 8}
+    plan = mf.plan(mf.parse({"input": {"shape": [64]}, "layers": layers}, init="xavier"))
+    start = diagnose(plan, measure=False).first
+    assert isinstance(start.repair, Repair)
+    (override,) = start.repair.overrides
+    params = yaml.safe_load(override.partition("=")[2])
+    assert [*params] == ["s.*.d.weight", "s.0.d.weight", "head.weight"]
+    assert params["s.0.d.weight"] == {"gain": 1.0}
+    model = {"input": {"shape": [64]}, "layers": layers, "init": {"params": params}}
+    after = diagnose(mf.plan(mf.parse(model, init="xavier")), measure=False).first
+    assert after.cause.severity == "none"
+    energies = [level.signal and level.signal.energy for level in after.levels]
+    assert energies == pytest.approx(list(start.repair.signal), rel=2e-3)

@@ -156,3 +156,10 @@ def test_slopes_draw_nothing():
     assert share_saturated(activation, normal(100)) == 0
     assert torch.equal(state, torch.random.get_rng_state())
     assert activation.training
+
+
+def test_nothing_is_counted_of_nan():
+    """A share of 0 % would say that all is well."""
+    values = torch.tensor([[1.0, torch.nan], [1.0, 2.0]])
+    assert share_saturated(nn.ReLU(), values) is None
+    assert num_dead(values) is None

@@ -18,6 +18,7 @@ from modelforge.diagnosis.rows import (
     sparklines,
     stuck,
 )
+from modelforge.report.escapes import cell, code, prose
 
 MAX_ROWS = 40
 """Rows of a table; more are counted."""
@@ -27,31 +28,31 @@ MARKS = {"none": "✅", "warning": "⚠️", "error": "❌"}
 
 def markdown(diagnosis: Diagnosis) -> str:
     """The diagnosis as GitHub-flavoured Markdown."""
-    lines = [f"### How {_code(diagnosis.title)} starts", ""]
+    lines = [f"### How {code(diagnosis.title)} starts", ""]
     for start in diagnosis.starts:
         if len(diagnosis.starts) > 1:
-            lines += [f"#### {_code(start.label)}", ""]
+            lines += [f"#### {code(start.label)}", ""]
         lines += _start(start)
     return "\n".join(lines).rstrip() + "\n"
 
 
 def _start(start: Start) -> Iterator[str]:
     mark = UNKNOWN if start.cause.verdict == "unknown" else MARKS[start.cause.severity]
-    yield f"{mark} **{start.cause.verdict}**: {_prose(start.cause.sentence)}"
+    yield f"{mark} **{start.cause.verdict}**: {prose(start.cause.sentence)}"
     yield ""
     if start.cause.spot is not None and start.cause.severity != "none":
-        yield f"Set at {_code(start.cause.spot.words)}."
+        yield f"Set at {code(start.cause.spot.words)}."
         yield ""
     if start.repair is not None:
         yield from ("Repair:", "", "```sh", *(printable(quote(one)) for one in start.repair.overrides), "```", "")
     yield from _table(start)
     still = [] if start.measurement is None or start.measurement.stuck is None else stuck(start.measurement.stuck)
-    yield from (f"- {_prose(words)}" for words in still)
+    yield from (f"- {prose(words)}" for words in still)
     for finding in start.findings:
-        where = f" ({_code(finding.spot.words)})" if finding.spot else ""
-        yield f"- `{finding.code}` {_prose(finding.message)}{where}"
+        where = f" ({code(finding.spot.words)})" if finding.spot else ""
+        yield f"- `{finding.code}` {prose(finding.message)}{where}"
     for finding in start.ignored:
-        yield f"- `{finding.code}` is ignored: {_prose(finding.reason)}"
+        yield f"- `{finding.code}` is ignored: {prose(finding.reason)}"
     if still or start.findings or start.ignored:
         yield ""
     yield f"{magnitude(start.num_parameters)} parameters in {plural(start.num_layers, 'layer')}, seed {start.seed}."
@@ -68,7 +69,7 @@ def _table(start: Start) -> Iterator[str]:
         signals, gradients = sparklines(row, curves, bounds)
         copies = f" ×{number(row.levels[0].copies)}" if len(row.levels) > 1 else ""
         cells = (
-            _code(row.path) + copies,
+            cell(code(row.path)) + copies,
             row.ends(lambda level: energy(level.signal)),
             signals,
             row.ends(measured_signal),
@@ -81,21 +82,3 @@ def _table(start: Start) -> Iterator[str]:
     if len(rows) > MAX_ROWS:
         yield f"{plural(len(rows) - MAX_ROWS, 'more layer')} are left out."
         yield ""
-
-
-def _code(text: str) -> str:
-    """A text as code that nothing in it ends, in a table too."""
-    shown = printable(text).replace("|", "\\|")
-    fence = "``" if "`" in shown else "`"
-    pad = " " if "`" in shown else ""
-    return f"{fence}{pad}{shown}{pad}{fence}"
-
-
-def _prose(sentence: str) -> str:
-    """A sentence of ours, in which names stand between backticks; outside of these nothing formats."""
-    parts = printable(sentence).split("`")
-    if len(parts) % 2 == 0:
-        return _code(sentence)
-    plain = ("".join(f"\\{one}" if one in "\\*_<>[]#@|" else one for one in part) for part in parts[::2])
-    coded = (f"`{part}`" for part in parts[1::2])
-    return "".join(part for pair in zip(plain, [*coded, ""], strict=True) for part in pair)

@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from modelforge.core.words import plural
+from modelforge.report.escapes import cell, code, prose
 from modelforge.review.document import Change, Document, Effect
-from modelforge.review.formats.escapes import cell, code, prose
 from modelforge.review.formats.mermaid import mermaid
 from modelforge.review.formats.phrases import MAX_OPEN, compared, factor, fit, in_entries, name_of, sides, some, std
 from modelforge.review.kinds import SECTIONS

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from modelforge.report.escapes import entity, prose
 from modelforge.review.document import Picture
-from modelforge.review.formats.escapes import entity, prose
 
 _STYLES = (
     "classDef added fill:#dafbe1,stroke:#1a7f37,color:#1f2328",

@@ -13,6 +13,7 @@ def test_one_network(snapshot):
 
 def test_nothing_in_a_name_formats():
     found = diagnose(deep("kaiming", depth=2), measure=False)
-    shown = markdown(renamed(found, "hidden", "a|b` @all <img>"))
-    (row,) = [line for line in shown.splitlines() if "@all" in line and line.startswith("|")]
-    assert row.startswith("| `` deep.*.a\\|b` @all <img> ``")
+    shown = markdown(renamed(found, "hidden", "a|b`` @all <img>"))
+    (row,) = [line for line in shown.splitlines() if "@" in line and line.startswith("|")]
+    assert row.startswith("| ``` deep.*.a\\|b`` @\u200ball <img> ```")
+    assert "@all" not in shown

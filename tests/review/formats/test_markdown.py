@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from modelforge.report.escapes import code, entity, prose
 from modelforge.review.diff import diff
 from modelforge.review.document import Acceptance, Cause, Change, Compared, Document, Effect
 from modelforge.review.documented import documented_diff
-from modelforge.review.formats.escapes import code, entity, prose
 from modelforge.review.formats.markdown import MAX_CHARACTERS, markdown
 
 HOSTILE = [

@@ -61,7 +61,8 @@ def test_norms_of_other_elements_read_no_energies_of_positions(norm, units):
     prediction = mf.predict(mf.plan(chain(conv, last, "LayerNorm", first, norm, shape=[1, 4, 4], init=scheme)))
     between, last = prediction.nodes[-3].signal.level, prediction.nodes[-1].signal.level
     assert (between.count, between.units) == (32 * 16, 16)
-    assert last is None or last.units == units
+    assert last is not None
+    assert last.units == units
 
 
 def test_batch_norm_lets_gradients_explode():
