@@ -58,6 +58,18 @@ def relative(path: str, prefix: str) -> str:
     return path.removeprefix(f"{prefix}.") if prefix else path
 
 
+def glob(path: str) -> str:
+    """A path with `*` for the numbers of copies: for all but a first one, which is the name of a layer.
+
+    Layers may have numbers as names elsewhere too: copies have the same override key besides.
+
+    >>> glob("blocks.11.norm.weight"), glob("blocks.11"), glob("0.weight")
+    ('blocks.*.norm.weight', 'blocks.*', '0.weight')
+    """
+    head, *rest = path.split(".")
+    return ".".join([head, *("*" if part.isdigit() else part for part in rest)])
+
+
 def matches(path: str, globs: Iterable[str]) -> bool:
     """Whether one of the globs covers a path; `*` stands for dots too.
 

@@ -71,10 +71,12 @@ class Level(Data):
 
     path: Text
     type: Text
+    key: Text = ""
+    """Override key of the layer, which its copies share; empty for an input."""
     size: Count
     """Numbers that it holds for one example; 0 where that is not known."""
     copies: Annotated[int, Field(ge=1)] = 1
-    """Layers whose paths differ from it in numbers of copies alone, itself and those that are left out included."""
+    """Layers of the same key whose paths differ in numbers alone, itself and those that are left out included."""
     signal: Energy | None = None
     """As predicted; null where it is not known."""
     gradient: Energy | None = None

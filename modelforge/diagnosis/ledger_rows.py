@@ -5,21 +5,13 @@ from __future__ import annotations
 from collections.abc import Collection
 
 from modelforge.building.ledger import Ledger
+from modelforge.core.paths import glob
 from modelforge.core.words import stored
 from modelforge.diagnosis.document import Row, Spot, finite
 from modelforge.planning.assign import ParameterPlan
 from modelforge.planning.plan import Plan
 
 MAX_ROWS = 120
-
-
-def pattern(path: str) -> str:
-    """A path with `*` for the numbers of copies.
-
-    >>> pattern("blocks.11.norm.weight")
-    'blocks.*.norm.weight'
-    """
-    return ".".join("*" if part.isdigit() else part for part in path.split("."))
 
 
 def ledger_rows(plan: Plan, ledger: Ledger | None, spoiled: Collection[str] = ()) -> tuple[Row, ...]:
@@ -32,7 +24,7 @@ def ledger_rows(plan: Plan, ledger: Ledger | None, spoiled: Collection[str] = ()
     """
     groups: dict[tuple[object, ...], list[ParameterPlan]] = {}
     for item in plan.parameters:
-        alike = pattern(item.path), item.shape, item.scheme, item.rule.key, item.mean, item.std
+        alike = glob(item.path), item.key, item.shape, item.scheme, item.rule.key, item.mean, item.std
         groups.setdefault(alike, []).append(item)
     return tuple(_row(same, ledger, spoiled) for same in list(groups.values())[:MAX_ROWS])
 
@@ -41,7 +33,7 @@ def _row(same: list[ParameterPlan], ledger: Ledger | None, spoiled: Collection[s
     one = same[0]
     entry = None if ledger is None else ledger[one.path]
     return Row(
-        path=pattern(one.path) if len(same) > 1 else one.path,
+        path=glob(one.path) if len(same) > 1 else one.path,
         copies=len(same),
         shape=stored(one.shape, one.transposed),
         scheme=one.scheme,

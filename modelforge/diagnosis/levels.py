@@ -7,9 +7,9 @@ from collections.abc import Mapping, Sequence
 from math import exp, inf, isfinite, log, prod
 from typing import Literal
 
+from modelforge.core.paths import glob
 from modelforge.core.tensors import TensorValue, Value, at, first
 from modelforge.diagnosis.document import Energy, Level, finite
-from modelforge.diagnosis.ledger_rows import pattern
 from modelforge.diagnosis.measuring import Measured
 from modelforge.planning.assign import ParameterPlan
 from modelforge.planning.plan import Plan
@@ -36,13 +36,20 @@ def levels(plan: Plan, prediction: Prediction, measured: Measured | None) -> tup
     weights = weights_of(plan)
     sizes = {layer.path: _size(layer.output) for layer in plan.layers}
     sizes |= {name: _size(value) for name, value in plan.inputs.items()}
-    copies = Counter((pattern(node.path), node.type) for node in prediction.nodes)
-    return tuple(
+    keys = {layer.path: layer.key for layer in plan.layers}
+    found = [
         _level(node, nodes.get(node.path), weights.get(node.path), sizes.get(node.path, 0)).model_copy(
-            update={"copies": copies[pattern(node.path), node.type]}
+            update={"key": keys.get(node.path, "")}
         )
         for node in prediction.nodes
-    )
+    ]
+    copies = Counter(map(copied, found))
+    return tuple(level.model_copy(update={"copies": copies[copied(level)]}) for level in found)
+
+
+def copied(level: Level) -> tuple[str, str, str]:
+    """What the copies of a layer have in common: the path without their numbers, the override key, the type."""
+    return glob(level.path), level.key, level.type
 
 
 def weights_of(plan: Plan) -> Mapping[str, ParameterPlan]:

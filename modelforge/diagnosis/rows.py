@@ -10,7 +10,7 @@ from typing import TypeAlias
 from modelforge.core.quoting import listed
 from modelforge.core.words import number, plural
 from modelforge.diagnosis.document import Energy, Level, Start, Stuck, spaced
-from modelforge.diagnosis.ledger_rows import pattern
+from modelforge.diagnosis.levels import copied
 
 BARS = "▁▂▃▄▅▆▇█"
 WIDTH = 12
@@ -42,13 +42,13 @@ class LevelRow:
 
 def level_rows(levels: Sequence[Level]) -> tuple[LevelRow, ...]:
     """The rows of a network's levels."""
-    groups: dict[tuple[str, str], list[Level]] = {}
+    groups: dict[tuple[str, str, str], list[Level]] = {}
     for level in levels:
-        groups.setdefault((pattern(level.path), level.type), []).append(level)
+        groups.setdefault(copied(level), []).append(level)
     notes = [next((level.note for level in same if level.note), "") for same in groups.values()]
     return tuple(
         LevelRow(path if len(same) > 1 else same[0].path, kind, tuple(same), "" if note == before else note)
-        for ((path, kind), same), before, note in zip(groups.items(), ["", *notes], notes, strict=False)
+        for ((path, _, kind), same), before, note in zip(groups.items(), ["", *notes], notes, strict=False)
     )
 
 

@@ -9,13 +9,13 @@ from typing import Literal, TypeVar
 
 from modelforge.core.codes import CODES
 from modelforge.core.errors import Place, Problem
+from modelforge.core.paths import glob
 from modelforge.core.quoting import listed
 from modelforge.core.registry import Registry
 from modelforge.language.lint import CODE
 from modelforge.linting.subject import Subject
 
 Severity = Literal["warning", "note"]
-_NUMBER = re.compile(r"\.\d+(?=\.|$)")
 _CODE = re.compile(CODE)
 MAX_NAMED = 3
 """Paths that a finding names."""
@@ -83,8 +83,8 @@ def _named(paths: Sequence[str]) -> list[str]:
     """The paths in backticks; those of copies as one glob, with their number."""
     copies: dict[str, list[str]] = {}
     for path in paths:
-        copies.setdefault(_NUMBER.sub(".*", path), []).append(path)
-    return [f"`{same[0]}`" if len(same) == 1 else f"`{glob}` ({len(same):,} times)" for glob, same in copies.items()]
+        copies.setdefault(glob(path), []).append(path)
+    return [f"`{same[0]}`" if len(same) == 1 else f"`{name}` ({len(same):,} times)" for name, same in copies.items()]
 
 
 def _definition(rule: LintRule) -> Find:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 
+from modelforge.core.paths import glob
 from modelforge.core.words import cut
 from modelforge.review.diff_words import MARKS, layer_lines
 from modelforge.review.document import MAX_PICTURED, Node, Picture
@@ -77,4 +78,4 @@ def _first(parts: Sequence[str]) -> str:
 
 def _pattern(path: str) -> str:
     """A path with `*` for the numbers of copies: alike copies are one node."""
-    return bounded(".".join("*" if part.isdigit() else part for part in path.split(".")))
+    return bounded(glob(path))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections import Counter, defaultdict
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -10,7 +9,7 @@ from fnmatch import fnmatchcase
 from math import exp, log
 from typing import Any
 
-from modelforge.core.paths import is_below, relative
+from modelforge.core.paths import glob, is_below, relative
 from modelforge.planning.assign import ParameterPlan
 from modelforge.planning.plan import Plan
 from modelforge.planning.precedence import Rule
@@ -20,7 +19,6 @@ GROUP, MODEL = "init", "model.init"
 """The keys of the outermost blocks."""
 SAME = 1e-3
 """Values whose logarithms differ by less count as one where copies share a block."""
-_NUMBER = re.compile(r"(?<=\.)\d+(?=\.)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,19 +125,19 @@ def _by_name(plan: Plan, changes: Sequence[Retuned], *, replaced: bool) -> Itera
     names = [*(parameter.path for parameter in plan.parameters), *plan.ties]
     params: dict[str, Any] = {}
     if not any(rule.named and rule.key.startswith(f"{MODEL}.") for rule in rules):
-        for glob, number in Counter(glob_of(path) for path in asked).items():
-            matched = [name for name in names if fnmatchcase(name, glob)]
+        for named, number in Counter(glob(path) for path in asked).items():
+            matched = [name for name in names if fnmatchcase(name, named)]
             here = [name for name in matched if name in asked]
             others = [name for name in matched if name not in asked]
             # Few copies that stay as they are get the values that they have, behind the glob.
             kept = {} if replaced else {one.path: _present(one) for one in plan.parameters if one.path in others}
             few = len(others) < number / 2 and len(kept) == len(others) and all(kept.values())
-            if number > 1 and few and all(glob_of(name) == glob for name in matched):
+            if number > 1 and few and all(glob(name) == named for name in matched):
                 common = Counter(_text(asked[name]) for name in here).most_common(1)[0][0]
-                params[glob] = next(asked[name] for name in here if _text(asked[name]) == common)
+                params[named] = next(asked[name] for name in here if _text(asked[name]) == common)
                 params |= kept
     for path, fields in asked.items():
-        if params.get(glob_of(path)) != fields:
+        if params.get(glob(path)) != fields:
             params[path] = fields
     scheme = next((rule.scheme for rule in rules if rule.key == MODEL and rule.scheme is not None), None)
     yield Setting(f"{MODEL}.params", params) if scheme is None else Setting(MODEL, {"scheme": scheme, "params": params})
@@ -216,11 +214,6 @@ def _around(plan: Plan, copies: Sequence[ParameterPlan], asked: Mapping[str, Ret
             if layer is not None:
                 found[one.path] = layer.key, relative(one.path, layer.path)
     return found if len(found) == len(copies) else {}
-
-
-def glob_of(path: str) -> str:
-    """The glob for all copies of a parameter: numbers of repetitions become `*`."""
-    return _NUMBER.sub("*", path)
 
 
 def _text(value: Any) -> str:

@@ -12,13 +12,14 @@ from typing import Any
 from rich.console import Group, RenderableType
 from rich.text import Text
 
+from modelforge.core.paths import glob
 from modelforge.core.words import number
 from modelforge.planning.assign import ParameterPlan
 from modelforge.planning.plan import Plan
 from modelforge.report.aligned import PATH, Wrapped
 from modelforge.report.table import Fitted, to_text
 from modelforge.signal.levers import LeftAlone
-from modelforge.signal.overrides import Setting, glob_of, written
+from modelforge.signal.overrides import Setting, written
 from modelforge.signal.predict import Prediction, predict
 from modelforge.signal.retuned import DIGITS, Retuned, retuned, root_mean_square
 
@@ -150,7 +151,7 @@ def _alike(sizes: Mapping[str, float]) -> dict[str, float]:
     """The sizes, those of copies of one parameter made equal where they hardly differ."""
     copies: dict[str, list[str]] = defaultdict(list)
     for path in sizes:
-        copies[glob_of(path)].append(path)
+        copies[glob(path)].append(path)
     made: dict[str, float] = {}
     for paths in copies.values():
         for members in _runs([path for path in paths if sizes[path] > 0], sizes):

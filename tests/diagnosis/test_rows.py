@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import modelforge as mf
 from modelforge.diagnosis.diagnose import diagnose
 from modelforge.diagnosis.document import Energy, Level
 from modelforge.diagnosis.rows import BARS, energy, level_rows, limits, seen, sparkline
@@ -46,3 +47,18 @@ def test_a_curve_is_predicted_or_measured_but_never_some_of_both():
     assert [signal(known), signal(unknown)] == [5.0, 7.0]
     signal, gradient = seen([known, level(2.0, None)])
     assert [signal(known), signal(level(2.0, None)), gradient(known)] == [1.0, 2.0, None]
+
+
+def test_layers_with_numbers_for_names_are_no_copies():
+    """As `from_module` names those of a Sequential, also within another module."""
+    dense = [{"type": "Linear", "out_features": width} for width in (64, 8, 32, 10)]
+    inner = {"0": dense[0], "1": "ReLU", "2": dense[1], "4": dense[2]}
+    layers = {"0": dense[0], "2": dense[1], "net": {"type": "Sequential", "layers": inner}, "6": dense[3]}
+    copies = {"type": "Repeat", "times": 2, "layers": {"dense": dense[3]}}
+    plan = mf.plan(mf.parse({"input": {"shape": [64]}, "layers": layers | {"deep": copies}}, init="xavier"))
+    start = diagnose(plan, measure=False).first
+    assert [(row.path, len(row.levels)) for row in level_rows(start.levels)] == [
+        *((path, 1) for path in ("input", "0", "2", "net.0", "net.1", "net.2", "net.4", "6")),
+        ("deep.*.dense", 2),
+    ]
+    assert [row.path for row in start.ledger if row.copies > 1] == ["deep.*.dense.weight", "deep.*.dense.bias"]
