@@ -100,6 +100,6 @@ def test_a_gain_is_said_of_the_layers_that_have_it():
     [problem] = mf.lint(plan, rules=["MW120"])
     assert problem.key == "model.layers.b.init"
     assert problem.message == (
-        "`kaiming` gives `b.weight` the gain 100, but the ReLU after it needs 1.41: each layer multiplies the energy of "
-        "the signal by 5e+03, 1 layer by 5e+03"
+        "`kaiming` gives `b.weight` the gain 100, but the ReLU after it needs 1.41: each layer multiplies the energy "
+        "of the signal by 5e+03, 1 layer by 5e+03"
     )
