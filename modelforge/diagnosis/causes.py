@@ -24,6 +24,7 @@ from modelforge.diagnosis.levels import judged, weights_of
 from modelforge.planning.assign import ParameterPlan
 from modelforge.planning.plan import Plan
 from modelforge.signal.averages import lost_to_averages
+from modelforge.signal.back import NO_GRADIENT
 from modelforge.signal.flow import LeafLayer, flow
 from modelforge.signal.rule import RULES
 
@@ -94,9 +95,20 @@ def cause(
         reason = lost[0].note.removeprefix("unknown from here on: ").removeprefix("unknown: ")
         sentence = f"Nothing is predicted from `{lost[0].path}` on: {reason}"
         return Cause(verdict="unknown", severity="none", sentence=sentence)
+    if (unknown := _without_gradient(levels)) is not None:
+        where = unknown.note.removeprefix(NO_GRADIENT)
+        sentence = f"No signal vanishes or explodes, but gradients are not predicted before{where}"
+        return Cause(verdict="unknown", severity="none", sentence=sentence)
     reach = max((exp(change.size) for change in found), default=1.0)
     sentence = f"Nothing vanishes or explodes: energies change by a factor of {number(_round(reach))} at most"
     return Cause(verdict="steady", severity="none", sentence=sentence)
+
+
+def _without_gradient(levels: Sequence[Level]) -> Level | None:
+    """The first level that says why gradients are not known; None where they were measured, or all are predicted."""
+    if any(level.measured_gradient for level in levels):
+        return None
+    return next((level for level in levels if level.gradient is None and level.note.startswith(NO_GRADIENT)), None)
 
 
 def worst(plan: Plan, levels: Sequence[Level]) -> Change | None:
@@ -153,8 +165,10 @@ def _energies(levels: Sequence[Level]) -> Mapping[str, float]:
 
 
 def _results(plan: Plan) -> Sequence[str]:
-    """The layers that give the results of the model."""
-    return [*dict.fromkeys(source.maker for source in flow(plan).results.values())]
+    """What gives the results of the model, and the parts of concatenations, which hide what became of them."""
+    graph = flow(plan)
+    parts = (read for leaf in graph.leaves if leaf.layer.type == "Concat" for read in leaf.reads)
+    return [*dict.fromkeys(source.maker for source in (*graph.results.values(), *parts))]
 
 
 def _way(result: str, makers: Mapping[str, LeafLayer], energies: Mapping[str, float]) -> list[tuple[str, bool]]:

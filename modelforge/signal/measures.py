@@ -89,8 +89,8 @@ def as_rows(values: Tensor, dim: int) -> Tensor:
 
 
 def num_dead(rows: Tensor) -> int | None:
-    """Units with the same value in every row; None where there is one row."""
-    if rows.shape[0] < 2:
+    """Units with the same value in every row; None where there is one row, or some value is NaN."""
+    if rows.shape[0] < 2 or rows.isnan().any():
         return None
     return int((rows == rows[:1]).all(dim=0).sum())
 
@@ -140,12 +140,13 @@ def is_activation(module: nn.Module) -> bool:
 def share_saturated(activation: nn.Module, values: Tensor) -> float | None:
     """The share of values at which the slope of an activation is below 5 % of its steepest; of a ReLU, those it cuts.
 
-    Where slopes grow without end, as those of a square, it is below 5 % of their root mean square at the values.
+    Where slopes grow without end, as those of a square, it is below 5 % of their root mean square at the values. None
+    where some value is NaN.
 
     >>> share_saturated(nn.Sigmoid(), torch.tensor([-5.0, 0.0, 1.0, 5.0])), share_saturated(nn.ReLU(), torch.ones(2))
     (0.5, 0.0)
     """
-    if not values.numel():
+    if not values.numel() or values.isnan().any():
         return None
     end, points = _GRID
     grid = torch.linspace(-end, end, points, dtype=torch.float32, device=values.device)

@@ -111,3 +111,37 @@ def test_the_mean_over_steps_behind_a_norm_is_no_fault():
     layers = {"up": HIDDEN, "norm": "LayerNorm", "mean": {"type": "Mean", "dim": 1}, "head": HIDDEN}
     plan = mf.plan(mf.parse({"input": {"shape": [3000, 8]}, "layers": layers}, init="xavier"))
     assert predicted(plan).verdict == "steady"
+
+
+def branch(init: str) -> mf.Plan:
+    """A deep branch without a norm beside one that is a norm, side by side."""
+    layers = {
+        "deep": {"type": "Repeat", "times": 30, "inputs": "input", "layers": {"dense": HIDDEN, "act": "ReLU"}},
+        "norm": {"type": "LayerNorm", "inputs": "input"},
+        "both": {"type": "Concat", "inputs": ["deep", "norm"]},
+        "head": {"type": "Linear", "out_features": 4},
+    }
+    return mf.plan(mf.parse({"input": {"shape": [64]}, "layers": layers}, init=init))
+
+
+@pytest.mark.parametrize(("init", "verdict"), [("xavier", "vanishes"), ("kaiming", "steady")])
+def test_a_part_of_a_concatenation_that_dies(init, verdict):
+    found = predicted(branch(init))
+    assert found.verdict == verdict
+    assert ("`deep." in found.sentence) == (verdict == "vanishes")
+
+
+def test_gradients_that_are_not_predicted_are_not_called_steady():
+    layers = {
+        "a": HIDDEN,
+        "act": "ReLU",
+        "drop": {"type": "DropPath", "p": 0.2},
+        "b": HIDDEN,
+        "gelu": "GELU",
+        "c": HIDDEN,
+    }
+    plan = mf.plan(mf.parse({"input": {"shape": [64]}, "layers": layers}, init="kaiming"))
+    found = predicted(plan)
+    assert (found.verdict, found.severity) == ("unknown", "none")
+    assert found.sentence == "No signal vanishes or explodes, but gradients are not predicted before `gelu`"
+    assert diagnose(plan).first.cause.verdict == "steady"

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import pytest
+import torch
+from torch import nn
 
 import modelforge as mf
 from modelforge.diagnosis.diagnose import diagnose
 from modelforge.diagnosis.document import Repair, Start
+from modelforge.layers import unregister_layer
 from tests.diagnosis.nets import deep
 
 DEEP = "+model.layers.deep={type: Repeat, times: 20, layers: {hidden: {type: Linear, out_features: 64}, act: %s}}"
@@ -46,3 +49,29 @@ def test_a_scheme_without_a_std_gets_one_from_solve():
 
 def test_it_can_be_left_out():
     assert diagnose(deep("xavier", depth=30), measure=False, solve=False).first.repair is None
+
+
+@pytest.mark.parametrize("stacks", [[("all", 10, True)], [("good", 10, False), ("tail", 4, True)]], ids=str)
+def test_what_is_only_measured_gets_no_repair(stacks):
+    """A layer without a signal rule takes the signal away: no initial values are known to mend that."""
+
+    @mf.register_layer
+    class Fades(nn.Module):
+        """Divides by a hundred."""
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return x / 100
+
+    dense = {"dense": {"type": "Linear", "out_features": 64}, "act": "ReLU"}
+    layers = {
+        name: {"type": "Repeat", "times": times, "layers": {**dense, **({"fades": "Fades"} if fades else {})}}
+        for name, times, fades in stacks
+    }
+    try:
+        plan = mf.plan(mf.parse({"input": {"shape": [64]}, "layers": layers}, init="kaiming"))
+        start = diagnose(plan, jacobian=False).first
+    finally:
+        unregister_layer("Fades")
+    assert start.cause.verdict == "vanishes"
+    assert start.repair is None
+    assert f"from `{stacks[-1][0]}.0.fades` on is measured, but not predicted" in start.unrepaired
