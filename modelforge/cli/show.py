@@ -94,9 +94,10 @@ def _memory(
         return size or 0
 
     taken = memory(plan, batch, state_bytes, frozen)
-    whole = sum(taken.values(), Memory()).total
+    every = sum(taken.values(), Memory())
+    whole = f"{'at least ' if every.activations is None else ''}{shown(sum(one.total for one in taken.values()))}"
     name = "" if optimizer is None or unknown else f" with {optimizer.kind.__name__}"
-    notes = [f"{shown(whole)} in all{name}, without what kernels take while they run", *sorted(unknown)]
+    notes = [f"{whole} in all{name}, without what kernels take while they run", *sorted(unknown)]
     notes += [f"{path}: what it keeps is not known" for path, one in taken.items() if one.activations is None]
     lines = (Wrapped(Text(note, "dim")) for note in notes)
     return taken, Group(memory_table(plan, taken, batch), Text(), *lines)

@@ -16,6 +16,7 @@ from modelforge.diagnosis.dead import dead
 from modelforge.diagnosis.document import Cause, Level, Severity, Spot, Verdict
 from modelforge.planning.assign import ParameterPlan
 from modelforge.planning.plan import Plan
+from modelforge.signal.back import NO_GRADIENT
 from modelforge.signal.measured import Mode
 
 
@@ -54,8 +55,8 @@ def cause(
         return _unknown(f"Nothing is predicted from `{lost[0].path}` on: {reason}")
     back = [level for level in levels if level.lost and level.gradient is None]
     if back and not any(level.measured_gradient for level in levels):
-        reason = back[-1].lost.removeprefix("gradient ")
-        return _unknown(f"No gradient is predicted from `{back[-1].path}` back: {reason}")
+        where = back[-1].lost.removeprefix(NO_GRADIENT)
+        return _unknown(f"No signal vanishes or explodes, but gradients are not predicted before{where}")
     reach = max((exp(change.size) for change in found), default=1.0)
     sentence = f"Nothing vanishes or explodes: energies change by a factor of {number(_round(reach))} at most"
     return Cause(verdict="steady", severity="none", sentence=sentence)

@@ -34,8 +34,13 @@ class _Found:
     after: Prediction
     size: float
     """The logarithm of the largest change of an energy that is left."""
-    steady: bool
-    """Whether that is no fault."""
+    faultless: bool
+    """Whether that is no fault, as far as is predicted."""
+
+    @property
+    def steady(self) -> bool:
+        """Whether all is predicted, and is no fault."""
+        return self.faultless and not self.after.unknown
 
     @property
     def length(self) -> int:
@@ -50,7 +55,11 @@ def repair(plan: Plan, batch: int, shown: Sequence[str]) -> Repair | str:
         batch: Examples in a batch.
         shown: Paths of the levels whose energies are given.
     """
-    before = _found(plan, (), predict(plan, batch=batch)).size
+    start = predict(plan, batch=batch)
+    now = _found(plan, (), start)
+    before, unknown = now.size, start.unknown
+    if unknown and now.faultless:
+        return f"what happens from `{unknown[0].path}` on is measured, but not predicted, so that no values are known"
     one = _one_number(plan, batch)
     found = [one] if one is not None else []
     if one is None or not one.steady or len(one.overrides) > 1:

@@ -88,7 +88,11 @@ def moved_name(old: Sequence[str], new: Sequence[str]) -> str:
     def without(names: Sequence[str], name: str) -> list[str]:
         return [other for other in names if other != name]
 
-    return next((name for name in new if without(old, name) == without(new, name)), "")
+    # What moved is one of the two names at the first place where both differ.
+    differ = next((place for place, pair in enumerate(zip(old, new, strict=False)) if pair[0] != pair[1]), None)
+    place = min(len(old), len(new) - 1) if differ is None else differ
+    names = [*new[place : place + 1], *(name for name in old[place : place + 1] if name in new)]
+    return next((name for name in names if without(old, name) == without(new, name)), "")
 
 
 def _entries(value: Any) -> Iterator[tuple[str, str]]:

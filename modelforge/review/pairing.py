@@ -58,12 +58,16 @@ class Pairing:
 
     def siblings(self, path: str) -> Mapping[str, str]:
         """Names of the layers in a combinator: on the old side → on the new one, where they differ."""
-        pairs = (
-            (old.rpartition("."), new.rpartition("."))
-            for new, old in self.renamed.items()
-            if new.rpartition(".")[0] == path
-        )
-        return {old[2]: new[2] for old, new in pairs if old[0] == self.layers.get(path, path)}
+        return self._siblings.get(path, {})
+
+    @cached_property
+    def _siblings(self) -> Mapping[str, Mapping[str, str]]:
+        found: dict[str, dict[str, str]] = {}
+        for new, old in self.renamed.items():
+            (around, _, name), (old_around, _, old_name) = new.rpartition("."), old.rpartition(".")
+            if old_around == self.layers.get(around, around):
+                found.setdefault(around, {})[old_name] = name
+        return found
 
 
 def _followed(path: str, layers: Mapping[str, str]) -> str:

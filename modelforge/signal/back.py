@@ -20,6 +20,9 @@ Signals: TypeAlias = "Mapping[Source, Signal | None]"
 CENTRE_NOTHING = ("Linear", "Dropout", "Identity", "Rescale", "Scale", "Add")
 """Layers that pass on a gradient which all units share, beside activations: none takes a mean over units out."""
 
+NO_GRADIENT = "gradient unknown before"
+"""How a note begins that says why gradients are not known."""
+
 
 def backward(
     done: Sequence[Done], results: Iterable[Source], signals: Signals, batch: int
@@ -52,7 +55,7 @@ def _sent_back(
     for leaf, result, _ in reversed(done):
         outputs = ((),) if result is None else tuple(result.outputs)
         found: dict[tuple[int, ...], Gradient] = {}
-        reason = f"gradient unknown before `{leaf.layer.path}`" if result is None else ""
+        reason = f"{NO_GRADIENT} `{leaf.layer.path}`" if result is None else ""
         for index in outputs:
             source = Source(leaf.layer.path, index)
             gradient = gradients[source] = _gathered(arriving.get(source, []), signals.get(source))
@@ -68,7 +71,7 @@ def _sent_back(
             if sent is None or back is not None:
                 arriving.setdefault(read, []).append(back)
             if sent is None:
-                reasons.setdefault(read, reason or f"gradient unknown before `{leaf.layer.path}`")
+                reasons.setdefault(read, reason or f"{NO_GRADIENT} `{leaf.layer.path}`")
     for source in signals:
         if source.maker.startswith("@"):
             gradients[source] = _gathered(arriving.get(source, []), signals[source])

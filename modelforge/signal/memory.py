@@ -45,11 +45,12 @@ class Memory:
         return self.parameters + self.gradients + self.optimizer + (self.activations or 0)
 
     def __add__(self, other: Memory) -> Memory:
+        kept = (self.activations, other.activations)
         return Memory(
             self.parameters + other.parameters,
             self.gradients + other.gradients,
             self.optimizer + other.optimizer,
-            (self.activations or 0) + (other.activations or 0),
+            None if None in kept else sum(one or 0 for one in kept),
         )
 
     def to_dict(self) -> dict[str, int | None]:
@@ -105,7 +106,10 @@ def memory_table(plan: Plan, found: Mapping[str, Memory], batch: int) -> Rendera
     types = {layer.path: layer.type for layer in plan.layers}
     lines = [[Text(path), Text(types[path], "cyan"), *_sizes(one)] for path, one in found.items()]
     whole = sum(found.values(), Memory())
+    known = sum(one.activations or 0 for one in found.values())
     total = [Text("total", "bold"), Text(), *_sizes(whole)]
+    if whole.activations is None:
+        total[-1] = Text(f"≥ {shown(known)}" if known else "?")
     return Fitted(header, lines, right=range(2, 6), folds={0: PATH}, steps=((1, 0), (0, 12)), total=total)
 
 

@@ -46,6 +46,11 @@ class Taps:
         return np.bincount(reads[kept], weights=weights, minlength=self.size)
 
     @property
+    def overlap(self) -> bool:
+        """Whether two windows read one position."""
+        return bool((self.backward(np.ones(self.windows)) > 1).any())
+
+    @property
     def reach(self) -> float:
         """The share of taps that read the signal in both of two windows."""
         return float(((self.reads >= 0).mean(axis=0) ** 2).mean())

@@ -1,9 +1,8 @@
 """`Signal` and `Gradient`: what is predicted of a tensor and of the gradient with respect to it, in place of values.
 
 Elements are taken as exchangeable: all pairs of one kind have one covariance. Weights that are drawn independently keep
-that exact for inputs that are exchangeable themselves, as independent numbers are; a signal is then the kernel of the
-neural network as a Gaussian process (Lee et al. 2018, arXiv:1711.00165; Novak et al. 2019, arXiv:1810.05148) with three
-entries in place of one for each pair. Where zero padding makes positions unequal, `profile` holds how unequal.
+that exact for exchangeable inputs: a signal is the kernel of a Gaussian process (Novak et al. 2019, arXiv:1810.05148),
+in three entries. Where positions are unequal, `profile` holds how unequal.
 """
 
 from __future__ import annotations
@@ -17,6 +16,7 @@ import numpy as np
 
 from modelforge.core.frozen import FrozenDict
 from modelforge.core.matrix import Activation
+from modelforge.signal.elements import Elements
 from modelforge.signal.inverse import Inverse, Level
 from modelforge.signal.pull import Divided, Pull
 from modelforge.signal.scatter import POINTS, GradientScatter, Scatter, shared_part
@@ -103,14 +103,13 @@ class Signal:
     """The squared correlation of two examples or positions in one model, about what all have in common and where its
     mean over models is 0: chance."""
     own_chance: float = 0.0
-    """The same on top of that for a single unit, where groups of units read different ones."""
+    """The same on top of that for one unit, where groups of units read different ones."""
     swing: float = 0.0
     """Relative variance of E x² over positions and examples, on top of what comes from the number of units."""
     third: float = 0.0
     """E (x - E x)³; 0 for normal numbers."""
     tail: float = 2.0
-    """Relative variance of the squares of elements of one example and position: κ = E x⁴/(E x²)² - 1; 2 for normal
-    numbers. Over all elements, E x⁴/(E x²)² is (1 + κ)·(1 + swing)."""
+    """Relative variance of the squares of elements of one position: κ = E x⁴/(E x²)² - 1; 2 for normal numbers."""
     loose: float = 1.0
     """The share of what the number of units makes energies of positions differ by; 0 where a norm holds each at 1."""
     shared: bool = False
@@ -132,6 +131,8 @@ class Signal:
     """Correlation of neighbouring positions on top of that of any two, where both were made of the same ones."""
     preactivation: Preactivation | None = None
     """The activation that made it, and the normal numbers before it; None where its elements are taken as normal."""
+    elements: Elements | None = field(default=None, repr=False)
+    """What makes them no normal numbers of one law, until weights mix them."""
     scatter: Scatter | None = field(default=None, repr=False)
     """How examples differ, where `drift` and `lift` come from that; None where they are near each other."""
 
@@ -212,7 +213,7 @@ class Signal:
             "placed": 0.0,
             "loose": 1.0,
             "balanced": False,
-            **dict.fromkeys(("level", "table", "held", "weight_gain", "preactivation", "scatter")),
+            **dict.fromkeys(("level", "table", "held", "weight_gain", "preactivation", "elements", "scatter")),
         }
         return replace(self, shape=shape, **(own | moments))
 
@@ -247,10 +248,7 @@ class Signal:
         return replace(
             self,
             mean=factor * self.mean,
-            second=square * self.second,
-            along=square * self.along,
-            across=square * self.across,
-            placed=square * self.placed,
+            **{name: square * getattr(self, name) for name in ("second", "along", "across", "placed")},
             third=factor**3 * self.third,
             table=self.table and (self.table[0], factor * self.table[1]),
             preactivation=None,

@@ -154,14 +154,6 @@ def test_a_part_of_a_concatenation_that_dies_is_no_steady_network(measure, order
     assert "at `s.2" in found.sentence
 
 
-def test_gradients_that_are_not_known_are_no_steady_ones():
-    drop = {"type": "DropPath", "p": 0.2}
-    plan = planned(a=HIDDEN, r="ReLU", dp=drop, b=HIDDEN, g="GELU", head={"type": "Linear", "out_features": 8})
-    assert predicted(plan).sentence == "No gradient is predicted from `b` back: unknown before `g`"
-    assert predicted(plan).verdict == "unknown"
-    assert diagnose(plan, jacobian=False).first.cause.verdict == "steady"
-
-
 def test_batch_norms_start_no_signal_again_in_evaluation():
     loud = {"hidden": {**HIDDEN, "init": {"gain": 5.0}}, "norm": "BatchNorm1d", "act": "ReLU"}
     plan = planned(deep={"type": "Repeat", "times": 6, "layers": loud}, head=HIDDEN)
@@ -172,3 +164,37 @@ def test_batch_norms_start_no_signal_again_in_evaluation():
     assert found.measurement is not None
     assert (found.measurement.mode, found.repair) == ("eval", None)
     assert found.unrepaired == "it was measured in evaluation, and what is predicted is for training"
+
+
+def branch(init: str) -> mf.Plan:
+    """A deep branch without a norm beside one that is a norm, side by side."""
+    layers = {
+        "deep": {"type": "Repeat", "times": 30, "inputs": "input", "layers": {"dense": HIDDEN, "act": "ReLU"}},
+        "norm": {"type": "LayerNorm", "inputs": "input"},
+        "both": {"type": "Concat", "inputs": ["deep", "norm"]},
+        "head": {"type": "Linear", "out_features": 4},
+    }
+    return mf.plan(mf.parse({"input": {"shape": [64]}, "layers": layers}, init=init))
+
+
+@pytest.mark.parametrize(("init", "verdict"), [("xavier", "vanishes"), ("kaiming", "steady")])
+def test_a_part_of_a_concatenation_that_dies(init, verdict):
+    found = predicted(branch(init))
+    assert found.verdict == verdict
+    assert ("`deep." in found.sentence) == (verdict == "vanishes")
+
+
+def test_gradients_that_are_not_predicted_are_not_called_steady():
+    layers = {
+        "a": HIDDEN,
+        "act": "ReLU",
+        "drop": {"type": "DropPath", "p": 0.2},
+        "b": HIDDEN,
+        "gelu": "GELU",
+        "c": HIDDEN,
+    }
+    plan = mf.plan(mf.parse({"input": {"shape": [64]}, "layers": layers}, init="kaiming"))
+    found = predicted(plan)
+    assert (found.verdict, found.severity) == ("unknown", "none")
+    assert found.sentence == "No signal vanishes or explodes, but gradients are not predicted before `gelu`"
+    assert diagnose(plan).first.cause.verdict == "steady"

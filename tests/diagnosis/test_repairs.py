@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import pytest
+import torch
 import yaml
+from torch import nn
 
 import modelforge as mf
 from modelforge.diagnosis.diagnose import diagnose
 from modelforge.diagnosis.document import Repair, Start
+from modelforge.layers import unregister_layer
 from tests.diagnosis.nets import deep
 
 DEEP = "+model.layers.deep={type: Repeat, times: 20, layers: {hidden: {type: Linear, out_features: 64}, act: %s}}"
@@ -69,3 +72,29 @@ def test_one_copy_that_needs_no_change_is_an_exception_of_the_glob():
     assert after.cause.severity == "none"
     energies = [level.signal and level.signal.energy for level in after.levels]
     assert energies == pytest.approx(list(start.repair.signal), rel=2e-3)
+
+
+@pytest.mark.parametrize("stacks", [[("all", 10, True)], [("good", 10, False), ("tail", 4, True)]], ids=str)
+def test_what_is_only_measured_gets_no_repair(stacks):
+    """A layer without a signal rule takes the signal away: no initial values are known to mend that."""
+
+    @mf.register_layer
+    class Fades(nn.Module):
+        """Divides by a hundred."""
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return x / 100
+
+    dense = {"dense": {"type": "Linear", "out_features": 64}, "act": "ReLU"}
+    layers = {
+        name: {"type": "Repeat", "times": times, "layers": {**dense, **({"fades": "Fades"} if fades else {})}}
+        for name, times, fades in stacks
+    }
+    try:
+        plan = mf.plan(mf.parse({"input": {"shape": [64]}, "layers": layers}, init="kaiming"))
+        start = diagnose(plan, jacobian=False).first
+    finally:
+        unregister_layer("Fades")
+    assert start.cause.verdict == "vanishes"
+    assert start.repair is None
+    assert f"from `{stacks[-1][0]}.0.fades` on is measured, but not predicted" in start.unrepaired

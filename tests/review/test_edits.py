@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from itertools import permutations
 from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from modelforge.review.edits import applied, edits, moves
+from modelforge.review.edits import applied, edits, moved_name, moves
 from modelforge.review.values import ABSENT, exact
 
 
@@ -102,3 +103,15 @@ def test_a_key_that_went_is_with_the_first_mapping_that_holds_it():
     old, new = {"a": inner}, {"x": {"layers": {"a": inner}, "c": 1}, "y": {"a": inner}}
     groups = [[".".join(edit.path) for edit in group] for group in moves(list(edits(old, new)))]
     assert groups == [["x", "a"], ["y"]]
+
+
+def test_the_name_that_moved_is_the_first_without_which_both_orders_are_equal():
+    def without(names, name):
+        return [other for other in names if other != name]
+
+    old = list("abcd")
+    orders = [list(order) for size in (3, 4) for order in permutations(old, size) if list(order) != old]
+    for new in orders:
+        assert moved_name(old, new) == next((name for name in new if without(old, name) == without(new, name)), "")
+    names = [str(number) for number in range(20_000)]
+    assert moved_name(names, [*names[1:], names[0]]) == "0"  # in no time that grows with the square

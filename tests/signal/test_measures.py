@@ -73,6 +73,7 @@ def test_dead_units_are_constant_ones():
     rows = torch.tensor([[1.0, 0.0, 2.0], [1.0, 0.0, 3.0]])
     assert num_dead(rows) == 2
     assert num_dead(rows[:1]) is None
+    assert num_dead(rows.index_fill(0, torch.tensor([0]), math.nan)) is None
 
 
 def test_rows_are_places_and_examples():
@@ -135,6 +136,7 @@ def test_shares_of_flat_places(activation, values, share):
     assert share_saturated(activation, given) == pytest.approx(share)
     assert given.tolist() == values
     assert share_saturated(activation, torch.zeros(0)) is None
+    assert share_saturated(activation, torch.tensor([0.0, math.nan])) is None
 
 
 class Square(nn.Module):

@@ -6,7 +6,8 @@ import pytest
 import torch
 
 import modelforge as mf
-from modelforge.signal.memory import Memory, memory
+from modelforge.report.table import to_text
+from modelforge.signal.memory import Memory, memory, memory_table
 
 OVERRIDES = {
     "mlp": (1.0, ()),
@@ -61,3 +62,18 @@ def test_the_dtype_of_the_model_counts():
     )
     sums = [sum(memory(plan, 2, lambda _: 0).values(), Memory()) for plan in (whole, half)]
     assert sums[0].total == 2 * sums[1].total > 0
+
+
+def test_a_total_that_lacks_a_layer_is_a_lower_bound():
+    """A batch norm cannot run on one example."""
+    layers = {
+        "dense": {"type": "Linear", "out_features": 64},
+        "norm": "BatchNorm1d",
+        "head": {"type": "Linear", "out_features": 8},
+    }
+    plan = mf.plan(mf.parse({"input": {"shape": [64]}, "layers": layers}, init="xavier"))
+    found = memory(plan, 1, lambda _: 0)
+    assert found["norm"].activations is None
+    assert sum(found.values(), Memory()).activations is None
+    assert "≥ 512 B" in to_text(memory_table(plan, found, 1))
+    assert "≥" not in to_text(memory_table(plan, memory(plan, 2, lambda _: 0), 2))

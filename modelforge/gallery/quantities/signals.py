@@ -179,8 +179,8 @@ class Saturated(OfSignal):
     """Path of the activation."""
 
     def measure(self, subject: Subject) -> Reading:
-        node = self.measured(subject, self.at)
-        return Reading(math.nan if node.saturated is None else _if_numbers(node, node.saturated))
+        found = self.measured(subject, self.at).saturated
+        return Reading(math.nan if found is None else found)
 
     @property
     def words(self) -> str:
@@ -196,7 +196,7 @@ class Dead(OfSignal):
 
     def measure(self, subject: Subject) -> Reading:
         node = self.measured(subject, self.at)
-        return Reading(math.nan if node.num_dead is None else _if_numbers(node, node.num_dead / node.num_units))
+        return Reading(math.nan if node.num_dead is None else node.num_dead / node.num_units)
 
     @property
     def words(self) -> str:
@@ -217,11 +217,6 @@ class EffectiveRank(OfSignal):
     @property
     def words(self) -> str:
         return f"effective rank at {self.at}{self.note}"
-
-
-def _if_numbers(node: ProbedNode, share: float) -> float:
-    """A share of what a layer gives; NaN where some of that is NaN, which no threshold counts."""
-    return math.nan if math.isnan(node.forward.second_moment) else share
 
 
 def _gradient(node: ProbedNode) -> Moments:

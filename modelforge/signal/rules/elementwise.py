@@ -17,6 +17,7 @@ from modelforge.language import registry
 from modelforge.signal.held import alike, before_norms, loose_part, realigned, refuse_zeros
 from modelforge.signal.moments import Pair, Single, held_variance, homogeneous, over_energies, pair, single
 from modelforge.signal.rule import Node, Passed, Unpredictable, passed, register_signal
+from modelforge.signal.rules.laws import again, bent
 from modelforge.signal.scatter import FENTON_VARIANCE, MASSES, Scatter, Slopes, lognormal, shared_part
 from modelforge.signal.value import FLAT, Gradient, Preactivation, Profile, Signal, Through
 
@@ -70,12 +71,13 @@ def activation(node: Node) -> Passed:
 def activated(node: Node, function: Activation) -> Passed:
     """What a function makes of a layer's input, element by element."""
     signal = node.signal
+    if same := again(function, signal):
+        return same
     one = single(function, signal.mean, signal.variance, signal.lean)
     if not np.isfinite([one.second, one.fourth]).all():
         raise Unpredictable(f"`{node.layer.type}` of such a signal has no finite moments")
-    along, across = (
-        pair(function, signal.mean, signal.variance, signal.correlation(item)) for item in (signal.along, signal.across)
-    )
+    alike = map(signal.correlation, (signal.along, signal.across))
+    along, across = (pair(function, signal.mean, signal.variance, one_pair) for one_pair in alike)
     at_one, at_two = _by_place_pairs(function, signal, across)
     power = _power(function, signal, one)
     noise = _noise(function, signal, one, along, across)
@@ -105,9 +107,8 @@ def activated(node: Node, function: Activation) -> Passed:
         third=one.third - 3 * one.mean * one.second + 2 * one.mean**3,
         profile=profile,
         later=_later(signal.later, one.mean**2, along.product),
-        table=None,
-        level=None,
-        weight_gain=None,
+        **dict.fromkeys(("table", "level", "weight_gain")),
+        elements=bent(function, signal),
         scatter=drawn.made,
         preactivation=Preactivation(
             function,

@@ -7,7 +7,8 @@ from math import prod
 
 import numpy as np
 
-from modelforge.signal.rule import Node, Passed, passed, register_signal
+from modelforge.signal.elements import Elements
+from modelforge.signal.rule import Node, Passed, Unpredictable, passed, register_signal
 from modelforge.signal.rules.convolution import by_windows
 from modelforge.signal.rules.dense import as_units, normal_noise
 from modelforge.signal.taps import along_each, spread, taps_of
@@ -33,6 +34,7 @@ def unfold(node: Node) -> Passed:
         placed=seen.placed,
         profile=FLAT,
         later=FLAT,
+        elements=Elements(copies=True) if any(one.overlap for one in taps) else None,
     )
 
     def back(gradient: Gradient) -> Gradient:
@@ -51,6 +53,8 @@ def fold(node: Node) -> Passed:
 
     Formula: E y² = r·E x² + (E r² - r)·(E x)², r windows with the element; E g² ← s·E g², s the share of taps inside
     """
+    if node.signal.elements is not None and node.signal.elements.copies:
+        raise Unpredictable("it adds up copies of one element, which overlapping windows hold")
     signal, arguments, shape = as_units(node.signal, 1), node.layer.arguments, node.shape(1)
     sizes = shape.sizes[2:]
     taps = taps_of(arguments, sizes, _windows(node, sizes))

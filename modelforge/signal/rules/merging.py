@@ -4,12 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from itertools import accumulate
 from math import prod, sqrt
 
+import numpy as np
+
+from modelforge.core.frozen import FrozenDict
+from modelforge.signal.elements import Elements, side_by_side
 from modelforge.signal.inverse import Level
 from modelforge.signal.joined import Joined, joined
 from modelforge.signal.moments import steeper
 from modelforge.signal.rule import Index, Node, Passed, Unpredictable, register_signal
+from modelforge.signal.rules.laws import part_of
 from modelforge.signal.rules.repeated import each_once, power, times
 from modelforge.signal.sums import mixed_profile, noise_of_products, summed_drift
 from modelforge.signal.value import Gradient, Profile, Signal
@@ -38,6 +44,8 @@ def add(node: Node) -> Passed:
     total = sum(signal.second for signal in signals) + crossed
     drift, noise = summed_drift([(signal.second, signal) for signal in signals])
     made = _joined(signals, total)
+    there = [signal for signal in signals if signal.second]
+    alone = there[0] if len(there) == 1 else None
     lift = sum(signal.second / total * signal.lift for signal in signals) if total else 0.0
     if made is not None:
         drift, lift = made.made.drift_of_mean(signals[0].shape.num_examples, noise)
@@ -60,7 +68,8 @@ def add(node: Node) -> Passed:
         tail=2 + sum((signal.second / total) ** 2 * (signal.tail - 2) for signal in signals) if total else 2.0,
         weight_gain=None,
         held=None,
-        preactivation=None,
+        preactivation=alone.preactivation if alone else None,
+        elements=alone.elements if alone else None,
         scatter=made and made.made,
         profile=mixed_profile([(signal.second, signal.profile) for signal in signals], signals[0].shape.sizes),
         later=mixed_profile([(abs(signal.along), signal.later) for signal in signals], signals[0].shape.sizes),
@@ -133,7 +142,9 @@ def concat(node: Node) -> Passed:
     axis = node.layer.arguments["dim"] % len(signals[0].shape.sizes)
     shape = node.shape(signals[0].shape.units)
     sizes = [signal.shape.sizes[axis] for signal in signals]
+    ends = [*accumulate(sizes)]
     total = sum(sizes)
+    over_units = axis == signals[0].shape.units
 
     def mixed(values: list[float]) -> float:
         return sum(size / total * value for size, value in zip(sizes, values, strict=True))
@@ -159,19 +170,39 @@ def concat(node: Node) -> Passed:
         lift=sum(share * signal.lift for share, signal in zip(shares, signals, strict=True)),
         chance=max(signal.chance for signal in signals),
         own_chance=max(signal.own_chance for signal in signals),
-        swing=_swing(signals, sizes, second, over_units=axis == signals[0].shape.units),
+        swing=_swing(signals, sizes, second, over_units=over_units),
         third=mixed([one.third + 3 * one.variance * (one.mean - mean) + (one.mean - mean) ** 3 for one in signals]),
-        tail=mixed([(signal.tail + 1) * signal.second**2 for signal in signals]) / second**2 - 1 if second else 2.0,
+        # Of elements of one position: those of a mixture of units, or of one part.
+        tail=mixed([(signal.tail + 1) * signal.second**2 for signal in signals])
+        / (second**2 if over_units else mixed([signal.second**2 for signal in signals]))
+        - 1
+        if second
+        else 2.0,
         near=mixed([signal.near for signal in signals]),
-        profile=mixed_profile(profiles, shape.sizes),
+        profile=FrozenDict({**mixed_profile(profiles, shape.sizes), **({} if over_units else _steps(signals, axis))}),
         later=mixed_profile(later, shape.sizes),
+        elements=side_by_side([_elements(one, size) for one, size in zip(signals, sizes, strict=True)])
+        if over_units
+        else None,
     )
 
     def back(gradients: Mapping[Index, Gradient]) -> tuple[Gradient | None, ...]:
-        gradient = replace(gradients[()], profile=others(gradients[()].profile), radial=None, level=None)
-        return (gradient,) * len(signals)
+        gradient = replace(gradients[()], radial=None, level=None)
+        return tuple(part_of(gradient, axis, end - size, size) for end, size in zip(ends, sizes, strict=True))
 
     return Passed({(): output}, back)
+
+
+def _elements(signal: Signal, size: int) -> tuple[int, float, Elements | None]:
+    """A part of units side by side: their number, their variance over examples and positions, and their elements."""
+    return size, signal.second - signal.overlap(signal.second, signal.along, signal.across), signal.elements
+
+
+def _steps(signals: list[Signal], axis: int) -> Profile:
+    """The energies of positions side by side."""
+    rows = [one.second * one.profile.get(axis, np.ones(one.shape.sizes[axis])) for one in signals]
+    row = np.concatenate(rows)
+    return {axis: row / row.mean()} if axis != signals[0].shape.batch and (row != row[0]).any() else {}
 
 
 def _swing(signals: list[Signal], sizes: list[int], second: float, *, over_units: bool) -> float:
@@ -182,7 +213,8 @@ def _swing(signals: list[Signal], sizes: list[int], second: float, *, over_units
     parts = [(size / total, signal.second / second, signal.swing) for size, signal in zip(sizes, signals, strict=True)]
     if over_units:
         return sum((share * energy) ** 2 * swing for share, energy, swing in parts)
-    return sum(share * energy**2 * (1 + swing) for share, energy, swing in parts) - 1
+    whole = sum(share * energy**2 for share, energy, _ in parts)  # which differs along the profile
+    return sum(share * energy**2 * swing for share, energy, swing in parts) / whole
 
 
 @register_signal("Multiply")

@@ -15,6 +15,7 @@ from modelforge.signal.inverse import FEWEST, MANY, Inverse, Level, inverse, mea
 from modelforge.signal.pull import Divided, Pull
 from modelforge.signal.rule import Index, Node, Passed, passed, register_signal
 from modelforge.signal.rules.dense import as_units
+from modelforge.signal.rules.laws import by_laws, tail_of_unit
 from modelforge.signal.scatter import biased, lognormal
 from modelforge.signal.value import FLAT, Gradient, Profile, Signal
 
@@ -59,7 +60,7 @@ class _Centre:
         near, far = min(1.0, near + chance), min(1.0, signal.over_places(same, other) + chance)
         uneven = prod(float((profile**2).mean()) for profile in signal.profile.values())
         if self.across_examples:
-            return 1 / max(signal.overlap(signal.central_tail / 2, near, far) * uneven, 1e-9)
+            return 1 / max(signal.overlap(tail_of_unit(signal) / 2, near, far) * uneven, 1e-9)
         positions = self.size // self.channels
         alike = (1 + (positions - 1) * near) / positions
         tail = signal.tail if self.energy == 0 else signal.central_tail + 2 / max(1, self.size - 1)
@@ -154,7 +155,7 @@ def _normalized(node: Node, signal: Signal, centre: _Centre, eps: float, *, cent
             divided=None if by_unit or variance == 0 else divided,
         )
 
-    return passed(output, back)
+    return by_laws(passed(output, back), signal, centre.channels, eps / max(variance, SMALL))
 
 
 def _read_level(signal: Signal, centre: _Centre, count: float) -> Level | None:

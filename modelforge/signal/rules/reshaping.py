@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from math import prod
 
 import numpy as np
 
@@ -94,11 +95,9 @@ def mean(node: Node) -> Passed:
     axes = tuple(sorted(axis % len(signal.shape.sizes) for axis in dims))
     if signal.shape.units in axes or signal.shape.batch in axes:
         raise Unpredictable("it averages over units or examples")
-    if arguments["keepdim"]:
-        return averaged(signal, node.shape(signal.shape.units), signal.shape.num_positions)
-    small = _without(signal, axes)
-    over = signal.shape.num_positions // small.shape.num_positions
-    return averaged(signal, small.shape, over)
+    over = prod(signal.shape.sizes[axis] for axis in axes)
+    shape = node.shape(signal.shape.units) if arguments["keepdim"] else _without(signal, axes).shape
+    return averaged(signal, shape, over)
 
 
 def averaged(signal: Signal, shape: Shape, over: int) -> Passed:

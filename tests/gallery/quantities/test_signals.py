@@ -70,7 +70,7 @@ def test_a_ratio_to_nothing_is_no_number(subject):
 def test_a_factor_per_step_needs_steps(at, skip, tmp_path):
     conf = folder(tmp_path, model={"input": "${input}", "layers": RECURRENT})
     subject = Subject(conf, ("experiment=gallery/small", "++seed=3"), tmp_path / "run")
-    with pytest.raises(mf.ForgeError, match=f"has gradients of . steps? behind the first {skip}"):
+    with pytest.raises(mf.ForgeError, match=f"has gradients of . steps? after the first {skip}"):
         parse_quantity({"type": "gradient_through_time", "at": at, "skip": skip}).measure(subject)
 
 

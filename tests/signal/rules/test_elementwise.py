@@ -43,3 +43,18 @@ def test_drawn_parameters_of_other_activations_are_refused():
     finally:
         unregister_layer("Sharp")
     assert note == "unknown from here on: `Sharp` has parameters that are drawn"
+
+
+@pytest.mark.parametrize(
+    "between", [[], [{"type": "Rescale", "factor": -2.0}], [{"type": "Dropout", "p": 0.2}]], ids=str
+)
+def test_an_activation_of_what_an_activation_made_is_not_predicted(between):
+    prediction = mf.predict(mf.plan(chain(LINEAR, "ReLU", *between, "Tanh", LINEAR, shape=[64], init="kaiming")))
+    node = prediction.nodes[-2]
+    assert node.signal is None
+    assert "what an activation made" in node.note
+
+
+@pytest.mark.parametrize("act", ["ReLU", "Hardtanh"])
+def test_an_activation_of_its_own_values_gives_them_again(act):
+    check(chain(LINEAR, act, act, LINEAR, shape=[64], init={"scheme": "kaiming", "gain": 2.0}))

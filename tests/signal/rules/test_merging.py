@@ -194,3 +194,58 @@ def test_branches_with_drawn_weights_do_not(branch):
     layers = {f"layer{place}": layer for place, layer in enumerate(branch)}
     residual = {"type": "Residual", "layers": layers}
     check(mf.parse({"input": {"shape": [64]}, "layers": {"first": LINEAR, "one": residual}}, "kaiming"))
+
+
+def unequal(dim, *after, shape=(32,), gain=5.0, kind="Linear", init="xavier"):
+    """Two layers of different gains side by side, and what reads both."""
+    one = {"type": kind, "inputs": "input"}
+    one |= {"out_features": 32} if kind == "Linear" else {"out_channels": 32, "kernel_size": 1}
+    layers = {
+        "a": one,
+        "b": {**one, "init": {"gain": gain}},
+        "both": {"type": "Concat", "inputs": ["a", "b"], "dim": dim},
+    }
+    layers |= {f"after{index}": layer for index, layer in enumerate(after)}
+    return mf.parse({"input": {"shape": [*shape]}, "layers": layers}, init=init)
+
+
+@pytest.mark.parametrize(
+    ("dim", "norm", "shape", "kind"),
+    [
+        (1, "BatchNorm1d", (32,), "Linear"),
+        (1, "LayerNorm", (32,), "Linear"),
+        (1, "LayerNorm", (6, 32), "Linear"),
+        (2, "LayerNorm", (6, 32), "Linear"),
+        (1, "BatchNorm2d", (32, 4, 4), "Conv2d"),
+        (1, {"type": "GroupNorm", "num_groups": 4}, (32, 4, 4), "Conv2d"),
+        (1, {"type": "GroupNorm", "num_groups": 1}, (32, 4, 4), "Conv2d"),
+    ],
+    ids=str,
+)
+def test_a_norm_divides_each_part_by_its_own_energy(dim, norm, shape, kind):
+    """25 times the energy, and a 25th of the gradient where the parts are normed apart."""
+    head = (
+        {"type": kind, "out_features": 16} if kind == "Linear" else {"type": kind, "out_channels": 16, "kernel_size": 1}
+    )
+    check(unequal(dim, norm, head, shape=shape, kind=kind), batch=32)
+
+
+def test_an_activation_that_keeps_scale_reads_parts_of_any_energy():
+    check(unequal(1, "ReLU", LINEAR), batch=32)
+
+
+@pytest.mark.parametrize(("gain", "shape", "known"), [(5.0, (32,), False), (5.0, (6, 32), False), (1.0, (32,), True)])
+def test_an_activation_of_parts_of_several_energies_is_not_predicted(gain, shape, known):
+    prediction = mf.predict(mf.plan(unequal(1, "Tanh", LINEAR, gain=gain, shape=shape)))
+    assert (prediction.node("after0").signal is not None) == known
+    if not known:
+        assert "several variances side by side" in prediction.node("after0").note
+
+
+def test_a_sum_with_a_branch_of_zeros_is_its_other_part():
+    """ReLU of what a ReLU made and zeros, as where residual branches start at zero."""
+    zeros = {"type": "Residual", "layers": {"end": {**LINEAR, "init": "zeros"}}}
+    layers = {"first": LINEAR, "act": "ReLU", "branch": zeros, "act2": "ReLU", "head": LINEAR}
+    spec = mf.parse({"input": {"shape": [64]}, "layers": layers}, init="kaiming")
+    check(spec)
+    assert mf.predict(mf.plan(spec)).node("first").gradient.energy == pytest.approx(1.0)

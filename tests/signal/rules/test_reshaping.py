@@ -65,3 +65,12 @@ def _by_place(model: nn.Module, seed: int, batch: int = 8) -> tuple[float, float
     means = x.mean(dim=-1)
     mean = float((means.sum(dim=0) ** 2 - (means**2).sum(dim=0)).mean()) / pairs
     return same, (mean * places - same) / max(1, places - 1)
+
+
+@pytest.mark.parametrize("keepdim", [False, True])
+@pytest.mark.parametrize("dim", [2, 3, [2, 3]])
+def test_means_over_some_positions(dim, keepdim):
+    mean = {"type": "Mean", "dim": dim, "keepdim": keepdim}
+    kind = "Conv2d" if keepdim else "Conv1d" if isinstance(dim, int) else "Linear"
+    last = {"out_features": 8} if kind == "Linear" else {"out_channels": 8, "kernel_size": 1}
+    check(chain(mean, {"type": kind, **last}, shape=[8, 6, 6], init="kaiming"))

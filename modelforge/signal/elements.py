@@ -1,0 +1,51 @@
+"""`Elements`: how elements of a tensor differ from normal numbers of one law, until weights mix them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+APART = 1.2
+"""The ratio of variances from which on units are of several laws."""
+
+
+@dataclass(frozen=True, slots=True)
+class Elements:
+    """What is known of elements that are no normal numbers of one law."""
+
+    bent: bool = False
+    """Whether an activation made them."""
+    copies: bool = False
+    """Whether some are copies of others, as in windows that overlap."""
+    variances: np.ndarray | None = field(default=None, repr=False)
+    """Of each unit, with mean 1, where units of several laws lie side by side."""
+
+    @property
+    def apart(self) -> bool:
+        """Whether units are of several laws."""
+        return self.variances is not None and bool(self.variances.max() > APART * self.variances.min())
+
+    def by_group(self, size: int) -> np.ndarray | None:
+        """The mean variance of the group of each unit, which a norm divides by; None where all are alike.
+
+        Args:
+            size: Units in a group.
+        """
+        if self.variances is None or len(self.variances) % size:
+            return None
+        return self.variances.reshape(-1, size).mean(1).repeat(size)
+
+
+def side_by_side(parts: Sequence[tuple[int, float, Elements | None]]) -> Elements | None:
+    """The elements of several tensors as one: the number of units of each, their mean variance, and their elements."""
+    bent = any(elements is not None and elements.bent for _, _, elements in parts)
+    rows = [
+        variance * (np.ones(size) if elements is None or elements.variances is None else elements.variances)
+        for size, variance, elements in parts
+    ]
+    row = np.concatenate(rows) if rows else np.ones(1)
+    mean = float(row.mean())
+    uneven = mean > 0 and bool((row != row[0]).any())
+    return Elements(bent, variances=row / mean if uneven else None) if bent or uneven else None
