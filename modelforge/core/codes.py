@@ -131,6 +131,7 @@ CODES = MappingProxyType(
         "MW136": "a width-aware scheme without its learning rates",
         "MW137": "a tied table too large for a head",
         "MW138": "a first loss far from ln(classes)",
+        "MW139": "padding that is read as if it meant something",
         "MW199": "an ignored finding that is not found",
         "MW201": "data that is left out",
         "MW202": "a class that is missing from a part of the data",

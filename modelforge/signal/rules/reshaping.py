@@ -80,7 +80,7 @@ def select(node: Node) -> Passed:
         profile = FrozenDict(profile if axis == signal.shape.units else profile | {axis: only})
         return replace(inherited(gradient), energy=gradient.energy / size, along=0.0, profile=profile)
 
-    return passed(picked, back)
+    return _beside_mask(node, passed(picked, back))
 
 
 @register_signal("Mean", averages=True)
@@ -95,10 +95,23 @@ def mean(node: Node) -> Passed:
     if signal.shape.units in axes or signal.shape.batch in axes:
         raise Unpredictable("it averages over units or examples")
     if arguments["keepdim"]:
-        return averaged(signal, node.shape(signal.shape.units), signal.shape.num_positions)
+        return _beside_mask(node, averaged(signal, node.shape(signal.shape.units), signal.shape.num_positions))
     small = _without(signal, axes)
     over = signal.shape.num_positions // small.shape.num_positions
-    return averaged(signal, small.shape, over)
+    return _beside_mask(node, averaged(signal, small.shape, over))
+
+
+def _beside_mask(node: Node, result: Passed) -> Passed:
+    """The same where a mask is read, too, which gets no gradient."""
+    unread = (None,) * (len(node.signals) - 1)
+    return replace(result, back=lambda gradients: (*result.back(gradients), *unread)) if unread else result
+
+
+@register_signal("PaddingMask")
+def padding_mask(node: Node) -> Passed:
+    """Which steps count: all of them, as no shape says how many are padding."""
+    made = Signal(node.shape(-1), 1.0, 1.0, 1.0, 1.0)
+    return Passed({(): made}, lambda gradients: (None,), note="as if no step was padding")
 
 
 def averaged(signal: Signal, shape: Shape, over: int) -> Passed:
