@@ -140,6 +140,7 @@ CODES = MappingProxyType(
         "MW205": "categories that the training part does not have",
         "MW206": "a file that is written in another encoding than it is read in",
         "MW207": "a feature that numbers the rows",
+        "MW208": "examples of validation or test that are in the training part, too",
         "MW210": "the best epoch of a resumed run is lost",
         "MW211": "a schedule that does not get to its end",
         "MW212": "an argument of another optimizer or scheduler that is left out",

@@ -38,6 +38,7 @@ from modelforge.train.data.distributed_samplers import DataShard
 from modelforge.train.data.module import DataModule
 from modelforge.train.data.parts import Examples
 from modelforge.train.data.read import read
+from modelforge.train.data.shared import shared
 from modelforge.train.diagnosed import FILE, write_diagnosis
 from modelforge.train.divergence import NotFinite, diverged
 from modelforge.train.examined import Examined
@@ -151,7 +152,7 @@ def _begin(job: Job, run: Running, join: Callable[[], World], launch: Launch | N
     settings, folder = job.settings, run.folder
     examples = read(settings.data)
     examples = replace(examples, fitted={**examples.fitted, "digest": digest(examples)})
-    for problem in filter(None, (*job.warnings, *examples.warnings, job.start.warning)):
+    for problem in filter(None, (*job.warnings, *examples.warnings, *shared(examples), job.start.warning)):
         run.warn(problem)
     if run.show_plan:
         run.console.print(job.plan.table())
