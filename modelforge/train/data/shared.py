@@ -40,7 +40,9 @@ def shared(examples: Examples) -> Iterator[Problem]:
             continue
         hashes = _hashes(inputs)
         first = order[np.minimum(np.searchsorted(known, hashes, sorter=order), len(known) - 1)]
-        equal = [row for row in np.flatnonzero(known[first] == hashes).tolist() if _same(inputs, row, train, first[row])]
+        equal = [
+            row for row in np.flatnonzero(known[first] == hashes).tolist() if _same(inputs, row, train, first[row])
+        ]
         if equal:
             shown = [f"{_place(places, name, row)} those of {_place(places, 'train', first[row])}" for row in equal]
             more = f", and {len(equal) - MAX_SHOWN:,} more" if len(equal) > MAX_SHOWN else ""
