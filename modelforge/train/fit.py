@@ -61,7 +61,7 @@ from modelforge.train.resume import ASK, adopt, check_data
 from modelforge.train.rows import Rows
 from modelforge.train.tasks.task import Task
 from modelforge.train.trackers.history import History, history_of
-from modelforge.train.trainer import check_trainer, complaint, device_of, make_trainer, quiet, size_of
+from modelforge.train.trainer import check_trainer, complaint, device_of, make_trainer, quiet, size_of, substituted
 
 
 @dataclass(frozen=True)
@@ -110,6 +110,8 @@ def fit(
             raise ForgeError(wrong)
         run = Running(config, folder, console, interrupts, note, show_plan)
         size = size_of(job.trainer, rendezvous.launch if rendezvous else None)
+        for problem in substituted(job.trainer, size.device):
+            run.warn(problem)
         if not size.is_parallel:
             return _begin(job, run, lambda: SINGLE_PROCESS)
         join = partial(Rendezvous.join, device=size.device, sharded=size.strategy == "fsdp")
