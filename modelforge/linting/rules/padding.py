@@ -18,7 +18,7 @@ BIDIRECTIONAL = frozenset({"MultiheadAttention", "TransformerEncoderLayer"})
     "MW139",
     why="Shorter sequences are filled up with padding. What reads it gives another output for the same text when there "
     "is more of it: in a longer `context`, or beside longer texts.",
-    numbers="A tensor of steps that comes from an `Embedding` with a `padding_idx`, or with `data.padding_id` from one "
+    when="A tensor of steps that comes from an `Embedding` with a `padding_idx`, or with `data.padding_id` from one "
     "that reads tokens, reaches a `Mean` over steps, an attention that is not causal, or, where `data.padding` is "
     "`right`, a `Select` that counts from the end; and none of these has a mask.",
     bad="""\
