@@ -15,6 +15,7 @@ from modelforge.linting.subject import Subject, key_of
 from modelforge.planning.assign import ParameterPlan
 from modelforge.planning.layer_plan import LayerPlan
 from modelforge.signal.flow import LeafLayer, Source
+from modelforge.signal.rule import RULES
 from modelforge.signal.value import Preactivation, Signal
 
 LIVELY = 0.02
@@ -148,7 +149,7 @@ def bias_before_norm(subject: Subject) -> Iterator[Found]:
 
 
 def _centres_channels(layer: LayerPlan) -> bool:
-    return layer.type.startswith(("BatchNorm", "InstanceNorm"))
+    return layer.type in RULES and RULES.get(layer.type).centres_channels
 
 
 def _along_channels(subject: Subject, layer: LayerPlan) -> bool:

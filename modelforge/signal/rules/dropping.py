@@ -28,7 +28,7 @@ def _nothing(signal: Signal) -> Passed:
     )
 
 
-@register_signal("Dropout")
+@register_signal("Dropout", keeps_shared=True)
 def dropout(node: Node) -> Passed:
     """Elements are zeroed by chance, and the others divided by what is left.
 

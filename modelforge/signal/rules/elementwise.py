@@ -327,20 +327,20 @@ def _back(
     )
 
 
-@register_signal("Identity")
+@register_signal("Identity", keeps_shared=True)
 def identity(node: Node) -> Passed:
     """What changes nothing."""
     return passed(node.signal, lambda gradient: gradient)
 
 
-@register_signal("Rescale")
+@register_signal("Rescale", keeps_shared=True)
 def rescale(node: Node) -> Passed:
     """A given number times the signal: E y² = factor²·E x²; E g² ← factor²·E g²."""
     factor = node.layer.arguments["factor"]
     return passed(node.signal.times(factor), lambda gradient: gradient.times(factor))
 
 
-@register_signal("Scale", "LayerScale")
+@register_signal("Scale", "LayerScale", keeps_shared=True)
 def scale(node: Node) -> Passed:
     """Learned numbers times the signal: E y² = E w²·E x²; E g² ← E w²·E g²."""
     weight = node.values("weight")

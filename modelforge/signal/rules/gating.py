@@ -10,6 +10,7 @@ import torch
 
 from modelforge.core.matrix import Activation
 from modelforge.signal.moments import pair, single
+from modelforge.signal.own_values import of_bilinear
 from modelforge.signal.rule import Index, Node, Passed, Unpredictable, passed, register_signal
 from modelforge.signal.rules.dense import as_units, normal_noise, refuse_mean
 from modelforge.signal.value import FLAT, Gradient, Shape, Signal
@@ -83,7 +84,7 @@ def _two(node: Node) -> tuple[Signal, Signal]:
     return as_units(node.signal, -1), as_units(node.signals[1], -1)
 
 
-@register_signal("Bilinear")
+@register_signal("Bilinear", own_values=of_bilinear)
 def bilinear(node: Node) -> Passed:
     """Sums of all products of an element of each input, weighted.
 

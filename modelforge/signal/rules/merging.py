@@ -22,7 +22,7 @@ def _known(node: Node) -> list[Signal]:
     return signals
 
 
-@register_signal("Add")
+@register_signal("Add", keeps_shared=True)
 @each_once(times)
 def add(node: Node) -> Passed:
     """Signals that do not depend on each other add up their energies.
