@@ -18,11 +18,11 @@ from modelforge.core.tensors import to_data
 from modelforge.core.words import a_class
 from modelforge.language import parse
 from modelforge.language.model import ModelSpec
-from modelforge.linting.unreached import unreached
 from modelforge.planning.assign import ParameterPlan
 from modelforge.planning.fields import decided_fields, written_place
 from modelforge.planning.plan import LayerPlan, Plan, plan
 from modelforge.planning.references import Read
+from modelforge.planning.unreached import unreached
 from modelforge.report.table import to_text
 from modelforge.review.documented import documented_diff
 from modelforge.review.formats.text import text

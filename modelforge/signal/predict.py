@@ -25,7 +25,8 @@ from modelforge.signal.moments import correlation_depth, single
 from modelforge.signal.origins import Origins
 from modelforge.signal.rule import RULES, Node, Passed, SignalRule, Unpredictable
 from modelforge.signal.rules.elementwise import activation
-from modelforge.signal.value import Gradient, Shape, Signal
+from modelforge.signal.shape import Shape
+from modelforge.signal.value import Gradient, Signal
 
 SHARED = "all units share a sum"
 """Why nothing is known after weights with a mean, not even after a norm, which may take out all there is."""

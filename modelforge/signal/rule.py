@@ -13,7 +13,8 @@ from modelforge.core.tensors import TensorValue, at
 from modelforge.planning.assign import ParameterPlan
 from modelforge.planning.layer_plan import LayerPlan
 from modelforge.signal.own_values import Law
-from modelforge.signal.value import Gradient, Shape, Signal
+from modelforge.signal.shape import Shape
+from modelforge.signal.value import Gradient, Signal
 
 Index = tuple[int, ...]
 """Where in what a layer gives a tensor is; `()` is all of it."""

@@ -8,7 +8,7 @@ from math import log, sqrt
 from modelforge.core.words import exponential, plural
 from modelforge.linting.rule import Found, register_rule
 from modelforge.linting.subject import Subject, key_of
-from modelforge.linting.ways import back, kernel_of, last_weighted, length_of, lost, signal_of, stretch
+from modelforge.linting.ways import back, gradient_energy, kernel_of, last_weighted, lost, signal_of, stretch
 from modelforge.planning.assign import ParameterPlan
 from modelforge.signal.flow import LeafLayer, Source
 from modelforge.signal.predict import NodeSignal
@@ -89,7 +89,7 @@ init: xavier
 def far_gradient(subject: Subject) -> Iterator[Found]:
     known = [subject.prediction.by_path.get(leaf.layer.path) for leaf in subject.since_norm]
     nodes = [node for node in known if node and node.chi and node.gradient and not _in_branch(subject, node)]
-    energies = [length_of(node) or 0.0 for node in nodes]
+    energies = [gradient_energy(node) or 0.0 for node in nodes]
     if len(energies) < 2 or not min(energies[0], energies[-1]):
         return
     divided = lost(subject, subject.leaves[nodes[-1].path], backward=True)

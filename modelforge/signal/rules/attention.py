@@ -12,9 +12,10 @@ from modelforge.signal.causal import as_later, of_means, of_prefixes, to_sources
 from modelforge.signal.own_values import of_attention
 from modelforge.signal.rule import Index, Node, Passed, Unpredictable, Values, register_signal
 from modelforge.signal.rules.dense import as_units, normal_noise, unweighted, weighted
+from modelforge.signal.shape import Shape
 from modelforge.signal.softmax import powers, shares
 from modelforge.signal.sums import summed
-from modelforge.signal.value import FLAT, Gradient, Profile, Shape, Signal
+from modelforge.signal.value import FLAT, Gradient, Profile, Signal
 
 
 @dataclass(frozen=True, slots=True)

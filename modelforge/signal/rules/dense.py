@@ -10,8 +10,9 @@ import numpy as np
 from modelforge.signal.own_values import by_fan
 from modelforge.signal.rule import Node, Passed, Unpredictable, Values, passed, register_signal
 from modelforge.signal.scatter import lognormal, shared_part
+from modelforge.signal.shape import Shape
 from modelforge.signal.sums import mixed_profile
-from modelforge.signal.value import FLAT, Gradient, Shape, Signal
+from modelforge.signal.value import FLAT, Gradient, Signal
 
 COMMON = 0.01
 """What the mean of weights may make of a sum that all units share, in units of what the rest of them makes."""

@@ -13,7 +13,8 @@ from modelforge.signal.moments import pair, single
 from modelforge.signal.own_values import of_bilinear
 from modelforge.signal.rule import Index, Node, Passed, Unpredictable, passed, register_signal
 from modelforge.signal.rules.dense import as_units, normal_noise, refuse_mean
-from modelforge.signal.value import FLAT, Gradient, Shape, Signal
+from modelforge.signal.shape import Shape
+from modelforge.signal.value import FLAT, Gradient, Signal
 
 ALONG_THE_SIGNAL = "its gradient points along the signal, so that gradients before are larger than predicted"
 SIGMOID = Activation("sigmoid", torch.sigmoid)

@@ -9,7 +9,8 @@ import numpy as np
 from modelforge.core.frozen import FrozenDict
 from modelforge.signal.rule import Node, Passed, Unpredictable, passed, register_signal
 from modelforge.signal.rules.dense import normal_noise
-from modelforge.signal.value import FLAT, Gradient, Shape, Signal, inherited
+from modelforge.signal.shape import Shape
+from modelforge.signal.value import FLAT, Gradient, Signal, inherited
 
 
 @register_signal("Flatten")
