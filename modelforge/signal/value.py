@@ -5,8 +5,8 @@ that exact for inputs that are exchangeable themselves, as independent numbers a
 neural network as a Gaussian process (Lee et al. 2018, arXiv:1711.00165; Novak et al. 2019, arXiv:1810.05148) with three
 entries in place of one for each pair. Where zero padding makes positions unequal, `profile` holds how unequal.
 
-Pairs are of one unit at two positions of an example (`along`), or in two examples (`across`); of the latter, `placed` is
-how much more they have at one position than at two. Over draws of all weights, ln of the mean energy scatters:
+Pairs are of one unit at two positions of an example (`along`), or in two examples (`across`); of the latter, `placed`
+is how much more they have at one position than at two. Over draws of all weights, ln of the mean energy scatters:
 
 - `drift`: by what was drawn before; layers that follow inherit it. `noise`: by the number of elements here, on top.
 - `lift`: the mean of ln is that much above a lognormal law's. `scatter`: ln of single examples, where they are far
