@@ -96,7 +96,7 @@ class _Account:
     fields: tuple[DecidedField, ...]
     groups: tuple[_Group, ...]
     signal: Mapping[str, Any] | None = None
-    """What is predicted of the layer's output, and the activation behind it; None where that was not asked for."""
+    """What is predicted of the layer's output, and the activation after it; None where that was not asked for."""
 
     def to_dict(self) -> dict[str, Any]:
         return {

@@ -38,7 +38,7 @@ class Branch:
     num_weights: int
     """Layers in it that have weights."""
     ends: bool
-    """Whether what the parameter makes is what the branch adds: the output projection, or the norm behind it."""
+    """Whether what the parameter makes is what the branch adds: the output projection, or the norm after it."""
     extra: int = 0
     """How many branches, up to this one, come after the first two of their layer. A decoder layer has three branches:
     attention, attention to the encoder, and MLP."""
@@ -65,7 +65,7 @@ class Context:
     """Whether what it reads is as wide as an input of the model: no kernel and no table stands before it. What a layer
     without a kernel adds or multiplies by, such as the scale of a norm, counts as reading what the layer reads."""
     output_width: bool | None = None
-    """Whether what it makes is as wide as the output of the model: no kernel stands behind it."""
+    """Whether what it makes is as wide as the output of the model: no kernel stands after it."""
     known: bool = True
     """Whether the layer that holds it is known inside: what makes its output, and which residual branches it has."""
 

@@ -40,7 +40,7 @@ from modelforge.linting.lint import examine
 from modelforge.linting.subject import Training
 from modelforge.planning.plan import Plan, planned
 from modelforge.signal.jacobian import Jacobian as Found
-from modelforge.signal.nodes import Node
+from modelforge.signal.nodes import ProbedNode
 from modelforge.signal.passes import bare
 from modelforge.signal.predict import Prediction, predict
 from modelforge.signal.probe import check_batch
@@ -252,7 +252,7 @@ def _spectrum(found: Eigenvalues) -> Spectrum:
     )
 
 
-def _steps(node: Node) -> Steps:
+def _steps(node: ProbedNode) -> Steps:
     times = spaced(len(node.steps), MAX_STEPS)
     shown = [node.steps[time] for time in times]
     return Steps(

@@ -139,7 +139,7 @@ def register_layer(
         axes: Axes of one example, for error messages and the rank check: `"channels height width"`, `"... features"`.
             Default: whatever arrives is taken, tuples of tensors too.
         kind: What it does to what arrives, for `gain: auto` in front of it: `activation` for elementwise functions
-            (they have a gain), `passthrough` for layers that an activation behind still counts through (dropout,
+            (they have a gain), `passthrough` for layers that an activation after them still counts through (dropout,
             pooling, reshaping), `layer` for those that read it as it is (a norm, a projection). Default: nothing is
             assumed, and `auto` is refused there.
         infer: Arguments that the incoming shape determines: the axis (batch is 0), or a function of the shapes.

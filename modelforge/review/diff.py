@@ -18,11 +18,11 @@ from modelforge.core.tensors import to_data
 from modelforge.core.words import a_class
 from modelforge.language import parse
 from modelforge.language.model import ModelSpec
-from modelforge.linting.unreached import unreached
 from modelforge.planning.assign import ParameterPlan
 from modelforge.planning.fields import decided_fields, written_place
 from modelforge.planning.plan import LayerPlan, Plan, plan, planned
 from modelforge.planning.references import Read
+from modelforge.planning.unreached import unreached
 from modelforge.report.table import to_text
 from modelforge.review.documented import documented_diff
 from modelforge.review.formats.text import text
@@ -307,7 +307,7 @@ def _field_changes(one: ParameterPlan, other: ParameterPlan, old: Plan, new: Pla
 
 
 def _resolved_changes(one: ParameterPlan, other: ParameterPlan) -> Iterator[ValueChange]:
-    """Numbers that differ although no field of that name does: `gain: auto` behind another activation, other fans."""
+    """Numbers that differ although no field of that name does: `gain: auto` after another activation, other fans."""
     for name in RESOLVED:
         stated = [getattr(parameter.initializer, name, None) for parameter in (one, other)]
         before, after = one.numbers.get(name), other.numbers.get(name)

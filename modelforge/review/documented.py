@@ -8,7 +8,7 @@ from dataclasses import replace
 from modelforge.core.errors import Problem
 from modelforge.core.quoting import listed
 from modelforge.core.words import plural
-from modelforge.linting.unreached import START
+from modelforge.planning.unreached import START
 from modelforge.review.acceptances import Acceptances
 from modelforge.review.change import cause_of, labels_of, of_compositions, of_kind
 from modelforge.review.changed_files import REVIEW

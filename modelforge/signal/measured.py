@@ -11,7 +11,7 @@ from rich.console import RenderableType
 from modelforge.core.suggestions import lookup
 from modelforge.report.table import to_text
 from modelforge.signal.jacobian import Jacobian
-from modelforge.signal.nodes import Node, finite
+from modelforge.signal.nodes import ProbedNode, finite
 from modelforge.signal.probe_table import probe_table
 from modelforge.signal.recurrent import Spectrum
 
@@ -22,9 +22,9 @@ Mode = Literal["train", "eval", "mixed"]
 class Probe:
     """How a network starts, as measured on a batch."""
 
-    inputs: tuple[Node, ...]
+    inputs: tuple[ProbedNode, ...]
     """The floating-point tensors of the batch."""
-    nodes: tuple[Node, ...]
+    nodes: tuple[ProbedNode, ...]
     """Modules in the order in which they finish; a container that gives what its last module gave is left out."""
     jacobian: Jacobian | None
     spectra: tuple[Spectrum, ...]
@@ -33,7 +33,7 @@ class Probe:
     same: Mapping[str, str]
     """The containers that are left out, each with the module that has their node."""
 
-    def __getitem__(self, path: str) -> Node:
+    def __getitem__(self, path: str) -> ProbedNode:
         """The node of a module; of a container that is left out, that of the module which made its output.
 
         Raises:
@@ -44,11 +44,11 @@ class Probe:
     def __contains__(self, path: object) -> bool:
         return path in self.by_path
 
-    def __iter__(self) -> Iterator[Node]:
+    def __iter__(self) -> Iterator[ProbedNode]:
         return iter(self.nodes)
 
     @property
-    def by_path(self) -> Mapping[str, Node]:
+    def by_path(self) -> Mapping[str, ProbedNode]:
         """The nodes by path, also those of containers that are left out."""
         found = {node.path: node for node in self.nodes}
         return found | {path: found[maker] for path, maker in self.same.items()}

@@ -21,17 +21,18 @@ from modelforge.planning.plan import Plan, planned
 from modelforge.report.aligned import PATH, WORDS
 from modelforge.report.table import Fitted, to_text
 from modelforge.signal.back import backward
-from modelforge.signal.flow import Leaf, Source, flow
+from modelforge.signal.flow import LeafLayer, Source, flow
 from modelforge.signal.moments import correlation_depth, single
 from modelforge.signal.origins import Origins
 from modelforge.signal.rule import RULES, Node, Passed, SignalRule, Unpredictable
 from modelforge.signal.rules.elementwise import activation
-from modelforge.signal.value import Gradient, Shape, Signal
+from modelforge.signal.shape import Shape
+from modelforge.signal.value import Gradient, Signal
 
 SHARED = "all units share a sum"
-"""Why nothing is known behind weights with a mean, not even behind a norm, which may take out all there is."""
+"""Why nothing is known after weights with a mean, not even after a norm, which may take out all there is."""
 ONCE = "from here on"
-"""What a note begins with that holds for all layers behind."""
+"""What a note begins with that holds for all layers after it."""
 SMALLEST, LARGEST = 1e-140, 1e140
 """Mean squares of which the squares, and sums of those over a batch, are still numbers of double precision."""
 
@@ -58,11 +59,11 @@ class NodeSignal:
     def correlation_depth(self) -> float | None:
         """ξ of an activation and the weights before it: about 6ξ layers can be trained; None where no bias keeps its
         variance."""
-        behind = None if self.signal is None else self.signal.behind
-        if behind is None or not self.chi:
+        preactivation = None if self.signal is None else self.signal.preactivation
+        if preactivation is None or not self.chi:
             return None
-        gain = self.chi / single(behind.activation, behind.mean, behind.variance).slope_second
-        return correlation_depth(behind.activation, behind.variance, gain)
+        gain = self.chi / single(preactivation.activation, preactivation.mean, preactivation.variance).slope_second
+        return correlation_depth(preactivation.activation, preactivation.variance, gain)
 
     def to_dict(self) -> dict[str, Any]:
         """The prediction as plain data."""
@@ -186,7 +187,7 @@ def predict(plan: ModelSpec | Plan, *, batch: int = 32, training: bool = True) -
     parameters = {parameter.path: parameter for parameter in plan.parameters}
     parameters |= {name: parameters[first] for name, first in plan.ties.items() if first in parameters}
     owned = by_owner(parameters)
-    done: list[tuple[Leaf, Passed | None, str]] = []
+    done: list[tuple[LeafLayer, Passed | None, str]] = []
     causes, origins = dict[str, str](), Origins()
     for leaf in flowing.leaves:
         node = Node(
@@ -235,7 +236,7 @@ def rule_of(node: Node) -> SignalRule | None:
 
 
 def forward(
-    node: Node, leaf: Leaf, signals: Mapping[Source, Signal | None], causes: dict[str, str]
+    node: Node, leaf: LeafLayer, signals: Mapping[Source, Signal | None], causes: dict[str, str]
 ) -> tuple[Passed | None, str]:
     """What a layer makes of what it reads; or None and the reason, which `causes` then holds by path."""
     result, reason = _asked(node, leaf, signals, causes)
@@ -245,7 +246,7 @@ def forward(
 
 
 def _asked(
-    node: Node, leaf: Leaf, signals: Mapping[Source, Signal | None], causes: Mapping[str, str]
+    node: Node, leaf: LeafLayer, signals: Mapping[Source, Signal | None], causes: Mapping[str, str]
 ) -> tuple[Passed | None, str]:
     rule = rule_of(node)
     if rule is None:
@@ -273,7 +274,7 @@ def _check_range(result: Passed) -> None:
 
 def _nodes(
     plan: Plan,
-    done: list[tuple[Leaf, Passed | None, str]],
+    done: list[tuple[LeafLayer, Passed | None, str]],
     signals: Mapping[Source, Signal | None],
     gradients: Mapping[Source, Gradient | None],
     lost: Mapping[Source, str],

@@ -17,7 +17,7 @@ from modelforge.planning.assign import ParameterPlan, moments
 from modelforge.planning.plan import Plan, planned
 from modelforge.signal.back import backward
 from modelforge.signal.conditions import Condition, Unsolvable, met, output_of
-from modelforge.signal.flow import Flow, Leaf, Source, flow
+from modelforge.signal.flow import LeafGraph, LeafLayer, Source, flow
 from modelforge.signal.levers import LeftAlone, Lever, levers
 from modelforge.signal.origins import Origins
 from modelforge.signal.predict import arriving_at, by_owner, forward, rule_of
@@ -93,7 +93,7 @@ class _Network:
     batch: int
 
     @cached_property
-    def flow(self) -> Flow:
+    def flow(self) -> LeafGraph:
         return flow(self.plan)
 
     @cached_property
@@ -114,7 +114,7 @@ class _Network:
         return self._levers[1]
 
     @cached_property
-    def leaves(self) -> Mapping[str, Leaf]:
+    def leaves(self) -> Mapping[str, LeafLayer]:
         return {leaf.layer.path: leaf for leaf in self.flow.leaves}
 
     def named(self, parameters: Parameters) -> dict[str, ParameterPlan]:
@@ -147,7 +147,7 @@ class _Pass:
         self.signals: dict[Source, Signal | None] = {
             Source(f"@{name}"): arriving_at(value, network.batch) for name, value in network.plan.inputs.items()
         }
-        self.done: dict[str, tuple[Leaf, Passed | None, str]] = {}
+        self.done: dict[str, tuple[LeafLayer, Passed | None, str]] = {}
         self._excesses: dict[str, float] = {}
         self._streams: dict[str, float] = {}
         """The energy that a residual stream has at its beginning, by the sums on its way."""
@@ -183,7 +183,7 @@ class _Pass:
         changes = (log(_square(self.parameters[path]) / _square(before[path])) for path in self.sized)
         return max(map(abs, changes), default=0.0)
 
-    def _met(self, leaf: Leaf, node: Node, lever: Lever) -> Node:
+    def _met(self, leaf: LeafLayer, node: Node, lever: Lever) -> Node:
         path, rule = leaf.layer.path, rule_of(node)
         condition = self._condition(leaf, lever)
         try:
@@ -202,7 +202,7 @@ class _Pass:
             self.sized.append(node.parameters[name].path)
         return node
 
-    def _condition(self, leaf: Leaf, lever: Lever) -> Condition:
+    def _condition(self, leaf: LeafLayer, lever: Lever) -> Condition:
         energy, direction = 1.0, self.network.direction
         if lever.joins is not None and lever.shortcut is not None:
             shortcut = self.signals.get(lever.shortcut)
@@ -215,7 +215,7 @@ class _Pass:
         passes = 1 / max(1, lever.begins)
         return Condition(energy, passes, passed, self._excess(leaf), forward=direction == "both")
 
-    def _excess(self, leaf: Leaf) -> float:
+    def _excess(self, leaf: LeafLayer) -> float:
         """By how much what a layer reads exceeds what conditions on signals alone would make: the geometric mean."""
         known = [log(self._excesses.get(read.maker, 1.0)) for read in leaf.reads]
         return exp(sum(known) / len(known)) if known else 1.0

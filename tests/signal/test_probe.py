@@ -153,7 +153,7 @@ def test_a_nan_that_the_network_makes_is_shown_and_not_refused():
 def test_gradients_are_those_of_a_loss():
     net = nn.Sequential(linear([1.0, 2.0], [0.0, 3.0]), nn.ReLU(), linear([5.0, -1.0]))
     found = mf.probe(net, torch.tensor([[1.0, 1.0], [-4.0, 1.0]]), loss=lambda output: output.sum())
-    # dL/dh is (5, -1) behind the ReLU for both examples; before it the first unit of the second example is off.
+    # dL/dh is (5, -1) after the ReLU for both examples; before it the first unit of the second example is off.
     assert found["2"].gradient.second_moment == 1
     assert found["1"].gradient.second_moment == (25 + 1 + 25 + 1) / 4
     assert found["0"].gradient.second_moment == (25 + 1 + 0 + 1) / 4
@@ -314,7 +314,7 @@ def test_inputs_and_outputs_have_any_structure():
     assert as_tuple["embed"].shape == (3, 2, 4)
 
 
-def test_integers_are_entered_behind_their_embedding():
+def test_integers_are_entered_after_their_embedding():
     net = nn.Sequential(nn.Embedding(7, 3), nn.Flatten(), linear([1.0, 2.0, 2.0, 0.0, 0.0, 0.0]))
     found = mf.probe(net, torch.tensor([[0, 1], [2, 3]]))
     assert found.inputs == ()

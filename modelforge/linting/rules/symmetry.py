@@ -9,7 +9,7 @@ from modelforge.linting.rule import Found, register_rule
 from modelforge.linting.subject import Subject, is_constant, key_of
 from modelforge.planning.assign import ParameterPlan
 from modelforge.planning.layer_plan import LayerPlan
-from modelforge.signal.flow import Leaf
+from modelforge.signal.flow import LeafLayer
 
 JOINS = ("Add", "Multiply")
 """Layers that join a unit with one of another tensor, by which units come to differ."""
@@ -144,7 +144,7 @@ init: xavier
 """,
 )
 def identical_layers(subject: Subject) -> Iterator[Found]:
-    alike: dict[object, list[Leaf]] = {}
+    alike: dict[object, list[LeafLayer]] = {}
     for leaf in subject.flow.leaves:
         values = _values(subject, leaf)
         if values is not None:
@@ -160,7 +160,7 @@ def identical_layers(subject: Subject) -> Iterator[Found]:
             )
 
 
-def _values(subject: Subject, leaf: Leaf) -> object:
+def _values(subject: Subject, leaf: LeafLayer) -> object:
     """What all values of a layer are, such that an equal one is identical and stays so; None where that is not sure."""
     named = subject.of_layer(leaf.layer)
     if not named:
