@@ -191,7 +191,16 @@ def _layers(old: Plan, new: Plan, pairs: Pairing) -> Iterator[LayerDiff]:
             if changes or pairs.outermost(path):
                 old_path, moved = (one.path, pairs.moved(path)) if path != one.path else ("", False)
                 place = new.origins.place(other.key, "key") if old_path else None
-                yield LayerDiff(path, "changed", one, other, changes, place, old_path, moved)
+                yield LayerDiff(
+                    path=path,
+                    kind="changed",
+                    old=one,
+                    new=other,
+                    changes=changes,
+                    place=place,
+                    old_path=old_path,
+                    moved=moved,
+                )
 
 
 def _reads_of(layers: tuple[LayerDiff, ...], plan: Plan, names: Mapping[str, str]) -> Iterator[tuple[str, str]]:
