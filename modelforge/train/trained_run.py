@@ -247,7 +247,7 @@ def load_run(folder: str | Path, *, device: torch.device | str = "cpu") -> Run:
         device: Where the model is to live.
 
     Raises:
-        ForgeError: the folder is no run, or not whole.
+        ForgeError: the folder is not a run, or not whole.
     """
     folder = Path(folder)
     config = _config(folder)
