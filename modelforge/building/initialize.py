@@ -116,7 +116,16 @@ def _model_parameters(
         behind = parametrised[facts.name].originals if facts.name in parametrised else (weights[facts.name],)
         # Whole numbers cannot be trained anyway, so they do not count as frozen.
         frozen = any(not weight.requires_grad and weight.is_floating_point() for weight in behind)
-        yield ModelParameter(facts.name, facts, facts.name, (scope,), follows, context, FrozenDict(roles), frozen)
+        yield ModelParameter(
+            path=facts.name,
+            facts=facts,
+            key=facts.name,
+            scopes=(scope,),
+            follows=follows,
+            context=context,
+            aliases=FrozenDict(roles),
+            frozen=frozen,
+        )
 
 
 def _names(module: nn.Module) -> dict[str, tuple[int, ...] | None]:

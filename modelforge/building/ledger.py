@@ -95,14 +95,14 @@ class Ledger:
         """The ledger that `to_dict` wrote, perhaps through JSON.
 
         Raises:
-            ValueError: the data is no ledger; the message says where.
+            ValueError: the data is not a ledger; the message says where.
         """
         try:
             text = json.dumps(data).encode()
         except (TypeError, ValueError, RecursionError) as error:
-            raise ValueError(f"this is no ledger: JSON cannot hold it: {sentence(error)}") from error
+            raise ValueError(f"this is not a ledger: JSON cannot hold it: {sentence(error)}") from error
         try:
-            return _read(text, "this is no ledger")
+            return _read(text, "this is not a ledger")
         except ForgeError as error:
             more = sum(problem.num for problem in error.problems) - 1
             raise ValueError(error.problems[0].message + (f" (and {more:,} more)" if more else "")) from error

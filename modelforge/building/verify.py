@@ -93,7 +93,7 @@ def verify(model: nn.Module, ledger: Ledger | None = None) -> Verification:
         filled is a problem too.
 
     Raises:
-        TypeError: `model` is no module, or `ledger` no ledger and the model keeps none.
+        TypeError: `model` is not a module, or `ledger` not a ledger and the model keeps none.
 
     Example:
         >>> import torch, modelforge as mf

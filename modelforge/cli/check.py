@@ -192,7 +192,7 @@ def _with_settings(config: Config, studies: Studies) -> Examined:
 def answer_of(checked: Sequence[Checked], *, every: bool) -> Answer:
     """What was found, as data and as text."""
     text = _many(checked) if every else _one(checked[0])
-    # Of several, those that an init is not meant for are no mistakes; if one is all that was asked for, it is.
+    # Of several, those that an init is not meant for are not mistakes; if one is all that was asked for, it is.
     ok = not any(one.problems and (one.applies or len(checked) == 1) for one in checked)
     data = {"ok": ok, "checked": [one.to_dict() for one in checked]}
     return Answer(data, text, status=0 if ok else 1)

@@ -88,7 +88,7 @@ def lint(
     found = [
         _linted(folder, choice, overrides, chosen_rules, library, studies) for choice in progress(chosen, "linting")
     ]
-    # Of several, those that an init is not meant for are no mistakes; if one is all that was asked for, it is.
+    # Of several, those that an init is not meant for are not mistakes; if one is all that was asked for, it is.
     left_out = [finding for finding in found if len(found) > 1 and _unmeant(finding)]
     found = _without_needed(finding for finding in found if finding not in left_out)
     made = _answer(found, left_out, fail_on, base_ref)
@@ -101,7 +101,7 @@ def _applied(codes: Sequence[str]) -> list[LintRule]:
     """The rules of some codes.
 
     Raises:
-        ForgeError: a code is no rule's, or that of a rule which is no longer applied.
+        ForgeError: a code is not a rule's, or that of a rule which is no longer applied.
     """
     problems: list[Problem] = []
     for code in codes:

@@ -80,8 +80,8 @@ def check_untrusted(
         output: A file to write; None for the standard output.
 
     Raises:
-        ForgeError: what is wrong with the folder, or with its files where that is no finding of a report; the process
-            that reads them gave no answer; or the file cannot be written.
+        ForgeError: what is wrong with the folder, or with its files where that is not a finding of a report; the
+            process that reads them gave no answer; or the file cannot be written.
     """
     name = form or form_of(output, FINDINGS)
     check_output(output)

@@ -47,8 +47,8 @@ def register_initializer(name: str, aliases: tuple[str, ...] = ()) -> Callable[[
     >>> unregister_initializer("checkerboard")
 
     Raises:
-        TypeError: the name is no text, or the class is no finished initializer, has no docstring, or has a field with a
-            reserved name.
+        TypeError: the name is not a text, or the class is not a finished initializer, has no docstring, or has a
+            field with a reserved name.
         ValueError: another class has the name or an alias, or it cannot be a name.
     """
 

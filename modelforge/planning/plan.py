@@ -154,17 +154,17 @@ def plan(spec: ModelSpec | Plan, studies: Studies | None = None, *, read_files: 
     found = [*walk.warnings, *problems, *left, *idle_rules(located.parameters)]
     warnings = tuple(spec.origins.locate(problem) for problem in found)
     return Plan(
-        root,
-        FrozenDict(walk.inputs),
-        tuple(_as_stated(item, spec.dtype) for item in located.parameters),
-        spec.seed,
-        FrozenDict(walk.results),
-        FrozenDict(walk.ties),
-        located.buffers,
-        spec.dtype,
-        warnings,
-        spec.lint or LintSpec(),
-        spec.origins,
+        root=root,
+        inputs=FrozenDict(walk.inputs),
+        parameters=tuple(_as_stated(item, spec.dtype) for item in located.parameters),
+        seed=spec.seed,
+        results=FrozenDict(walk.results),
+        ties=FrozenDict(walk.ties),
+        buffers=located.buffers,
+        dtype=spec.dtype,
+        warnings=warnings,
+        lint=spec.lint or LintSpec(),
+        origins=spec.origins,
     )
 
 

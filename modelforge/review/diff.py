@@ -52,7 +52,7 @@ class Diff(Changes):
 def diff(old: Plan | ModelSpec, new: Plan | ModelSpec) -> Diff:
     """Compares the models of two configs.
 
-    A line that moved, or an equal rule in another block, is no difference.
+    A line that moved, or an equal rule in another block, is not a difference.
 
     Raises:
         ForgeError: see `plan`; a `Plan` cannot fail.
@@ -98,7 +98,7 @@ def read(name: str, conf: Path | None = None, overrides: Sequence[str] = ()) -> 
 
     Raises:
         ForgeError: the name means nothing, or what it means cannot be planned.
-        TypeError: it is no name.
+        TypeError: it is not a name.
     """
     if not isinstance(name, str):  # pyright: ignore[reportUnnecessaryIsInstance]  # callers need not be typed
         raise TypeError(f"read takes a folder, overrides or a revision as text, but gets {a_class(name)}")
@@ -191,7 +191,16 @@ def _layers(old: Plan, new: Plan, pairs: Pairing) -> Iterator[LayerDiff]:
             if changes or pairs.outermost(path):
                 old_path, moved = (one.path, pairs.moved(path)) if path != one.path else ("", False)
                 place = new.origins.place(other.key, "key") if old_path else None
-                yield LayerDiff(path, "changed", one, other, changes, place, old_path, moved)
+                yield LayerDiff(
+                    path=path,
+                    kind="changed",
+                    old=one,
+                    new=other,
+                    changes=changes,
+                    place=place,
+                    old_path=old_path,
+                    moved=moved,
+                )
 
 
 def _reads_of(layers: tuple[LayerDiff, ...], plan: Plan, names: Mapping[str, str]) -> Iterator[tuple[str, str]]:

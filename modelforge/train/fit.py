@@ -260,15 +260,15 @@ def _start(job: Job, run: Running, world: World) -> Model:
 
 def _checkpoints(job: Job, context: Context, history: History, world: World, data: str) -> Checkpoints:
     return Checkpoints(
-        context.folder / "checkpoints",
-        job.settings.metric,
-        context.mode,
-        history,
-        job.start,
-        context.config,
-        job.settings.checkpoint.every_n_steps,
-        world.size,
-        data,
+        folder=context.folder / "checkpoints",
+        metric=job.settings.metric,
+        mode=context.mode,
+        history=history,
+        start=job.start,
+        config=context.config,
+        every_n_steps=job.settings.checkpoint.every_n_steps,
+        processes=world.size,
+        data=data,
     )
 
 

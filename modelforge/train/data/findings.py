@@ -59,7 +59,7 @@ class Findings:
         """
         if len(self.problems) > MAX_SHOWN:
             rest = len(self.problems) - MAX_SHOWN
-            more = fault("features", f"{rest:,} more of these columns hold what is no number")
+            more = fault("features", f"{rest:,} more of these columns hold what is not a number")
             return [*self.problems[:MAX_SHOWN], more]
         update = self._update(source, names)
         lines = {key: setting(key, value) for key, value in update.items()}
@@ -122,7 +122,7 @@ def way_out(source: Columns, feature: Feature, column: pa.ChunkedArray, values: 
 
 
 def _date_format(column: pa.ChunkedArray) -> str:
-    """The only one of `FORMATS` that all dates of a column have, or nothing; dates that are no texts have none."""
+    """The only one of `FORMATS` that all dates of a column have, or nothing; dates that are not texts have none."""
     if pa.types.is_date(column.type) or pa.types.is_timestamp(column.type):
         return ISO
     first = column[:MAX_SHOWN]
