@@ -19,7 +19,7 @@ from modelforge.cli.changed import changed_since
 from modelforge.cli.output import FINDINGS, check_output, form_of, written
 from modelforge.config.compose import Config, compose
 from modelforge.config.composition import Library
-from modelforge.config.folder import default_conf, groups, options
+from modelforge.config.folder import default_conf, groups, options, own_conf
 from modelforge.config.sweeps import compose_jobs, has_params, read_sweep
 from modelforge.core.codes import CODES
 from modelforge.core.errors import ForgeError, Problem
@@ -107,7 +107,7 @@ def check(
     name = form or form_of(output, FINDINGS)
     check_output(output)
     changed = changed_since(base_ref, conf) if base_ref is not None else None
-    folder = conf if conf is not None else default_conf()
+    folder = conf or (own_conf() if every else default_conf())
     examination = Examination(folder, overrides, look=None if every else _with_settings)
     chosen = choices(folder, overrides) if every else [()]
     if changed is not None:
@@ -286,8 +286,10 @@ def _many(findings: Sequence[Finding]) -> RenderableType:
         (f"{bad:,} with problems", "bold red" if bad else ""),
         f", {len(elsewhere):,} not meant for each other" if elsewhere else "",
     )
+    alone = [finding for finding in warned if not finding.overrides]  # no command shows more of it
+    parts += [part for finding in alone for part in (Text(), problems_text(finding.warnings))]
     parts += [Text(), summary]
-    if warned:
+    if warned and not alone:
         parts.append(Text(printable(f"to read the warnings: modelforge check {' '.join(warned[0].overrides)}"), "dim"))
     return Group(*parts)
 

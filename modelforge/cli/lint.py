@@ -17,7 +17,7 @@ from modelforge.cli.check import choices
 from modelforge.cli.output import FINDINGS, check_output, form_of, written
 from modelforge.config.compose import compose
 from modelforge.config.composition import Library
-from modelforge.config.folder import default_conf
+from modelforge.config.folder import default_conf, own_conf
 from modelforge.core.codes import CODES
 from modelforge.core.errors import ForgeError, Place, Problem
 from modelforge.core.quoting import listed, printable
@@ -98,7 +98,7 @@ def lint(
     check_output(output)
     chosen_rules = _applied(rules) or None
     changed = changed_since(base_ref, conf) if base_ref is not None else None
-    folder = conf if conf is not None else default_conf()
+    folder = conf or (own_conf() if every else default_conf())
     library, studies = Library(), Studies()
     chosen = choices(folder, overrides) if every else [()]
     if changed is not None:
