@@ -90,7 +90,7 @@ def _initialize(module: nn.Module, block: InitSpec, seed: int) -> Ledger:
         decided, found = assign(list(_model_parameters(module, scope, parametrised)), [scope], Origins.empty())
         kept = {item.path for item in decided if item.initializer.values_from == "existing"}
         keeps = block.scheme is not None and registry.get(block.scheme).values_from == "existing"
-        if not decided and not keeps:
+        if block.scheme is not None and not keeps and not decided and not found:
             raise ForgeError([_without_parameters(module)])
         if decided and not found and not keeps and all(item.rule.key == FROZEN for item in decided):
             raise ForgeError([_nothing_to_fill()])
