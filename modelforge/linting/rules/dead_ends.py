@@ -25,7 +25,7 @@ LIVELY = 0.02
     "MW125",
     why="Of two factors of zero in series, each makes the gradient of the other zero: neither ever changes. One zero "
     "is fine, and often meant (LoRA, Fixup, ReZero, muP readouts).",
-    numbers="Kernels of zero that read a signal which is predicted to be exactly zero, and whose maker gets no "
+    when="Kernels of zero that read a signal which is predicted to be exactly zero, and whose maker gets no "
     "gradient from elsewhere.",
     bad="""\
 model:
@@ -68,7 +68,7 @@ def zeros_in_series(subject: Subject) -> Iterator[Found]:
 @register_rule(
     "MW126",
     why="A unit that no example turns on has no gradient: it never learns, and what it reads learns nothing from it.",
-    numbers="P(z > 0) below 2 % for the predicted mean and variance of what a ReLU reads; 0 where both are zero, since "
+    when="P(z > 0) below 2 % for the predicted mean and variance of what a ReLU reads; 0 where both are zero, since "
     "torch's ReLU has slope 0 at 0.",
     bad="""\
 model:
@@ -110,7 +110,7 @@ def dead_units(subject: Subject) -> Iterator[Found]:
     "MW127",
     why="A norm over the batch subtracts the mean of each channel, and with it any bias before: the bias has no "
     "effect, no gradient, and takes memory. The norm has a bias of its own.",
-    numbers="A layer with a bias for each channel that only batch or instance norms read (Ioffe and Szegedy 2015, "
+    when="A layer with a bias for each channel that only batch or instance norms read (Ioffe and Szegedy 2015, "
     "arXiv:1502.03167, section 3.2).",
     bad="""\
 model:
