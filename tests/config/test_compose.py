@@ -22,7 +22,7 @@ from omegaconf import OmegaConf
 
 from modelforge.config.compose import compose
 from modelforge.config.document import Document
-from modelforge.config.folder import default_conf, options, own_conf
+from modelforge.config.folder import default_conf, options
 from modelforge.core.errors import ForgeError
 
 
@@ -245,28 +245,6 @@ def test_default_conf_is_the_shipped_one(tmp_path, monkeypatch):
 def test_default_conf_of_a_checkout_lies_beside_the_package(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     assert default_conf() == Path(__file__).parents[2] / "conf"
-
-
-@pytest.mark.parametrize(
-    ("near", "way"),
-    [((), "go to the project's folder, or write `--conf DIR`"), (("b", "a"), "write `--conf a` or `--conf b`")],
-)
-def test_what_works_on_a_whole_folder_never_takes_the_shipped_one(tmp_path, monkeypatch, fails, near, way):
-    monkeypatch.chdir(tmp_path)
-    for name in near:
-        (tmp_path / name).mkdir()
-        (tmp_path / name / "config.yaml").touch()
-    fails(
-        own_conf,
-        f"""
-        error[MF001]: there is no `conf/config.yaml` here
-          --> conf
-           = help: {way}
-        """,
-    )
-    (tmp_path / "conf").mkdir()
-    (tmp_path / "conf" / "config.yaml").touch()
-    assert own_conf() == Path("conf")
 
 
 def test_default_conf_missing(tmp_path, monkeypatch, fails):
