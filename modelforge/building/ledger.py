@@ -27,13 +27,14 @@ from modelforge.core.frozen import FrozenDict, Node
 from modelforge.core.limits import MAX_LEDGER_BYTES
 from modelforge.core.quoting import quoted, sentence
 from modelforge.core.regular_files import read_bytes
+from modelforge.core.shown import Shown
 from modelforge.core.suggestions import lookup
 from modelforge.planning.assign import ParameterPlan
 from modelforge.report.table import to_text
 
 
 @dataclass(frozen=True)
-class Ledger:
+class Ledger(Shown):
     """All entries, in the order of the parameters."""
 
     entries: tuple[LedgerEntry, ...]

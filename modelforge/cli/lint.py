@@ -15,7 +15,7 @@ from modelforge.cli.configs import MAX_LABELS, Chosen, shaped, wanted
 from modelforge.cli.output import FINDINGS, check_output, form_of
 from modelforge.config.compose import compose
 from modelforge.config.composition import Library
-from modelforge.config.folder import default_conf
+from modelforge.config.folder import default_conf, own_conf
 from modelforge.core.errors import ForgeError, Place, Problem
 from modelforge.core.quoting import listed, printable
 from modelforge.core.suggestions import did_you_mean
@@ -82,7 +82,7 @@ def lint(
     name = form or form_of(output, FINDINGS)
     check_output(output)
     chosen_rules = _applied(rules) or None
-    folder = conf if conf is not None else default_conf()
+    folder = conf or (own_conf() if every else default_conf())
     library, studies = Library(), Studies()
     chosen = wanted(conf, overrides, library, every=every, base_ref=base_ref)
     found = [

@@ -32,7 +32,7 @@ CODES = MappingProxyType(
         "MF026": "a scheme that cannot serve a parameter",
         "MF027": "an init block that refines nothing",
         "MF028": "initial values that are not as their scheme promises",
-        "MF029": "a module that is frozen as a whole",
+        "MF029": "a module in which nothing is to be filled: frozen as a whole, or without parameters",
         "MF030": "unknown input",
         "MF031": "an input that comes later",
         "MF032": "wrong number of inputs",

@@ -18,6 +18,7 @@ from modelforge.core.complaints import require
 from modelforge.core.errors import ForgeError, Problem
 from modelforge.core.frozen import FrozenDict
 from modelforge.core.rng import keyed_globals
+from modelforge.core.shown import Shown
 from modelforge.core.suggestions import lookup
 from modelforge.core.tensors import TensorValue, Value, to_data
 from modelforge.core.torch_state import one_thread, uncollected
@@ -39,7 +40,7 @@ from modelforge.report.table import to_text
 
 
 @dataclass(frozen=True)
-class Plan:
+class Plan(Shown):
     """A model, decided: its layers, its parameters, and the initial values of each."""
 
     root: LayerPlan

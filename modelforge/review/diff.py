@@ -14,6 +14,7 @@ from typing import Any
 from modelforge.config.compose import compose
 from modelforge.core.errors import Place
 from modelforge.core.paths import last, parent
+from modelforge.core.shown import Shown
 from modelforge.core.tensors import to_data
 from modelforge.core.words import a_class
 from modelforge.language import parse
@@ -42,7 +43,7 @@ FOLLOWING = ("std", "mean", "low", "high", "fan")
 """Numbers that follow from others."""
 
 
-class Diff(Changes):
+class Diff(Shown, Changes):
     """The differences between two models; prints as `modelforge diff` does."""
 
     def __str__(self) -> str:
