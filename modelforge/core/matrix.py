@@ -39,13 +39,14 @@ class Branch:
     """Layers in it that have weights."""
     ends: bool
     """Whether what the parameter makes is what the branch adds: the output projection, or the norm after it."""
-    beyond: int = 0
-    """Branches before it, itself included, that are a third of their layer, or a fourth (attention to an encoder)."""
+    extra: int = 0
+    """How many branches, up to this one, come after the first two of their layer. A decoder layer has three branches:
+    attention, attention to the encoder, and MLP."""
 
     @property
     def layer(self) -> int:
         """Number of the transformer layer, from 1: two branches, attention and MLP, make one, or all of one module."""
-        return (self.index - self.beyond) // 2 + 1
+        return (self.index - self.extra) // 2 + 1
 
 
 @dataclass(frozen=True, slots=True)

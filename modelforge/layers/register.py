@@ -152,10 +152,10 @@ def register_layer(
         roles: Role of each of its own parameters (`weight`, `recurrent`, `bias`, `embedding`, `scale`); fans are read
             off the shape, outputs first. A vector named `bias` explains itself; all others need one here, or a rule by
             name in `params`.
-        layout: In place of `roles`: a function from the module to its parameters' layouts, for logical blocks.
+        layout: In place of `roles`: a function from the module to its parameters' layouts, for logical matrices.
 
     Raises:
-        TypeError: it is no subclass of `nn.Module`, or an argument is of the wrong kind.
+        TypeError: it is not a subclass of `nn.Module`, or an argument is of the wrong kind.
         ValueError: a name, `axes`, `kind`, `infer` or `roles` that mean nothing, or a name that is taken.
 
     Example:

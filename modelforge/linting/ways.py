@@ -25,7 +25,7 @@ def signal_of(subject: Subject, source: Source) -> Signal | None:
     return None if node is None or source.index not in ((), (0,)) else node.signal
 
 
-def length_of(node: NodeSignal) -> float | None:
+def gradient_energy(node: NodeSignal) -> float | None:
     """The predicted energy of a gradient, over all elements."""
     if node.gradient is None or node.signal is None:
         return None
@@ -77,6 +77,6 @@ def lost(subject: Subject, last: LeafLayer, *, backward: bool) -> Mapping[str, f
     sizes = {path: prod(node.signal.shape.sizes) for path, node in nodes.items() if node.signal}
     energies: dict[str, float] = {}
     for path, node in nodes.items():
-        energy = length_of(node) if backward else node.signal and node.signal.second
+        energy = gradient_energy(node) if backward else node.signal and node.signal.second
         energies |= {path: energy} if energy else {}
     return lost_to_averages(way if backward else way[::-1], subject.leaves, energies, sizes)

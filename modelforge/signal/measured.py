@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
 from rich.console import RenderableType
 
+from modelforge.core.shown import Shown
+from modelforge.core.suggestions import lookup
 from modelforge.report.table import to_text
 from modelforge.signal.jacobian import Jacobian
 from modelforge.signal.nodes import ProbedNode, finite
@@ -18,7 +20,7 @@ Mode = Literal["train", "eval", "mixed"]
 
 
 @dataclass(frozen=True, slots=True)
-class Probe:
+class Probe(Shown):
     """How a network starts, as measured on a batch."""
 
     inputs: tuple[ProbedNode, ...]
@@ -36,9 +38,15 @@ class Probe:
         """The node of a module; of a container that is left out, that of the module which made its output.
 
         Raises:
-            KeyError: nothing was measured there.
+            KeyError: nothing was measured there; it names the nearest paths.
         """
-        return self.by_path[path]
+        return lookup(self.by_path, path, "nothing was measured at")
+
+    def __contains__(self, path: object) -> bool:
+        return path in self.by_path
+
+    def __iter__(self) -> Iterator[ProbedNode]:
+        return iter(self.nodes)
 
     @property
     def by_path(self) -> Mapping[str, ProbedNode]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
@@ -10,13 +10,15 @@ from typing import Any
 from rich.console import RenderableType
 from rich.text import Text
 
-from modelforge.core.complaints import require, require_count
-from modelforge.core.suggestions import did_you_mean
+from modelforge.core.complaints import require_count
+from modelforge.core.shown import Shown
+from modelforge.core.suggestions import lookup
 from modelforge.core.tensors import TensorValue
 from modelforge.core.words import number
 from modelforge.language import registry
+from modelforge.language.model import ModelSpec
 from modelforge.planning.assign import ParameterPlan
-from modelforge.planning.plan import Plan
+from modelforge.planning.plan import Plan, planned
 from modelforge.report.aligned import PATH, WORDS
 from modelforge.report.table import Fitted, to_text
 from modelforge.signal.back import backward
@@ -25,7 +27,8 @@ from modelforge.signal.moments import correlation_depth, single
 from modelforge.signal.origins import Origins
 from modelforge.signal.rule import RULES, Node, Passed, SignalRule, Unpredictable
 from modelforge.signal.rules.elementwise import activation
-from modelforge.signal.value import Gradient, Shape, Signal
+from modelforge.signal.shape import Shape
+from modelforge.signal.value import Gradient, Signal
 
 SHARED = "all units share a sum"
 """Why nothing is known after weights with a mean, not even after a norm, which may take out all there is."""
@@ -81,7 +84,7 @@ class NodeSignal:
 
 
 @dataclass(frozen=True)
-class Prediction:
+class Prediction(Shown):
     """What signals and gradients to expect, node by node in execution order; prints as a table."""
 
     nodes: tuple[NodeSignal, ...]
@@ -94,11 +97,23 @@ class Prediction:
         """The nodes by path."""
         return {node.path: node for node in self.nodes}
 
+    def __getitem__(self, path: str) -> NodeSignal:
+        """The node of a layer or an input.
+
+        Raises:
+            KeyError: there is none; it names the nearest paths.
+        """
+        return lookup(self.by_path, path, "the prediction has no layer or input")
+
+    def __contains__(self, path: object) -> bool:
+        return path in self.by_path
+
+    def __iter__(self) -> Iterator[NodeSignal]:
+        return iter(self.nodes)
+
     def node(self, path: str) -> NodeSignal:
-        """The node of a layer or an input; KeyError with the nearest paths if there is none."""
-        if path not in self.by_path:
-            raise KeyError(did_you_mean(path, list(self.by_path)))
-        return self.by_path[path]
+        """The same as `prediction[path]`."""
+        return self[path]
 
     @property
     def unknown(self) -> tuple[NodeSignal, ...]:
@@ -135,7 +150,7 @@ def _cells(node: NodeSignal) -> list[str]:
     ]
 
 
-def predict(plan: Plan, *, batch: int = 32, training: bool = True) -> Prediction:
+def predict(plan: ModelSpec | Plan, *, batch: int = 32, training: bool = True) -> Prediction:
     """What signals and gradients to expect at the start of training, layer by layer, without values.
 
     Inputs of real numbers are taken as independent with mean 0 and variance 1, whole numbers as uniform, and the
@@ -148,7 +163,7 @@ def predict(plan: Plan, *, batch: int = 32, training: bool = True) -> Prediction
         arXiv:1812.05994
 
     Args:
-        plan: The plan.
+        plan: The plan of the model, or its spec.
         batch: Examples in a batch, which batch norms and the spread depend on.
         training: Dropout and batch norms act as in training.
 
@@ -160,11 +175,11 @@ def predict(plan: Plan, *, batch: int = 32, training: bool = True) -> Prediction
         >>> from modelforge.language import parse
         >>> layers = {"hidden": {"type": "Linear", "out_features": 256}, "act": "ReLU"}
         >>> decided = plan(parse({"input": {"shape": [256]}, "layers": layers}, init={"scheme": "kaiming"}))
-        >>> node = predict(decided).node("act")
+        >>> node = predict(decided)["act"]
         >>> round(node.signal.second, 6), round(node.chi, 6)
         (1.0, 1.0)
     """
-    require(plan, Plan, "predict takes a Plan, as `plan` gives")
+    plan = planned(plan, "predict")
     require_count(batch, "predict takes `batch` examples")
     flowing = flow(plan)
     signals: dict[Source, Signal | None] = {

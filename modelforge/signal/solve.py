@@ -9,11 +9,12 @@ from functools import cached_property
 from math import exp, log
 from typing import Literal, get_args
 
-from modelforge.core.complaints import require, require_count
+from modelforge.core.complaints import require_count
 from modelforge.inits import registry
 from modelforge.inits.defaults import ROLE_DEFAULTS, constant
+from modelforge.language.model import ModelSpec
 from modelforge.planning.assign import ParameterPlan, moments
-from modelforge.planning.plan import Plan
+from modelforge.planning.plan import Plan, planned
 from modelforge.signal.back import backward
 from modelforge.signal.conditions import Condition, Unsolvable, met, output_of
 from modelforge.signal.flow import LeafGraph, LeafLayer, Source, flow
@@ -34,7 +35,7 @@ ENOUGH = 1e-4
 Parameters = Mapping[str, ParameterPlan]
 
 
-def solve(plan: Plan, direction: Direction = "forward", *, batch: int = 32) -> Solution:
+def solve(plan: ModelSpec | Plan, direction: Direction = "forward", *, batch: int = 32) -> Solution:
     """Finds initial values with which neither signals nor gradients grow or shrink with depth, as predicted.
 
     Every layer with weights gets one condition, and its std follows from that: in one pass through the network where
@@ -50,7 +51,7 @@ def solve(plan: Plan, direction: Direction = "forward", *, batch: int = 32) -> S
     Source: Glorot and Bengio 2010 (of both, they take the harmonic mean); He et al. 2015, arXiv:1502.01852
 
     Args:
-        plan: The plan.
+        plan: The plan of the model, or its spec.
         direction: What must stay the same.
         batch: Examples in a batch, as in `predict`.
 
@@ -66,7 +67,7 @@ def solve(plan: Plan, direction: Direction = "forward", *, batch: int = 32) -> S
         >>> solve(decided).overrides
         ('++model.init.params={down.weight: {gain: 1.4142}}',)
     """
-    require(plan, Plan, "solve takes a Plan, as `plan` gives")
+    plan = planned(plan, "solve")
     require_count(batch, "solve takes `batch` examples")
     if direction not in get_args(Direction):
         raise ValueError(f"`direction` is one of {', '.join(get_args(Direction))}, not {direction!r}")

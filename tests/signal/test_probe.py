@@ -20,6 +20,7 @@ from torch.nn.utils import parametrizations
 from torch.utils.checkpoint import checkpoint
 
 import modelforge as mf
+from modelforge.train.parallel.rendezvous import leave
 
 
 @pytest.fixture(autouse=True)
@@ -408,7 +409,7 @@ def test_distributed_data_parallel_is_seen_through(tmp_path: Path):
         for weight, gradient in zip(net.parameters(), gradients, strict=True):
             torch.testing.assert_close(weight.grad, gradient)
     finally:
-        torch.distributed.destroy_process_group()
+        leave()
 
 
 def test_a_compiled_network_is_seen_through():
@@ -690,5 +691,8 @@ def test_it_is_plain_data():
 
 
 def test_an_unknown_path_is_a_key_error():
-    with pytest.raises(KeyError, match="nowhere"):
-        mf.probe(nn.Linear(3, 2), normal(4, 3))["nowhere"]
+    probe = mf.probe(nn.Sequential(nn.Linear(3, 2)), normal(4, 3))
+    with pytest.raises(KeyError, match=r"nothing was measured at '0\.weight': known: ``, `0`"):
+        probe["0.weight"]
+    assert [node.path for node in probe if node.path in probe] == ["0"]
+    assert "0.weight" not in probe

@@ -12,10 +12,12 @@ from modelforge.core.tensors import TensorValue
 from modelforge.language import registry
 from modelforge.linting.rule import Found, register_rule
 from modelforge.linting.subject import Subject, key_of
+from modelforge.linting.ways import signal_of
 from modelforge.planning.assign import ParameterPlan
 from modelforge.planning.layer_plan import LayerPlan
-from modelforge.signal.flow import LeafLayer, Source
-from modelforge.signal.value import Preactivation, Signal
+from modelforge.signal.flow import LeafLayer
+from modelforge.signal.rule import RULES
+from modelforge.signal.value import Preactivation
 
 LIVELY = 0.02
 """The least share of examples for which a unit should be on."""
@@ -25,7 +27,7 @@ LIVELY = 0.02
     "MW125",
     why="Of two factors of zero in series, each makes the gradient of the other zero: neither ever changes. One zero "
     "is fine, and often meant (LoRA, Fixup, ReZero, muP readouts).",
-    numbers="Kernels of zero that read a signal which is predicted to be exactly zero, and whose maker gets no "
+    when="Kernels of zero that read a signal which is predicted to be exactly zero, and whose maker gets no "
     "gradient from elsewhere.",
     bad="""\
 model:
@@ -51,7 +53,7 @@ def zeros_in_series(subject: Subject) -> Iterator[Found]:
         return
     for leaf in subject.flow.leaves:
         zero = [it for it in subject.of_layer(leaf.layer).values() if _is_zero_kernel(it)]
-        signal = _signal(subject, leaf.reads[0]) if zero and leaf.reads else None
+        signal = signal_of(subject, leaf.reads[0]) if zero and leaf.reads else None
         maker = subject.prediction.by_path.get(leaf.reads[0].maker) if leaf.reads else None
         # What another layer sends back to the maker lets it leave zero.
         sent = None if maker is None else maker.gradient
@@ -68,7 +70,7 @@ def zeros_in_series(subject: Subject) -> Iterator[Found]:
 @register_rule(
     "MW126",
     why="A unit that no example turns on has no gradient: it never learns, and what it reads learns nothing from it.",
-    numbers="P(z > 0) below 2 % for the predicted mean and variance of what a ReLU reads; 0 where both are zero, since "
+    when="P(z > 0) below 2 % for the predicted mean and variance of what a ReLU reads; 0 where both are zero, since "
     "torch's ReLU has slope 0 at 0.",
     bad="""\
 model:
@@ -110,7 +112,7 @@ def dead_units(subject: Subject) -> Iterator[Found]:
     "MW127",
     why="A norm over the batch subtracts the mean of each channel, and with it any bias before: the bias has no "
     "effect, no gradient, and takes memory. The norm has a bias of its own.",
-    numbers="A layer with a bias for each channel, which no other layer shares, and that only batch or instance norms "
+    when="A layer with a bias for each channel, which no other layer shares, and that only batch or instance norms "
     "read: it is no output of the model (Ioffe and Szegedy 2015, "
     "arXiv:1502.03167, section 3.2).",
     bad="""\
@@ -152,7 +154,7 @@ def bias_before_norm(subject: Subject) -> Iterator[Found]:
 
 
 def _centres_channels(layer: LayerPlan) -> bool:
-    return layer.type.startswith(("BatchNorm", "InstanceNorm"))
+    return layer.type in RULES and RULES.get(layer.type).centres_channels
 
 
 def _along_channels(subject: Subject, layer: LayerPlan) -> bool:
@@ -164,12 +166,6 @@ def _along_channels(subject: Subject, layer: LayerPlan) -> bool:
 
 def _is_zero_kernel(parameter: ParameterPlan) -> bool:
     return parameter.std == 0 and parameter.mean == 0 and len(parameter.shape) > 1 and parameter.role != "bias"
-
-
-def _signal(subject: Subject, source: Source) -> Signal | None:
-    """What is predicted of what a layer reads; of a layer with several outputs, of the first."""
-    node = subject.prediction.by_path.get(source.maker.removeprefix("@"))
-    return None if node is None or source.index not in ((), (0,)) else node.signal
 
 
 def _share_on(preactivation: Preactivation) -> float:

@@ -41,7 +41,7 @@ class Layer:
     why="An activation like ReLU lets only part of the signal's energy through, and the weights before it do not make "
     "up for it: the signal fades with depth, and gradients with it. Xavier and LeCun are for activations that are "
     "linear near zero.",
-    numbers="(gain/g)^(2·layers) below 1/100 or above 100, with g = 1/√E φ(z)²: √2 for ReLU, 1.53 for GELU, 1.68 for "
+    when="(gain/g)^(2·layers) below 1/100 or above 100, with g = 1/√E φ(z)²: √2 for ReLU, 1.53 for GELU, 1.68 for "
     "SiLU (He et al. 2015, arXiv:1502.01852), over the layers after the last norm; not inside residual branches.",
     bad="""\
 model:
@@ -82,7 +82,7 @@ def missing_gain(subject: Subject) -> Iterator[Found]:
     "MW121",
     why="The gain of ReLU before an activation that saturates multiplies gradients with each layer: before Tanh they "
     "grow, before Sigmoid they vanish whatever the gain.",
-    numbers="χ₁^layers below 1/100 or above 100, with χ₁ = σ_w²·E φ′(√q z)² at the variance q that arrives (Poole et "
+    when="χ₁^layers below 1/100 or above 100, with χ₁ = σ_w²·E φ′(√q z)² at the variance q that arrives (Poole et "
     "al. 2016, arXiv:1606.05340), over the layers after the last norm; not inside residual branches.",
     bad="""\
 model:
@@ -124,7 +124,7 @@ def rectifier_before_saturation(subject: Subject) -> Iterator[Found]:
 @register_rule(
     "MW122",
     why="The gain is named after another activation than the one that follows: one of the two was changed alone.",
-    numbers="`gain` names an activation, its value is more than 5 % off that of the one that follows, and it is not "
+    when="`gain` names an activation, its value is more than 5 % off that of the one that follows, and it is not "
     "the scheme's default.",
     bad="""\
 model:

@@ -9,7 +9,7 @@ from math import log, sqrt
 from modelforge.core.words import exponential, plural
 from modelforge.linting.rule import Found, register_rule
 from modelforge.linting.subject import Subject, key_of
-from modelforge.linting.ways import back, ends, kernel_of, last_weighted, length_of, lost, signal_of, stretch
+from modelforge.linting.ways import back, ends, gradient_energy, kernel_of, last_weighted, lost, signal_of, stretch
 from modelforge.planning.assign import ParameterPlan
 from modelforge.signal.flow import LeafLayer, Source
 from modelforge.signal.predict import NodeSignal
@@ -29,7 +29,7 @@ DEEP = "model:\n  input: {shape: [64]}\n  layers:\n    stack: {type: Repeat, tim
     "MW123",
     why="A signal that vanishes or explodes on its way carries nothing to the last layer: outputs are equal for all "
     "examples, or not finite.",
-    numbers="E x² where the last weights read, of the model and of each part of a concatenation, over that of the "
+    when="E x² where the last weights read, of the model and of each part of a concatenation, over that of the "
     "input or of the table, below 1/1,000 or above 1,000, as `mf.predict` computes it; what means over positions take "
     "away is not counted. The depth to which a network of this kind is usable follows from the factor per layer.",
     bad=f"""\
@@ -77,7 +77,7 @@ def far_signal(subject: Subject) -> Iterator[Found]:
 @register_rule(
     "MW124",
     why="Gradients that vanish leave the first layers as they are; gradients that explode break the first step.",
-    numbers="The predicted energy of the gradient at the first activation, over that at the last, below 1/1,000 or "
+    when="The predicted energy of the gradient at the first activation, over that at the last, below 1/1,000 or "
     "above 1,000; summed over all elements, and the equal parts that means over positions send back as one. After "
     "the last norm, outside of residual branches (Schoenholz et al. 2017, arXiv:1611.01232).",
     bad=f"""\
@@ -114,7 +114,7 @@ def far_gradient(subject: Subject) -> Iterator[Found]:
     "MW134",
     why="Zeros around a small picture are part of every sum at its border: each padded convolution loses energy, most "
     "in deep layers, whose maps are small. No gain makes up for it everywhere.",
-    numbers="The energy that is predicted after each convolution, over n·E w²·E x² + E b²; found where the product "
+    when="The energy that is predicted after each convolution, over n·E w²·E x² + E b²; found where the product "
     "over all layers after the last norm falls below 1/10.",
     bad="""\
 model:
@@ -168,7 +168,7 @@ def padding_drain(subject: Subject) -> Iterator[Found]:
     "MW137",
     why="Values of size 1 suit a table that is only looked up in. As the weights of the head, the same table sums over "
     "its width: scores are as large as the root of the width, and the first loss is far too high.",
-    numbers="Scores with a predicted std above 3; d·σ²·E x² for a table of width d and std σ: σ = 1/√d keeps it at 1 "
+    when="Scores with a predicted std above 3; d·σ²·E x² for a table of width d and std σ: σ = 1/√d keeps it at 1 "
     "(Radford et al. 2019 and T5 use 0.02 and a rescaled head).",
     bad="""\
 model:
@@ -215,7 +215,7 @@ def large_tied_table(subject: Subject) -> Iterator[Found]:
     "MW138",
     why="Before training, no class is likelier than another, and the loss should be ln(classes). Where scores are "
     "large, the model starts sure of wrong answers, and the first steps do nothing but take that back.",
-    numbers="E loss ≈ ln C + min(s²/2, s·√(2 ln C)) for scores N(0, s²); found where the excess is above 1 and above "
+    when="E loss ≈ ln C + min(s²/2, s·√(2 ln C)) for scores N(0, s²); found where the excess is above 1 and above "
     "half of ln C. Only where the task and the number of classes C are known.",
     bad="""\
 model:
@@ -281,7 +281,7 @@ def _activations(subject: Subject, leaves: Sequence[LeafLayer]) -> Sequence[Node
 
 def _growth_back(subject: Subject, nodes: Sequence[NodeSignal]) -> float:
     """The logarithm of what the energy of gradients is multiplied by from the last of some layers to the first."""
-    energies = [length_of(node) or 0.0 for node in nodes]
+    energies = [gradient_energy(node) or 0.0 for node in nodes]
     if len(energies) < 2 or not min(energies[0], energies[-1]):
         return 0.0
     divided = lost(subject, subject.leaves[nodes[-1].path], backward=True)

@@ -20,7 +20,7 @@ JOINS = ("Add", "Multiply")
     severity="warning",
     why="Units with equal incoming weights get equal gradients, unless their outgoing weights differ. Then they stay "
     "equal, and a layer of any width is worth one unit.",
-    numbers="Std 0 in all parameters of a layer, and in all kernels that read it (Goodfellow, Bengio and Courville, "
+    when="Std 0 in all parameters of a layer, and in all kernels that read it (Goodfellow, Bengio and Courville, "
     "Deep Learning, 2016, section 8.4). Dropout between them lets units part slowly.",
     bad="""\
 model:
@@ -118,7 +118,7 @@ def _stays_equal(subject: Subject, path: str, constant: Collection[str]) -> bool
     why="Layers that read the same and have the same values compute the same. Tied ones stay equal for ever; "
     "constants and identities do where a sum joins them. Drawn values never coincide: each parameter has a key of its "
     "own.",
-    numbers="Two layers of one type with equal arguments and equal inputs, and all parameters tied, or not drawn and "
+    when="Two layers of one type with equal arguments and equal inputs, and all parameters tied, or not drawn and "
     "joined by a layer without parameters that keeps the shape, the one reader of both.",
     bad="""\
 model:
