@@ -32,6 +32,7 @@ registry.ELSEWHERE.update(
         "Interpolate": "`Upsample`",
         "LayerNorm2d": "`LayerNorm` over channels that come last",
         "LayerNormalization": "`LayerNorm`",
+        "Masking": "`PaddingMask` over the tokens, named in `inputs` of what may not read padding",
         "MaxPooling1D": "`MaxPool1d`",
         "MaxPooling2D": "`MaxPool2d`",
         "MaxPooling3D": "`MaxPool3d`",

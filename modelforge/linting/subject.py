@@ -33,6 +33,10 @@ class Training:
     """Whether learning rates follow the widths that initializers state."""
     num_classes: int | None = None
     """Classes that the outputs are scores for; None for other tasks."""
+    padding_idx: int | None = None
+    """The token that shorter texts are filled up with; None where the data has none."""
+    padding: str = "right"
+    """The side of a text where it stands."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,7 +25,7 @@ def signal_of(subject: Subject, source: Source) -> Signal | None:
     return None if node is None or source.index not in ((), (0,)) else node.signal
 
 
-def length_of(subject: Subject, node: NodeSignal) -> float | None:
+def gradient_energy(subject: Subject, node: NodeSignal) -> float | None:
     """The predicted energy of a gradient, over all elements."""
     gradient = subject.gradient_of(node)
     if gradient is None or node.signal is None:
@@ -78,6 +78,6 @@ def lost(subject: Subject, last: LeafLayer, *, backward: bool) -> Mapping[str, f
     sizes = {path: prod(node.signal.shape.sizes) for path, node in nodes.items() if node.signal}
     energies: dict[str, float] = {}
     for path, node in nodes.items():
-        energy = length_of(subject, node) if backward else node.signal and node.signal.second
+        energy = gradient_energy(subject, node) if backward else node.signal and node.signal.second
         energies |= {path: energy} if energy else {}
     return lost_to_averages(way if backward else way[::-1], subject.leaves, energies, sizes)

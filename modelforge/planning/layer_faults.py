@@ -8,8 +8,7 @@ even so (a table of 10⁹ rows, a picture of 10⁴ by 10⁴), or that the CPU ha
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from math import inf
 from typing import Any
@@ -20,6 +19,7 @@ from torch import nn
 from modelforge.core.bounded_cache import Recent
 from modelforge.core.rng import preserved_globals
 from modelforge.core.tensors import Value, leaves
+from modelforge.core.torch_state import without_onednn
 from modelforge.language.registry import LayerType
 from modelforge.planning.batches import CHANGED, alike, positive, times
 from modelforge.planning.forward import FEW, MetaRun, Misfit, construct, num_held, observe, scaled, values
@@ -77,7 +77,8 @@ class Trials:
 
 def _judge(case: TrialCase) -> Tried | Misfit | None:
     """What a trial finds; None where there can be none."""
-    with preserved_globals(), _without_onednn(), warnings.catch_warnings(record=True) as heard, torch.no_grad():
+    # oneDNN's transposed convolution with a stride of 1,000 takes minutes.
+    with preserved_globals(), without_onednn(), warnings.catch_warnings(record=True) as heard, torch.no_grad():
         warnings.simplefilter("always")
         try:
             trial = Trial(case)
@@ -91,17 +92,6 @@ def _judge(case: TrialCase) -> Tried | Misfit | None:
             return misfit
         except NotTried:
             return None
-
-
-@contextmanager
-def _without_onednn() -> Generator[None]:
-    """Torch's own kernels: oneDNN's transposed convolution with a stride of 1,000 takes minutes."""
-    before = torch.backends.mkldnn.enabled
-    torch.backends.mkldnn.enabled = False
-    try:
-        yield
-    finally:
-        torch.backends.mkldnn.enabled = before
 
 
 def _judge_smaller(case: TrialCase, run: MetaRun) -> Tried | Misfit | None:

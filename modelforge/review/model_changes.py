@@ -7,9 +7,9 @@ from math import inf
 from typing import Any, Literal
 
 from modelforge.core.errors import Place
-from modelforge.linting.unreached import BARE, Unreached, unreached_words
 from modelforge.planning.assign import ParameterPlan
 from modelforge.planning.plan import LayerPlan
+from modelforge.planning.unreached import BARE, Unreached, unreached_words
 from modelforge.review.values import ValueChange
 
 Kind = Literal["added", "removed", "changed"]

@@ -7,13 +7,12 @@ from itertools import combinations
 
 from modelforge.planning.assign import ParameterPlan
 from modelforge.signal.flow import LeafLayer, Source
+from modelforge.signal.rule import RULES
 from modelforge.signal.value import Signal
 
 WEIGHTS = ("weight", "recurrent")
 """Roles of parameters that mix what is read. Where they are drawn about 0, or are 0, what they make has no covariance
 with it."""
-WITH_SHORTCUTS = ("TransformerEncoderLayer", "TransformerDecoderLayer", "Transformer")
-"""Layers with weights that add what they read."""
 
 
 class Origins:
@@ -30,7 +29,7 @@ class Origins:
         if kind == "Select":  # other units or positions are taken as other tensors
             self._made_of[path] = frozenset([(leaf.reads[0], str(leaf.layer.arguments))])
         elif any(map(_mixes, parameters.values())):
-            self._made_of[path] = own | before if kind in WITH_SHORTCUTS else own
+            self._made_of[path] = own | before if _has_shortcut(kind) else own
         else:
             self._made_of[path] = before or own
 
@@ -41,6 +40,10 @@ class Origins:
 
     def _of(self, source: Source) -> frozenset[Hashable]:
         return self._made_of.get(source.maker, frozenset([source]))
+
+
+def _has_shortcut(kind: str) -> bool:
+    return kind in RULES and RULES.get(kind).has_shortcut
 
 
 def _mixes(parameter: ParameterPlan) -> bool:

@@ -11,6 +11,7 @@ from rich.console import RenderableType
 from rich.text import Text
 
 from modelforge.core.complaints import require_count
+from modelforge.core.shown import Shown
 from modelforge.core.suggestions import lookup
 from modelforge.core.tensors import TensorValue
 from modelforge.core.words import number
@@ -26,7 +27,8 @@ from modelforge.signal.moments import correlation_depth, single
 from modelforge.signal.origins import Origins
 from modelforge.signal.rule import RULES, Node, Passed, SignalRule, Unpredictable
 from modelforge.signal.rules.elementwise import activation
-from modelforge.signal.value import Gradient, Shape, Signal
+from modelforge.signal.shape import Shape
+from modelforge.signal.value import Gradient, Signal
 
 SHARED = "all units share a sum"
 """Why nothing is known after weights with a mean, not even after a norm, which may take out all there is."""
@@ -84,7 +86,7 @@ class NodeSignal:
 
 
 @dataclass(frozen=True)
-class Prediction:
+class Prediction(Shown):
     """What signals and gradients to expect, node by node in execution order; prints as a table."""
 
     nodes: tuple[NodeSignal, ...]

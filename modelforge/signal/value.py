@@ -1,15 +1,28 @@
 """`Signal` and `Gradient`: what is predicted of a tensor and of the gradient with respect to it, in place of values.
 
 Elements are taken as exchangeable: all pairs of one kind have one covariance. Weights that are drawn independently keep
-that exact for exchangeable inputs: a signal is the kernel of a Gaussian process (Novak et al. 2019, arXiv:1810.05148),
-in three entries. Where positions are unequal, `profile` holds how unequal.
+that exact for inputs that are exchangeable themselves, as independent numbers are; a signal is then the kernel of the
+neural network as a Gaussian process (Lee et al. 2018, arXiv:1711.00165; Novak et al. 2019, arXiv:1810.05148) with three
+entries in place of one for each pair. Where zero padding makes positions unequal, `profile` holds how unequal.
+
+Pairs are of one unit at two positions of an example (`along`), or in two examples (`across`); of the latter, `placed`
+is how much more they have at one position than at two. Over draws of all weights, ln of the mean energy scatters:
+
+- `drift`: by what was drawn before; layers that follow inherit it. `noise`: by the number of elements here, on top.
+- `lift`: the mean of ln is that much above a lognormal law's. `scatter`: ln of single examples, where they are far
+  apart.
+- `chance`: vectors of few units point to similar directions, as a squared correlation.
+
+Energies differ from place to place: `profile` by padding, `swing` by chance, `loose` what a norm leaves of that,
+`level` after norms in series. The law of one element is normal but for `third` and `tail`; `preactivation` knows it
+whole. What norms took out of a gradient, or made of it, is `radial`, `turned`, `square`, `pull` and `divided`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from math import log, prod, sqrt
+from math import log, sqrt
 from typing import Any
 
 import numpy as np
@@ -20,6 +33,7 @@ from modelforge.signal.elements import Elements
 from modelforge.signal.inverse import Inverse, Level
 from modelforge.signal.pull import Divided, Pull
 from modelforge.signal.scatter import POINTS, GradientScatter, Scatter, shared_part
+from modelforge.signal.shape import Shape
 
 LEAST = 1e-9
 """A share that counts as none."""
@@ -27,41 +41,6 @@ Profile = Mapping[int, np.ndarray]
 """Energy along dimensions where it is not the same everywhere, each with mean 1."""
 FLAT: Profile = FrozenDict()
 """Energy that is the same everywhere."""
-
-
-@dataclass(frozen=True, slots=True)
-class Shape:
-    """The sizes of a tensor, and which of its dimensions are what."""
-
-    sizes: tuple[int, ...]
-    """Batch included."""
-    batch: int | None
-    """The dimension of the examples; None where there is none."""
-    units: int
-    """The dimension of the features or channels; all others but the batch's are positions."""
-
-    @property
-    def num_units(self) -> int:
-        return self.sizes[self.units] if self.sizes else 1
-
-    @property
-    def num_examples(self) -> int:
-        return 1 if self.batch is None else self.sizes[self.batch]
-
-    def fewer(self, swing: float) -> float:
-        """How many times fewer examples and positions there seem to be, as those of large energies count more.
-
-        Formula: 1/Σ p² of their shares p is n·(1 + s)/(n + s) times less than n: one has all where s is large
-
-        Args:
-            swing: s, the relative variance of their energies.
-        """
-        count = self.num_examples * self.num_positions
-        return (1 + swing) * count / (count + swing)
-
-    @property
-    def num_positions(self) -> int:
-        return prod(size for axis, size in enumerate(self.sizes) if axis not in (self.batch, self.units))
 
 
 @dataclass(frozen=True, slots=True)

@@ -38,6 +38,7 @@ from modelforge.train.data.distributed_samplers import DataShard
 from modelforge.train.data.module import DataModule
 from modelforge.train.data.parts import Examples
 from modelforge.train.data.read import read
+from modelforge.train.data.shared import shared
 from modelforge.train.diagnosed import FILE, write_diagnosis
 from modelforge.train.divergence import NotFinite, diverged
 from modelforge.train.examined import Examined
@@ -54,13 +55,13 @@ from modelforge.train.parallel.workers import run_workers
 from modelforge.train.parallel.world import SINGLE_PROCESS, RunSpec, World
 from modelforge.train.prepare import Job, located, prepare
 from modelforge.train.preprocessing import write_preprocessing
-from modelforge.train.progress import EpochBar
+from modelforge.train.progress import EpochBar, of_optimized
 from modelforge.train.promises import broken_promises
 from modelforge.train.resume import ASK, adopt, check_data
 from modelforge.train.rows import Rows
 from modelforge.train.tasks.task import Task
 from modelforge.train.trackers.history import History, history_of
-from modelforge.train.trainer import check_trainer, complaint, device_of, make_trainer, quiet, size_of
+from modelforge.train.trainer import check_trainer, complaint, device_of, make_trainer, quiet, size_of, substituted
 
 
 @dataclass(frozen=True)
@@ -109,6 +110,8 @@ def fit(
             raise ForgeError(wrong)
         run = Running(config, folder, console, interrupts, note, show_plan)
         size = size_of(job.trainer, rendezvous.launch if rendezvous else None)
+        for problem in substituted(job.trainer, size.device):
+            run.warn(problem)
         if not size.is_parallel:
             return _begin(job, run, lambda: SINGLE_PROCESS)
         join = partial(Rendezvous.join, device=size.device, sharded=size.strategy == "fsdp")
@@ -151,7 +154,7 @@ def _begin(job: Job, run: Running, join: Callable[[], World], launch: Launch | N
     settings, folder = job.settings, run.folder
     examples = read(settings.data)
     examples = replace(examples, fitted={**examples.fitted, "digest": digest(examples)})
-    for problem in filter(None, (*job.warnings, *examples.warnings, job.start.warning)):
+    for problem in filter(None, (*job.warnings, *examples.warnings, *shared(examples), job.start.warning)):
         run.warn(problem)
     if run.show_plan:
         run.console.print(job.plan.table())
@@ -239,7 +242,8 @@ def _fit(
         # All processes: each runs its part of a sharded model.
         finish = partial(task.finish, model, examples, metrics, seed=settings.seed)
         metrics |= finish(folder=Path(own), console=run.console)
-    return Outcome(metrics, seconds, tuple(task.results(metrics, examples)), pruned.is_set())
+    words = (*task.results(metrics, examples), *of_optimized(job.settings.metric, task.metric, metrics))
+    return Outcome(metrics, seconds, words, pruned.is_set())
 
 
 def _start(job: Job, run: Running, world: World) -> Model:
@@ -257,15 +261,15 @@ def _start(job: Job, run: Running, world: World) -> Model:
 
 def _checkpoints(job: Job, context: Context, history: History, world: World, data: str) -> Checkpoints:
     return Checkpoints(
-        context.folder / "checkpoints",
-        job.settings.metric,
-        context.mode,
-        history,
-        job.start,
-        context.config,
-        job.settings.checkpoint.every_n_steps,
-        world.size,
-        data,
+        folder=context.folder / "checkpoints",
+        metric=job.settings.metric,
+        mode=context.mode,
+        history=history,
+        start=job.start,
+        config=context.config,
+        every_n_steps=job.settings.checkpoint.every_n_steps,
+        processes=world.size,
+        data=data,
     )
 
 
@@ -280,7 +284,7 @@ def _callbacks(
         yield RecordStart(job.plan, run.folder)
         yield checkpoints
     if job.trainer.get("enable_progress_bar", True):
-        yield EpochBar(run.console, shown)
+        yield EpochBar(run.console, shown, job.settings.metric)
 
 
 def _check_lengths(job: Job, length: Lengths, parts: Mapping[str, int]) -> list[Problem]:

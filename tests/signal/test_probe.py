@@ -20,6 +20,7 @@ from torch.nn.utils import parametrizations
 from torch.utils.checkpoint import checkpoint
 
 import modelforge as mf
+from modelforge.train.parallel.rendezvous import leave
 
 
 @pytest.fixture(autouse=True)
@@ -408,7 +409,7 @@ def test_distributed_data_parallel_is_seen_through(tmp_path: Path):
         for weight, gradient in zip(net.parameters(), gradients, strict=True):
             torch.testing.assert_close(weight.grad, gradient)
     finally:
-        torch.distributed.destroy_process_group()
+        leave()
 
 
 def test_a_compiled_network_is_seen_through():

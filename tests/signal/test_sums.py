@@ -7,8 +7,9 @@ import pytest
 import torch
 
 import modelforge as mf
+from modelforge.signal.shape import Shape
 from modelforge.signal.sums import mixed_profile, summed
-from modelforge.signal.value import Gradient, Shape, Signal
+from modelforge.signal.value import Gradient, Signal
 
 SHAPE = Shape((8, 16, 5, 5), batch=0, units=1)
 

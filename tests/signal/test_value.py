@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from modelforge.signal.value import Shape, Signal
+from modelforge.signal.shape import Shape
+from modelforge.signal.value import Signal
 
 SHAPE = Shape((8, 16, 5, 5), batch=0, units=1)
 

@@ -12,10 +12,12 @@ from modelforge.core.tensors import TensorValue
 from modelforge.language import registry
 from modelforge.linting.rule import Found, register_rule
 from modelforge.linting.subject import Subject, key_of
+from modelforge.linting.ways import signal_of
 from modelforge.planning.assign import ParameterPlan
 from modelforge.planning.layer_plan import LayerPlan
-from modelforge.signal.flow import LeafLayer, Source
-from modelforge.signal.value import Preactivation, Signal
+from modelforge.signal.flow import LeafLayer
+from modelforge.signal.rule import RULES
+from modelforge.signal.value import Preactivation
 
 LIVELY = 0.02
 """The least share of examples for which a unit should be on."""
@@ -51,7 +53,7 @@ def zeros_in_series(subject: Subject) -> Iterator[Found]:
         return
     for leaf in subject.flow.leaves:
         zero = [it for it in subject.of_layer(leaf.layer).values() if _is_zero_kernel(it)]
-        signal = _signal(subject, leaf.reads[0]) if zero and leaf.reads else None
+        signal = signal_of(subject, leaf.reads[0]) if zero and leaf.reads else None
         maker = subject.prediction.by_path.get(leaf.reads[0].maker) if leaf.reads else None
         # What another layer sends back to the maker lets it leave zero.
         sent = None if maker is None else subject.gradient_of(maker)
@@ -152,7 +154,7 @@ def bias_before_norm(subject: Subject) -> Iterator[Found]:
 
 
 def _centres_channels(layer: LayerPlan) -> bool:
-    return layer.type.startswith(("BatchNorm", "InstanceNorm"))
+    return layer.type in RULES and RULES.get(layer.type).centres_channels
 
 
 def _along_channels(subject: Subject, layer: LayerPlan) -> bool:
@@ -164,12 +166,6 @@ def _along_channels(subject: Subject, layer: LayerPlan) -> bool:
 
 def _is_zero_kernel(parameter: ParameterPlan) -> bool:
     return parameter.std == 0 and parameter.mean == 0 and len(parameter.shape) > 1 and parameter.role != "bias"
-
-
-def _signal(subject: Subject, source: Source) -> Signal | None:
-    """What is predicted of what a layer reads; of a layer with several outputs, of the first."""
-    node = subject.prediction.by_path.get(source.maker.removeprefix("@"))
-    return None if node is None or source.index not in ((), (0,)) else node.signal
 
 
 def _share_on(preactivation: Preactivation) -> float:

@@ -9,7 +9,7 @@ from math import log, sqrt
 from modelforge.core.words import exponential, plural
 from modelforge.linting.rule import Found, register_rule
 from modelforge.linting.subject import Subject, key_of
-from modelforge.linting.ways import back, ends, kernel_of, last_weighted, length_of, lost, signal_of, stretch
+from modelforge.linting.ways import back, ends, gradient_energy, kernel_of, last_weighted, lost, signal_of, stretch
 from modelforge.planning.assign import ParameterPlan
 from modelforge.signal.flow import LeafLayer, Source
 from modelforge.signal.predict import NodeSignal
@@ -276,12 +276,14 @@ def _chains(subject: Subject) -> Iterator[Sequence[NodeSignal]]:
 
 def _activations(subject: Subject, leaves: Sequence[LeafLayer]) -> Sequence[NodeSignal]:
     known = [subject.prediction.by_path.get(leaf.layer.path) for leaf in leaves]
-    return [node for node in known if node and node.chi and length_of(subject, node) and not _in_branch(subject, node)]
+    return [
+        node for node in known if node and node.chi and gradient_energy(subject, node) and not _in_branch(subject, node)
+    ]
 
 
 def _growth_back(subject: Subject, nodes: Sequence[NodeSignal]) -> float:
     """The logarithm of what the energy of gradients is multiplied by from the last of some layers to the first."""
-    energies = [length_of(subject, node) or 0.0 for node in nodes]
+    energies = [gradient_energy(subject, node) or 0.0 for node in nodes]
     if len(energies) < 2 or not min(energies[0], energies[-1]):
         return 0.0
     divided = lost(subject, subject.leaves[nodes[-1].path], backward=True)

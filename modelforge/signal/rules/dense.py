@@ -7,10 +7,12 @@ from math import prod
 
 import numpy as np
 
+from modelforge.signal.own_values import by_fan
 from modelforge.signal.rule import Node, Passed, Unpredictable, Values, passed, register_signal
 from modelforge.signal.scatter import lognormal, shared_part
+from modelforge.signal.shape import Shape
 from modelforge.signal.sums import mixed_profile
-from modelforge.signal.value import FLAT, Gradient, Shape, Signal
+from modelforge.signal.value import FLAT, Gradient, Signal
 
 COMMON = 0.01
 """What the mean of weights may make of a sum that all units share, in units of what the rest of them makes."""
@@ -211,7 +213,7 @@ def _of_own_row(node: Node, signal: Signal, weight: Values) -> float:
     return (signal.table[1] * signal.shape.num_units * weight.second) ** 2 / node.sizes()[-1]
 
 
-@register_signal("Linear")
+@register_signal("Linear", keeps_shared=True, own_values=by_fan)
 def linear(node: Node) -> Passed:
     """Sums of all inputs of a position, weighted.
 

@@ -10,7 +10,8 @@ import numpy as np
 from modelforge.signal.rule import Node, Passed, passed, register_signal
 from modelforge.signal.rules.dense import as_units
 from modelforge.signal.scatter import GradientScatter, Scatter, lognormal, shared_part, thinned
-from modelforge.signal.value import Gradient, Shape, Signal
+from modelforge.signal.shape import Shape
+from modelforge.signal.value import Gradient, Signal
 
 LEAST = -1.7580993408473766
 """What SELU gives for -∞, -λα, which alpha dropout puts in place of what it leaves out."""
@@ -28,7 +29,7 @@ def _nothing(signal: Signal) -> Passed:
     )
 
 
-@register_signal("Dropout")
+@register_signal("Dropout", keeps_shared=True)
 def dropout(node: Node) -> Passed:
     """Elements are zeroed by chance, and the others divided by what is left.
 

@@ -15,9 +15,9 @@ from modelforge.core.matrix import Activation
 from modelforge.inits.gains.statistics import evaluate
 from modelforge.language import registry
 from modelforge.signal.held import alike, before_norms, loose_part, realigned, refuse_zeros
+from modelforge.signal.laws import again, bent
 from modelforge.signal.moments import Pair, Single, held_variance, homogeneous, over_energies, pair, single
 from modelforge.signal.rule import Node, Passed, Unpredictable, passed, register_signal
-from modelforge.signal.rules.laws import again, bent
 from modelforge.signal.scatter import FENTON_VARIANCE, MASSES, Scatter, Slopes, lognormal, shared_part
 from modelforge.signal.value import FLAT, Gradient, Preactivation, Profile, Signal, Through
 
@@ -328,20 +328,20 @@ def _back(
     )
 
 
-@register_signal("Identity")
+@register_signal("Identity", keeps_shared=True)
 def identity(node: Node) -> Passed:
     """What changes nothing."""
     return passed(node.signal, lambda gradient: gradient)
 
 
-@register_signal("Rescale")
+@register_signal("Rescale", keeps_shared=True)
 def rescale(node: Node) -> Passed:
     """A given number times the signal: E y² = factor²·E x²; E g² ← factor²·E g²."""
     factor = node.layer.arguments["factor"]
     return passed(node.signal.times(factor), lambda gradient: gradient.times(factor))
 
 
-@register_signal("Scale", "LayerScale")
+@register_signal("Scale", "LayerScale", keeps_shared=True)
 def scale(node: Node) -> Passed:
     """Learned numbers times the signal: E y² = E w²·E x²; E g² ← E w²·E g²."""
     weight = node.values("weight")

@@ -13,9 +13,9 @@ from modelforge.core.frozen import FrozenDict
 from modelforge.signal.elements import Elements, side_by_side
 from modelforge.signal.inverse import Level
 from modelforge.signal.joined import Joined, joined
+from modelforge.signal.laws import part_of
 from modelforge.signal.moments import steeper
 from modelforge.signal.rule import Index, Node, Passed, Unpredictable, register_signal
-from modelforge.signal.rules.laws import part_of
 from modelforge.signal.rules.repeated import each_once, power, times
 from modelforge.signal.sums import mixed_profile, noise_of_products, summed_drift
 from modelforge.signal.value import Gradient, Profile, Signal
@@ -28,7 +28,7 @@ def _known(node: Node) -> list[Signal]:
     return signals
 
 
-@register_signal("Add")
+@register_signal("Add", keeps_shared=True)
 @each_once(times)
 def add(node: Node) -> Passed:
     """Signals that do not depend on each other add up their energies.

@@ -10,7 +10,8 @@ import numpy as np
 from modelforge.core.frozen import FrozenDict
 from modelforge.signal.rule import Node, Passed, Unpredictable, passed, register_signal
 from modelforge.signal.rules.dense import normal_noise
-from modelforge.signal.value import FLAT, Gradient, Shape, Signal, inherited
+from modelforge.signal.shape import Shape
+from modelforge.signal.value import FLAT, Gradient, Signal, inherited
 
 
 @register_signal("Flatten")
@@ -81,7 +82,7 @@ def select(node: Node) -> Passed:
         profile = FrozenDict(profile if axis == signal.shape.units else profile | {axis: only})
         return replace(inherited(gradient), energy=gradient.energy / size, along=0.0, profile=profile)
 
-    return passed(picked, back)
+    return _beside_mask(node, passed(picked, back))
 
 
 @register_signal("Mean", averages=True)
@@ -97,7 +98,20 @@ def mean(node: Node) -> Passed:
         raise Unpredictable("it averages over units or examples")
     over = prod(signal.shape.sizes[axis] for axis in axes)
     shape = node.shape(signal.shape.units) if arguments["keepdim"] else _without(signal, axes).shape
-    return averaged(signal, shape, over)
+    return _beside_mask(node, averaged(signal, shape, over))
+
+
+def _beside_mask(node: Node, result: Passed) -> Passed:
+    """The same where a mask is read, too, which gets no gradient."""
+    unread = (None,) * (len(node.signals) - 1)
+    return replace(result, back=lambda gradients: (*result.back(gradients), *unread)) if unread else result
+
+
+@register_signal("PaddingMask")
+def padding_mask(node: Node) -> Passed:
+    """Which steps count: all of them, as no shape says how many are padding."""
+    made = Signal(node.shape(-1), 1.0, 1.0, 1.0, 1.0)
+    return Passed({(): made}, lambda gradients: (None,), note="as if no step was padding")
 
 
 def averaged(signal: Signal, shape: Shape, over: int) -> Passed:

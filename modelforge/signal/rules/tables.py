@@ -11,6 +11,7 @@ from modelforge.core.frozen import FrozenDict
 from modelforge.core.tensors import TensorValue
 from modelforge.signal.maxima import Windows, maxima
 from modelforge.signal.moments import normal_points
+from modelforge.signal.own_values import normal
 from modelforge.signal.rule import Node, Passed, Unpredictable, Values, passed, register_signal
 from modelforge.signal.rules.dense import as_units, normal_noise
 from modelforge.signal.sums import mixed_profile, summed_drift
@@ -40,7 +41,7 @@ def _rows(node: Node) -> Values:
     return replace(weight, mean=factor * weight.mean, std=factor * weight.std)
 
 
-@register_signal("Embedding")
+@register_signal("Embedding", own_values=normal)
 def embedding(node: Node) -> Passed:
     """A drawn vector for each whole number, which come uniformly: two are the same once in as many as there are.
 
@@ -60,7 +61,7 @@ def embedding(node: Node) -> Passed:
     return Passed({(): replace(output, noise=noise)}, lambda gradients: (None,))
 
 
-@register_signal("EmbeddingBag")
+@register_signal("EmbeddingBag", own_values=normal)
 def bag(node: Node) -> Passed:
     """Sums, means or maxima of the vectors of whole numbers that come uniformly; maxima of normal ones.
 

@@ -12,6 +12,7 @@ from modelforge.planning.assign import ParameterPlan
 from modelforge.planning.layer_plan import LayerPlan
 from modelforge.signal.back import backward_from
 from modelforge.signal.flow import LeafLayer, Source
+from modelforge.signal.own_values import of_transformer
 from modelforge.signal.predict import forward
 from modelforge.signal.rule import Index, Node, Passed, Unpredictable, register_signal
 from modelforge.signal.value import Gradient, Signal
@@ -83,21 +84,21 @@ class _Inside:
         return stream
 
 
-@register_signal("TransformerEncoderLayer", has_norm=True)
+@register_signal("TransformerEncoderLayer", has_norm=True, has_shortcut=True)
 def encoder_layer(node: Node) -> Passed:
     """Self-attention and an MLP, each with a residual sum and a norm."""
     inside = _Inside(node)
     return _run(node, inside, inside.block("", "@0", None))
 
 
-@register_signal("TransformerDecoderLayer", has_norm=True)
+@register_signal("TransformerDecoderLayer", has_norm=True, has_shortcut=True)
 def decoder_layer(node: Node) -> Passed:
     """The same, with an attention to a second input between."""
     inside = _Inside(node)
     return _run(node, inside, inside.block("", "@0", "@1"))
 
 
-@register_signal("Transformer", has_norm=True)
+@register_signal("Transformer", has_norm=True, has_shortcut=True, own_values=of_transformer)
 def transformer(node: Node) -> Passed:
     """An encoder of the first input and a decoder of the second, each with a norm at its end."""
     inside, stream = _Inside(node), "@0"

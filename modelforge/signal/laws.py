@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from math import isfinite
 
 import numpy as np
 import torch
@@ -89,7 +90,7 @@ def by_laws(result: Passed, signal: Signal, channels: int, eps: float) -> Passed
         return result
     groups = elements.by_group(channels)
     output, variances = result.outputs[()], elements.variances
-    if groups is None or variances is None:
+    if groups is None or variances is None or not isfinite(eps):
         left = None if variances is None else Elements(variances=variances)
         return replace(result, outputs={(): replace(output, elements=left)})
     uneven = variances / np.maximum(groups, 1e-12)
