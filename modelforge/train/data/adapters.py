@@ -9,7 +9,15 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch.utils.data import IterableDataset, default_collate
+from torch.utils.data import (
+    BatchSampler,
+    IterableDataset,
+    RandomSampler,
+    SequentialSampler,
+    Subset,
+    SubsetRandomSampler,
+    default_collate,
+)
 
 from modelforge.core.errors import ForgeError, Problem, Refusal
 from modelforge.core.tensors import mapped
@@ -20,6 +28,7 @@ from modelforge.train.data.source import InputSettings, Source, SplitSource
 from modelforge.train.data.split import split
 
 PARTS = ("train", "val", "test")
+BY_US = "leave it out; a part of a data set is a `Subset`, and rare classes count more by `class_weights: balanced`"
 FORMS = "three pairs of inputs and targets, three torch Datasets, a LightningDataModule, or Examples"
 
 
@@ -47,8 +56,8 @@ def examples_of(given: Any, source: Source) -> Examples:
 
     Args:
         given: `Examples`; or for each part a pair `(inputs, targets)` or a map-style Dataset; or a LightningDataModule,
-            of whose loaders the datasets and collate functions are used. One pair alone is split as a `SplitSource`
-            declares.
+            of whose loaders the datasets, subsets and collate functions are used. One pair alone is split as a
+            `SplitSource` declares.
         source: What was declared.
 
     Raises:
@@ -95,13 +104,44 @@ def _loaded(module: Any, source: Source) -> list[DatasetPart]:
 
 
 def _loader(module: Any, name: str, source: Source) -> DatasetPart:
-    """The data set of a loader, with its collate function."""
+    """The data set of a loader, or the part of it that its sampler names, with its collate function."""
     loader, named = getattr(module, f"{name}_dataloader")(), f"{name}_dataloader of {type(module).__name__}"
     if not hasattr(loader, "dataset"):
         raise refusal("type", f"{named} must return one DataLoader, but returned {type(loader).__name__}")
     if isinstance(loader.dataset, IterableDataset):
         raise refusal("type", f"{named} streams an IterableDataset, without a length")
-    return DatasetPart(loader.dataset, source, loader.collate_fn)
+    return DatasetPart(_sampled(loader, named), source, loader.collate_fn)
+
+
+def _sampled(loader: Any, named: str) -> Any:
+    """The examples that a loader deals, each once: its data set, or the subset that its sampler names.
+
+    Raises:
+        ForgeError: another sampler draws them; here each epoch has each example once.
+    """
+    batches = loader.batch_sampler
+    if type(batches) is not BatchSampler:
+        what = "makes no batches (`batch_size=None`)" if batches is None else f"has a {type(batches).__name__}"
+        raise refusal("type", f"{named} {what}, but here `data.batch_size` makes them", BY_US)
+    rows = _rows(batches.sampler)
+    if rows is None:
+        message = f"{named} draws by a {type(batches.sampler).__name__}, but here an epoch has each example once"
+        raise refusal("type", message, BY_US)
+    return loader.dataset if rows == range(len(loader.dataset)) else Subset(loader.dataset, rows)
+
+
+def _rows(sampler: Any) -> Sequence[int] | None:
+    """The examples that a sampler deals, each of them once; None where it repeats some, or draws anew each time."""
+    kind = type(sampler)
+    if kind in (list, tuple, range):
+        return sampler
+    if kind is SubsetRandomSampler:
+        return [*sampler.indices]
+    if kind not in (SequentialSampler, RandomSampler):
+        return None
+    rows = range(len(sampler.data_source))
+    is_whole = kind is SequentialSampler or (not sampler.replacement and sampler.num_samples == len(rows))
+    return rows if is_whole else None
 
 
 def _pair(given: Sequence[Any], source: Source) -> tuple[Inputs, Array]:

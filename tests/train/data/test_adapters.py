@@ -8,7 +8,17 @@ import numpy as np
 import pytest
 import torch
 from lightning import LightningDataModule
-from torch.utils.data import DataLoader, Dataset, IterableDataset, TensorDataset
+from torch.utils.data import (
+    BatchSampler,
+    DataLoader,
+    Dataset,
+    IterableDataset,
+    RandomSampler,
+    Subset,
+    SubsetRandomSampler,
+    TensorDataset,
+    WeightedRandomSampler,
+)
 
 import modelforge as mf
 from modelforge.train.data.adapters import DatasetPart, examples_of
@@ -124,6 +134,63 @@ def test_a_module_that_draws_its_parts_validates_on_none_of_the_training_example
     train, val = (set(map(tuple, part.batch(np.arange(len(part)))[0])) for part in (examples.train, examples.val))
     assert len(train) == 40
     assert not train & val
+
+
+class Sampled(Module):
+    """Three loaders over one data set, each with what chooses its examples."""
+
+    def __init__(self, **loader: Any) -> None:
+        super().__init__()
+        self.loader = loader
+
+    def setup(self, stage: str) -> None:
+        whole = TensorDataset(torch.tensor(X, dtype=torch.float32), torch.tensor(Y))
+        self.parts = (whole, Subset(whole, range(40, 50)), Subset(whole, range(50, 60)))
+
+    def train_dataloader(self) -> DataLoader:
+        return DataLoader(self.parts[0], **self.loader)
+
+
+@pytest.mark.parametrize(
+    "loader",
+    [
+        {"sampler": SubsetRandomSampler(range(40))},
+        {"sampler": [*range(40)]},
+        {"sampler": RandomSampler(range(40))},
+        {"batch_sampler": BatchSampler(SubsetRandomSampler(range(40)), 8, drop_last=False)},
+    ],
+)
+def test_a_loader_gives_the_part_of_its_data_set_that_its_sampler_names(loader: Any):
+    """The rest may be in the other parts: the model would be tested on what it was trained on."""
+    examples = examples_of(Sampled(**loader), own())
+    assert len(examples.train) == 40
+    assert sorted(map(tuple, rows(examples))) == sorted(map(tuple, X))
+
+
+@pytest.mark.parametrize("loader", [{}, {"shuffle": True}, {"batch_size": 7, "drop_last": True}])
+def test_a_loader_that_only_orders_its_data_set_gives_all_of_it(loader: Any):
+    assert len(examples_of(Sampled(**loader), own()).train) == 60
+
+
+class ByTwos(BatchSampler):
+    pass
+
+
+@pytest.mark.parametrize(
+    ("loader", "message"),
+    [
+        ({"sampler": WeightedRandomSampler([1.0] * 60, 60)}, "draws by a WeightedRandomSampler"),
+        ({"sampler": RandomSampler(range(60), replacement=True)}, "draws by a RandomSampler"),
+        ({"sampler": RandomSampler(range(60), num_samples=9)}, "draws by a RandomSampler"),
+        ({"batch_sampler": BatchSampler(WeightedRandomSampler([1.0] * 60, 9), 3, drop_last=False)}, "draws by a Weigh"),
+        ({"batch_sampler": ByTwos(range(60), 2, drop_last=False)}, "has a ByTwos, but here `data.batch_size`"),
+        ({"batch_size": None}, "makes no batches (`batch_size=None`)"),
+    ],
+)
+def test_a_loader_that_draws_otherwise_is_refused(loader: Any, message: str):
+    with pytest.raises(mf.ForgeError) as caught:
+        examples_of(Sampled(**loader), own())
+    assert f"train_dataloader of Sampled {message}" in caught.value.problems[0].message
 
 
 def test_the_targets_of_data_sets_get_the_shape_and_dtype_of_the_task():
