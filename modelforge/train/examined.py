@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +12,10 @@ import torch
 from lightning import Callback, LightningModule, Trainer
 from torch import Tensor
 
+from modelforge.core.errors import Problem
 from modelforge.core.files import write_atomically
 from modelforge.core.tensors import mapped
+from modelforge.core.words import plural
 from modelforge.report.columns import as_csv
 from modelforge.train.data.batches import Batch
 from modelforge.train.data.parts import Array
@@ -97,3 +99,21 @@ def example_losses(task: Task, outputs: Tensor, batch: Batch) -> Array:
             return task.losses(outputs, batch).double().numpy()
     except Exception:  # of all kinds: a loss of the user's own may compare examples with each other
         return np.full(len(batch[1]), math.nan)
+
+
+def unscored(number: int, metrics: Mapping[str, float], size: int) -> Iterator[Problem]:
+    """The warning about metrics of a test that have no value.
+
+    Args:
+        number: How many examples have outputs that are not finite.
+        metrics: The metrics.
+        size: How many examples there are.
+    """
+    if number:
+        message = f"the model's outputs for {number:,} of {plural(size, 'test example')} are not finite"
+        hint = f"so no metric of the test has a value; such examples come first in {WORST}"
+        yield Problem("MW225", "data", message, hint, part="key")
+        return
+    for name, value in metrics.items():
+        if not math.isfinite(value):
+            yield Problem("MW225", "data", f"`{name}` is {value}", "status.json holds finite values only", part="key")

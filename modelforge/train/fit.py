@@ -40,7 +40,7 @@ from modelforge.train.data.parts import Examples
 from modelforge.train.data.read import read
 from modelforge.train.diagnosed import FILE, write_diagnosis
 from modelforge.train.divergence import NotFinite, diverged
-from modelforge.train.examined import Examined
+from modelforge.train.examined import Examined, unscored
 from modelforge.train.hooks.interrupts import SaveOnInterrupt
 from modelforge.train.hooks.start import RecordStart
 from modelforge.train.hooks.steps import LogSteps, SeedSteps
@@ -234,6 +234,8 @@ def _fit(
         started = time.monotonic()
         _train(trainer, module, data, job)
         metrics = _test(trainer, module, data, checkpoints)
+        for problem in unscored(module.num_unscored, metrics, len(examples.test)):
+            run.warn(problem)
         seconds = time.monotonic() - started
     with nullcontext(folder) if world.is_rank_zero else TemporaryDirectory() as own:
         # All processes: each runs its part of a sharded model.
