@@ -16,7 +16,7 @@ from modelforge.core.errors import Problem
 from modelforge.core.files import write_atomically
 from modelforge.core.tensors import mapped
 from modelforge.core.words import plural
-from modelforge.report.columns import as_csv
+from modelforge.report.columns import apart, as_csv
 from modelforge.train.data.batches import Batch
 from modelforge.train.data.parts import Array
 from modelforge.train.learner import Learner
@@ -31,7 +31,8 @@ WORST = "test_worst.csv"
 class Examined(Callback):
     """Keeps what a test gives for each example, and writes it at the end.
 
-    A column holds one value an example; what a task predicts in several places at once is left out. A task without
+    A column holds one value an example; one of the task that is called `loss` or `example` becomes `prediction_loss`.
+    What a task predicts in several places at once is left out. A task without
     right answers in words, such as the next token of a text, has the file of the worst alone.
 
     Args:
@@ -68,7 +69,8 @@ class Examined(Callback):
         self.has_answers = bool(answers)
         columns = {**answers, **self.task.predictions(scores, self.fitted)}
         flat = {name: column for name, column in columns.items() if column.ndim == 1}
-        self.batches.append({"loss": example_losses(self.task, scores, (inputs, targets)), **flat})
+        named = dict(zip(apart(flat, ("example", "loss"), "prediction_"), flat.values(), strict=True))
+        self.batches.append({"loss": example_losses(self.task, scores, (inputs, targets)), **named})
 
     def on_test_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Writes both files; a dry run leaves none, nor does a loss that needs several examples."""

@@ -17,6 +17,7 @@ from torch.nn import functional
 from modelforge.train.data.read import read
 from modelforge.train.examined import Examined, example_losses, unscored
 from modelforge.train.tasks.classification import Classification
+from modelforge.train.tasks.regression import Regression
 from tests.train.tables import npz
 
 
@@ -76,6 +77,24 @@ def test_what_is_not_finite_is_worst(tmp_path: Path):
     examined.on_test_batch_end(trainer, None, outputs, (torch.zeros(3, 2), torch.zeros(3).long()), 0)
     examined.on_test_end(trainer, None)
     assert [row["example"] for row in table(tmp_path / "test_worst.csv")] == ["1", "0", "2"]
+
+
+def test_a_target_called_loss_replaces_no_losses(tmp_path: Path):
+    names = ["loss", "example", "prediction_loss"]
+    examined = Examined(Regression(type="regression"), {"targets": {"names": names}}, tmp_path)
+    trainer: Any = SimpleNamespace(fast_dev_run=False)
+    outputs, targets = (
+        torch.tensor([[5.0, 6.0, 7.0], [1.0, 2.0, 3.0]]),
+        torch.tensor([[5.0, 6.0, 7.0], [1.0, 2.0, 6.0]]),
+    )
+    examined.on_test_batch_end(trainer, None, outputs, (torch.zeros(2, 1), targets), 0)
+    examined.on_test_end(trainer, None)
+    first, second = table(tmp_path / "test_worst.csv")
+    assert list(first)[:2] == ["example", "loss"]
+    assert [(row["example"], float(row["loss"])) for row in (first, second)] == [("1", 3.0), ("0", 0.0)]
+    predicted = ("prediction_prediction_loss", "prediction_example", "prediction_loss")
+    assert [float(first[name]) for name in predicted] == [1, 2, 3]
+    assert [float(first[f"target_{name}"]) for name in names] == [1, 2, 6]
 
 
 def test_weights_of_classes_decide_which_is_worst(tmp_path: Path):
