@@ -35,6 +35,7 @@ from modelforge.train.preprocessing import read_preprocessing
 from modelforge.train.resume import BEST, LAST, load_checkpoint
 from modelforge.train.settings import Settings, parse_settings
 from modelforge.train.tasks.report import Report
+from modelforge.train.tasks.task import widened
 
 if TYPE_CHECKING:
     from torchmetrics import Metric
@@ -154,7 +155,7 @@ class Run:
 
     def outputs(self, part: Part) -> Tensor:
         """The model's outputs for all examples of a part, on the CPU."""
-        return torch.cat([_wide(outputs) for outputs, _ in self._run(part, self.source.batch_size)])
+        return torch.cat([widened(outputs) for outputs, _ in self._run(part, self.source.batch_size)])
 
     def evaluate(self, overrides: Mapping[str, Any] = MappingProxyType({})) -> Evaluation:
         """Metrics and report of the run's test part, or of other data with targets.
@@ -176,7 +177,7 @@ class Run:
         for outputs, batch in self._run(part, source.batch_size):
             counted(task, meters, loss, outputs, batch)
             if task.reports:
-                kept.append(_wide(outputs))
+                kept.append(widened(outputs))
                 targets.append(batch[1].numpy())
         metrics = {name: _computed(name, meter, len(part)) for name, meter in {**meters, "loss": loss}.items()}
         report = task.report(torch.cat(kept), np.concatenate(targets), self.fitted, data) if kept else Report()
@@ -280,11 +281,6 @@ def load_run(folder: str | Path, *, device: torch.device | str = "cpu") -> Run:
         MappingProxyType(reported(folder)),
         arithmetic,
     )
-
-
-def _wide(outputs: Tensor) -> Tensor:
-    """Outputs in float32 at least, which NumPy knows."""
-    return outputs.float() if outputs.itemsize < 4 else outputs
 
 
 def _warnings(part: Part) -> tuple[Problem, ...]:

@@ -18,7 +18,7 @@ from modelforge.train.data.batches import Batch
 from modelforge.train.data.parts import Array, Examples, all_targets
 from modelforge.train.tasks.registry import register_task
 from modelforge.train.tasks.report import Report, of_classes
-from modelforge.train.tasks.task import Data, Task, wrong_shape
+from modelforge.train.tasks.task import Data, Task, widened, wrong_shape
 
 if TYPE_CHECKING:
     from torchmetrics import Metric
@@ -55,7 +55,7 @@ class Classification(Task):
 
     def _settings(self, outputs: Tensor) -> dict[str, Any]:
         """Those of the cross entropy."""
-        weights = None if self.class_weights is None else outputs.new_tensor(self.class_weights, dtype=torch.float)
+        weights = None if self.class_weights is None else widened(outputs).new_tensor(self.class_weights)
         return {"weight": weights, "label_smoothing": self.label_smoothing}
 
     def weight(self, batch: Batch) -> Tensor:
@@ -100,7 +100,7 @@ class Classification(Task):
 
     def scored(self, outputs: Tensor, batch: Batch) -> tuple[Tensor, Tensor]:
         """Probabilities: torchmetrics would ask of each batch on its own whether its scores are."""
-        return outputs.flatten(0, -2).float().softmax(-1), batch[1].flatten()
+        return widened(outputs).flatten(0, -2).softmax(-1), batch[1].flatten()
 
     def predictions(self, outputs: Tensor, fitted: Mapping[str, Any]) -> Mapping[str, Array]:
         """The class with the largest score, its probability, and for single targets the probability of each class."""
@@ -140,14 +140,14 @@ class Classification(Task):
 
 def mean_information(scores: Tensor, labels: Tensor, **settings: Any) -> Tensor:
     """Cross entropy: the mean information of the labels in nats, in float32 at least; 0 where no label counts."""
-    mean = functional.cross_entropy(scores.flatten(0, -2).float(), _counting(labels).flatten(), **settings)
+    mean = functional.cross_entropy(widened(scores).flatten(0, -2), _counting(labels).flatten(), **settings)
     return mean.where((labels >= 0).any(), 0.0)
 
 
 def information(scores: Tensor, labels: Tensor, **settings: Any) -> Tensor:
     """What each example adds to it: the sum over its steps, divided by their number."""
     each = functional.cross_entropy(
-        scores.flatten(0, -2).float(), _counting(labels).flatten(), **settings, reduction="none"
+        widened(scores).flatten(0, -2), _counting(labels).flatten(), **settings, reduction="none"
     )
     return each.view(len(labels), -1).mean(1)
 

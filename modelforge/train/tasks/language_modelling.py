@@ -25,7 +25,7 @@ from modelforge.train.data.parts import Array, Examples
 from modelforge.train.data.vocabulary import vocabulary_of
 from modelforge.train.tasks.classification import information, mean_information, num_counted
 from modelforge.train.tasks.registry import register_task
-from modelforge.train.tasks.task import Data, Task
+from modelforge.train.tasks.task import Data, Task, widened
 from modelforge.train.text.bigram import Bigram
 from modelforge.train.text.sample import write
 
@@ -62,7 +62,7 @@ class LanguageModelling(Task):
         meter.update(mean_information(outputs, batch[1]) / math.log(2), num_counted(batch[1]))
 
     def scored(self, outputs: Tensor, batch: Batch) -> tuple[Tensor, Tensor]:
-        return outputs.float().softmax(-1).movedim(-1, 1), batch[1]  # as of a classification
+        return widened(outputs).softmax(-1).movedim(-1, 1), batch[1]  # as of a classification
 
     def predictions(self, outputs: Tensor, fitted: Mapping[str, Any]) -> Mapping[str, Array]:
         """The likeliest next token after each window, as text, and its probability."""

@@ -125,7 +125,7 @@ class Task(Node, ABC):
         Returns:
             Columns by name, one row for each example. By default the outputs as they are.
         """
-        return {"output": outputs.float().numpy()}
+        return {"output": widened(outputs).numpy()}
 
     def answers(self, targets: Tensor, fitted: Mapping[str, Any]) -> Mapping[str, Array]:
         """The right answers, in the names and units of `predictions`. By default none.
@@ -200,6 +200,11 @@ def wrong_shape(targets: Array, due: tuple[int, ...]) -> str:
     """What is wrong with the shape of some targets, of which each must have the shape `due`; empty for nothing."""
     shown = ", ".join(["examples", *map(str, due)])
     return "" if targets.shape[1:] == due else f"the target must have shape ({shown}), but has {targets.shape}"
+
+
+def widened(outputs: Tensor) -> Tensor:
+    """Outputs in float32 at least, in which losses are computed."""
+    return outputs.float() if outputs.itemsize < 4 else outputs
 
 
 @cache
