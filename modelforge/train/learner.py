@@ -90,6 +90,10 @@ class Learner(LightningModule):
         """The test examples of which the model made NaN, or no loss."""
         self._is_unscored = False
         """Whether there is one in any process."""
+        self.batch_loss: Tensor | None = None
+        """The loss of the last training batch, as it counts in its step."""
+        self._is_first = True
+        """Whether it is the first evaluation of the training batch at hand: LBFGS evaluates it several times."""
         self._inputs: Inputs | None = None
         """Of the last batch that was trained on."""
         self._unit, self._shares, self._ends_step = 1.0, list[float](), True
@@ -119,6 +123,10 @@ class Learner(LightningModule):
         """Thaws what is to be trained from this epoch on."""
         self.freezing.apply(self.model, self.current_epoch)
 
+    def on_train_batch_start(self, batch: Batch, batch_idx: int) -> None:
+        """Counts the first evaluation of the batch."""
+        self._is_first = True
+
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         """The loss of one batch, as it counts in its step.
 
@@ -141,7 +149,10 @@ class Learner(LightningModule):
         self._shares[place:] = [counts]
         self._ends_step = place == number - 1
         factor = counts * most / number
-        return loss if factor == 1 else loss * factor
+        loss = loss if factor == 1 else loss * factor
+        if self._is_first:
+            self.batch_loss = loss.detach()
+        return loss
 
     def on_after_backward(self) -> None:
         """Makes the gradients of a step those of the mean over all that it accumulated."""
@@ -184,11 +195,12 @@ class Learner(LightningModule):
                 meter._computed = torch.tensor(torch.nan)  # pyright: ignore[reportAttributeAccessIssue]  # its cache
 
     def on_before_optimizer_step(self, optimizer: torch.optim.Optimizer) -> None:
-        """Stops before a gradient that is not finite reaches the parameters.
+        """Stops before a gradient that is not finite reaches the parameters; LBFGS comes by after each evaluation.
 
         Raises:
             NotFinite: it is not finite.
         """
+        self._is_first = False
         if getattr(self.trainer.precision_plugin, "scaler", None) is not None:
             return  # float16 scales its loss by trial and error and skips such steps on its own
         gradients = [parameter.grad for parameter in self.model.parameters() if parameter.grad is not None]
@@ -279,7 +291,7 @@ class Learner(LightningModule):
         further = self.further.get(stage, {})
         mean = self.train_loss if stage == "train" else self.other_losses[f"_{stage}"]
         assert isinstance(mean, MeanMetric)
-        if size:
+        if size and (self._is_first or stage != "train"):
             self.task.count(meter, outputs.detach(), batch)
             mean.update(loss.detach(), self.task.weight(batch))
             for one in further.values():

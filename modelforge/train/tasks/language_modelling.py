@@ -65,9 +65,10 @@ class LanguageModelling(Task):
         return widened(outputs).softmax(-1).movedim(-1, 1), batch[1]  # as of a classification
 
     def predictions(self, outputs: Tensor, fitted: Mapping[str, Any]) -> Mapping[str, Array]:
-        """The likeliest next token after each window, as text, and its probability."""
+        """The likeliest next token after each window, as text where the tokens are of a text, and its probability."""
         chances, best = (found.numpy() for found in torch.softmax(outputs[:, -1].double(), -1).max(-1))
-        vocabulary = vocabulary_of(fitted)
+        if (vocabulary := vocabulary_of(fitted)) is None:
+            return {"prediction": best, "probability": chances}
         return {"prediction": np.array([vocabulary.decode([token]) for token in best.tolist()]), "probability": chances}
 
     def reason(self, data: Data) -> str:
@@ -136,21 +137,27 @@ def looks_ahead(model: nn.Module, tokens: Tensor, vocab_size: int) -> int | None
         tokens: One example, `(1, positions)`.
         vocab_size: How many tokens there are.
     """
-    changed = tokens.clone()
-    changed[:, -1] = (changed[:, -1] + 1) % vocab_size
     with evaluating(model), torch.no_grad():
-        positions = [_differs(model, tokens, changed)]
+        positions = [*_differing(model, tokens, vocab_size)]
         with _scattered(model):
-            positions.append(_differs(model, tokens, changed))
-    return min((position for position in positions if position is not None), default=None)
+            positions += _differing(model, tokens, vocab_size)
+    return min(positions, default=None)
 
 
-def _differs(model: nn.Module, tokens: Tensor, changed: Tensor) -> int | None:
-    """The first position before the last one at which two outputs differ."""
-    before, after = (model(given)[0, :-1] for given in (tokens, changed))
-    # In two passes over the same numbers, rounding may differ by a little.
-    differs = ~torch.isclose(before, after, rtol=1e-4, atol=1e-6, equal_nan=True).flatten(1).all(1)
-    return int(differs.nonzero()[0]) if bool(differs.any()) else None
+def _differing(model: nn.Module, tokens: Tensor, vocab_size: int) -> Iterator[int]:
+    """The first position whose output changes with what follows a cut, for each cut where there is one."""
+    before, middle = model(tokens)[0], tokens.shape[1] // 2
+    # Of two cuts side by side, one lies within a block that is read together; the last positions may be in none.
+    for cut in sorted({middle, middle + 1, tokens.shape[1] - 1}):
+        if not 0 < cut < tokens.shape[1]:
+            continue
+        changed = tokens.clone()
+        changed[:, cut:] = (changed[:, cut:] + 1) % vocab_size
+        after = model(changed)[0]
+        # In two passes over the same numbers, rounding may differ by a little.
+        equal = torch.isclose(before[:cut], after[:cut], rtol=1e-4, atol=1e-6, equal_nan=True).flatten(1).all(1)
+        if not bool(equal.all()):
+            yield int((~equal).nonzero()[0])
 
 
 @contextmanager

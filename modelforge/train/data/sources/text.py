@@ -107,7 +107,7 @@ class TextFiles(Bounded, OneInput):
             what = "a text with half of a surrogate pair" if isinstance(raw, str) else type(raw).__name__
             raise new_data(f"the new data must be one text, but is {what}")
         try:
-            tokens = vocabulary_of(fitted).encode(raw)
+            tokens = (vocabulary_of(fitted) or Bytes()).encode(raw)
         except Refusal as error:
             raise new_data(str(error)) from None
         given, size = plural(len(tokens), "token"), f"`context`, {self.context}"
