@@ -62,7 +62,7 @@ WAITING = {
     "modelforge.train.data.sources.text._written": HEAVY,
     **dict.fromkeys(("modelforge.train.fit._build", "modelforge.train.trainer._sharded"), FSDP),
     "modelforge.train.job.train": EARLY,
-    "modelforge.train.metrics._known": TRAIN,
+    "modelforge.train.metrics.known_metrics": TRAIN,
     "modelforge.train.metrics.mean_loss": TRAIN,
     "modelforge.train.loggers.files.make": TRAIN,
     "modelforge.train.loggers.trackers.make": "a tracker may be missing, and takes seconds",

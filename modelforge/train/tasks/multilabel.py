@@ -70,9 +70,9 @@ class MultilabelClassification(Task):
         return f"a label is 0 or 1, but the target has {wrong[0]:g}" if len(wrong) else ""
 
     def meter(self, data: Data) -> Metric:
-        from torchmetrics.classification import MultilabelF1Score
+        from modelforge.train.label_f1 import LabelF1
 
-        return MultilabelF1Score(data.num_outputs)
+        return LabelF1(data.num_outputs)
 
     def scored(self, outputs: Tensor, batch: Batch) -> tuple[Tensor, Tensor]:
         # Scores within 0 and 1 would be taken for probabilities.
