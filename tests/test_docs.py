@@ -8,8 +8,8 @@ import shlex
 from collections.abc import Iterator, Sequence
 from importlib.util import find_spec
 from pathlib import Path
-from types import ModuleType, SimpleNamespace
-from typing import Any, cast
+from types import ModuleType
+from typing import Any
 
 import pytest
 import torch
@@ -23,7 +23,6 @@ from modelforge.inits.defaults import ROLE_DEFAULTS
 from modelforge.language.init import NAMED_ROLES
 from modelforge.layers.register import unregister_layer
 from modelforge.sweeps.selection import Candidate, select
-from modelforge.train.callbacks.registry import CALLBACKS, parse_callbacks
 from modelforge.train.prepare import prepare
 from modelforge.train.schedulers.scheduler import parse_scheduler
 from modelforge.train.settings import SweepSettings
@@ -149,17 +148,6 @@ def test_the_page_on_tracking_names_every_callback_and_logger_that_ships() -> No
         "default",
         "none",
     }
-
-
-def test_the_callback_of_the_page_on_tracking_rings_in_its_epochs(capsys: pytest.CaptureFixture[str]) -> None:
-    run(ROOT / "docs" / "tracking.md")
-    try:
-        beep: Any = parse_callbacks({"beep": {"every": 2}})["beep"].make(cast(Any, None))
-    finally:
-        CALLBACKS.remove("beep")
-    for epoch in range(5):
-        beep.on_train_epoch_end(SimpleNamespace(current_epoch=epoch), None)
-    assert capsys.readouterr().out == "\a\a"
 
 
 def test_the_python_of_the_page_on_training_runs() -> None:

@@ -15,8 +15,8 @@ from torch import Tensor
 
 from modelforge.building.shards import Shard
 from modelforge.core.rng import CHUNK
+from modelforge.inits.laws.drawing import loaded
 from modelforge.inits.laws.seen import BLOCK, FACTORS, Seen, block_factor, words_of
-from modelforge.inits.laws.transforms import loaded
 
 _WIDE = FACTORS.astype(np.uint64)
 """Words of a block have factors of their own; each block has one more."""

@@ -25,8 +25,8 @@ from modelforge.core.matrix import Matrix
 from modelforge.core.rng import CHUNK, Key
 from modelforge.core.torch_state import num_cores, one_thread
 from modelforge.inits.fills import Fill
+from modelforge.inits.laws.drawing import expect
 from modelforge.inits.laws.seen import BLOCK, Seen
-from modelforge.inits.laws.transforms import expect
 from modelforge.planning.assign import ParameterPlan
 
 _ONE_JOB, _FEW = 1 << 10, 1 << 15

@@ -27,7 +27,7 @@ from modelforge.core.frozen import FrozenDict, Node
 from modelforge.core.limits import MAX_LEDGER_BYTES
 from modelforge.core.quoting import quoted, sentence
 from modelforge.core.regular_files import read_bytes
-from modelforge.core.suggestions import did_you_mean
+from modelforge.core.suggestions import lookup
 from modelforge.planning.assign import ParameterPlan
 from modelforge.report.table import to_text
 
@@ -62,12 +62,13 @@ class Ledger:
         """The entry of a parameter, by any of its names.
 
         Raises:
-            KeyError: there is no parameter of that name.
+            KeyError: there is no parameter of that name; it names the nearest.
         """
-        if name not in self._by_name:
-            hint = did_you_mean(name, self._by_name)
-            raise KeyError(f"the ledger has no parameter {name!r}" + (f": {hint}" if hint else ""))
-        return self._by_name[name]
+        return lookup(self._by_name, name, "the ledger has no parameter")
+
+    def __contains__(self, item: object) -> bool:
+        """Whether it has a parameter of that name, or that entry."""
+        return item in self._by_name if isinstance(item, str) else item in self.entries
 
     def __iter__(self) -> Iterator[LedgerEntry]:
         return iter(self.entries)

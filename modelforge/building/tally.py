@@ -16,9 +16,9 @@ from modelforge.building.checksum import checksum_of, parts_of, whole_of
 from modelforge.building.shards import Shard, in_memory_order, over_processes
 from modelforge.core.rng import CHUNK
 from modelforge.inits.fills import Fill, Isometry, Moments, slant
+from modelforge.inits.laws.drawing import loaded, look
 from modelforge.inits.laws.seen import BLOCK, ROW_FACTOR, Sums, every
 from modelforge.inits.laws.tails import same_value
-from modelforge.inits.laws.transforms import loaded, look
 
 _PIECE = 1 << 16
 """Elements that are summed at once: they stay in a core's cache, and few enough for sums in single precision."""

@@ -154,7 +154,7 @@ def _settle(once: Run, sites: Sequence[Site]) -> None:
 
 def _sweep(once: Run, sites: Sequence[Site]) -> None:
     """Corrects every site in its turn. One run settles all that are called once: each is run again where it stands,
-    and what comes behind it reads the result. A site that is called several times takes a run for each correction."""
+    and what comes after it reads the result. A site that is called several times takes a run for each correction."""
     pending = deque(sites)
 
     def see(site: Site, module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], output: Any) -> Any:

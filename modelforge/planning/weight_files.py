@@ -214,7 +214,7 @@ def _unmovable(whole: FilePart) -> str:
 
 def _located(item: ParameterPlan, fill: FilePart) -> ParameterPlan:
     """The parameter with a fill that says where its values are; rows that no scheme may change are read too."""
-    fills = tuple((replace(block, fixed=None), Fill(numbers=fill.numbers, part=fill)) for block, _ in item.fills)
+    fills = tuple((replace(matrix, fixed=None), Fill(numbers=fill.numbers, part=fill)) for matrix, _ in item.fills)
     return replace(item, fills=fills, mean=None, std=None)
 
 

@@ -21,7 +21,7 @@ from modelforge.language.layer import NAME
 from modelforge.modules.arguments import layer_of
 from modelforge.tracing.nest import nest
 from modelforge.tracing.prove import prove
-from modelforge.tracing.state import refuse_state, refuse_unused
+from modelforge.tracing.state import refuse_left_behind, refuse_state, refuse_unused
 from modelforge.tracing.steps import Ref, Steps
 from modelforge.tracing.text import ModelConfig as ModelConfig
 from modelforge.tracing.trace import Trace, trace
@@ -73,6 +73,7 @@ def from_module(module: nn.Module, *example_inputs: Tensor) -> ModelConfig:
         traced = trace(twin.eval(), example_inputs)
         found = Steps(traced, twin)
         training = trace(twin.train(), example_inputs)
+        problems += [] if problems else refuse_left_behind(twin)
         in_training = Steps(training, twin)
     twin.eval()
     problems += traced.problems + found.problems + training.problems + in_training.problems

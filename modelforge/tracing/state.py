@@ -140,6 +140,17 @@ def _shared(module: nn.Module, layers: Collection[str]) -> list[Problem]:
     return list(problems.values())
 
 
+def refuse_left_behind(module: nn.Module) -> list[Problem]:
+    """The problem of a module whose own `train` leaves parts in evaluation mode, once that was called."""
+    still = next((path or type(module).__name__ for path, inner in module.named_modules() if not inner.training), None)
+    if still is None:
+        return []
+    hint = (
+        "a config has one mode: leave that out of `train`, and call `.eval()` on the parts of what `mf.build` returns"
+    )
+    return [_problem("", module, f"`{still}` stays in evaluation mode while the model trains", hint)]
+
+
 def _whole(module: nn.Module) -> list[Problem]:
     """Problems of several dtypes, or of several modes."""
     problems: list[Problem] = []

@@ -38,6 +38,7 @@ from modelforge.train.data.distributed_samplers import DataShard
 from modelforge.train.data.module import DataModule
 from modelforge.train.data.parts import Examples
 from modelforge.train.data.read import read
+from modelforge.train.data.shared import shared
 from modelforge.train.diagnosed import FILE, write_diagnosis
 from modelforge.train.divergence import NotFinite, diverged
 from modelforge.train.examined import Examined, unscored
@@ -60,7 +61,7 @@ from modelforge.train.resume import ASK, adopt, check_data
 from modelforge.train.rows import Rows
 from modelforge.train.tasks.task import Task
 from modelforge.train.trackers.history import History, history_of
-from modelforge.train.trainer import check_trainer, complaint, device_of, make_trainer, quiet, size_of
+from modelforge.train.trainer import check_trainer, complaint, device_of, make_trainer, quiet, size_of, substituted
 
 
 @dataclass(frozen=True)
@@ -109,6 +110,8 @@ def fit(
             raise ForgeError(wrong)
         run = Running(config, folder, console, interrupts, note, show_plan)
         size = size_of(job.trainer, rendezvous.launch if rendezvous else None)
+        for problem in substituted(job.trainer, size.device):
+            run.warn(problem)
         if not size.is_parallel:
             return _begin(job, run, lambda: SINGLE_PROCESS)
         join = partial(Rendezvous.join, device=size.device, sharded=size.strategy == "fsdp")
@@ -151,7 +154,7 @@ def _begin(job: Job, run: Running, join: Callable[[], World], launch: Launch | N
     settings, folder = job.settings, run.folder
     examples = read(settings.data)
     examples = replace(examples, fitted={**examples.fitted, "digest": digest(examples)})
-    for problem in filter(None, (*job.warnings, *examples.warnings, job.start.warning)):
+    for problem in filter(None, (*job.warnings, *examples.warnings, *shared(examples), job.start.warning)):
         run.warn(problem)
     if run.show_plan:
         run.console.print(job.plan.table())

@@ -111,11 +111,11 @@ def test_parsing_does_not_touch_what_it_reads():
         (lambda: mf.load(overrides="model=lstm"), "but is 'model=lstm': write ['model=lstm']"),
         (
             lambda: mf.diff("a", "b"),
-            "diff takes a Plan or a ModelSpec on each side, but gets a str; `modelforge.review",
+            "diff takes a ModelSpec or a Plan, but gets a str: `modelforge.review.diff.read` plans it",
         ),
         (
             lambda: mf.diff(mf.plan(mf.parse(one(LINEAR).to_dict(), init="xavier")), None),
-            "diff takes a Plan or a ModelSpec on each side, but gets None",
+            "diff takes a ModelSpec or a Plan, as `parse`, `load` and `plan` give, but gets None",
         ),
         (lambda: read(3), "read takes a folder, overrides or a revision as text, but gets an int"),
     ],

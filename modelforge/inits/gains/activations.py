@@ -52,7 +52,7 @@ class UnknownActivation(Refusal):
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """A name and the arguments behind it, as they were written."""
+    """A name and the arguments after it, as they were written."""
 
     name: str
     positional: tuple[Any, ...] = ()
@@ -79,7 +79,7 @@ def register_activation(
 ) -> Callable[..., Any]:
     """Makes an elementwise function known as `gain: name` (and by its aliases); also a decorator.
 
-    The function takes a tensor; arguments behind it may be set in a config: `gain: snake(2)`. So may those of a
+    The function takes a tensor; arguments after it may be set in a config: `gain: snake(2)`. So may those of a
     module's class. Defining a function again under its old name, as in a notebook, replaces it.
 
     >>> import torch
@@ -224,7 +224,7 @@ def _argument(name: str, text: str) -> tuple[str | None, Any]:
 
 @cache
 def _signature(function: Callable[..., Any]) -> inspect.Signature:
-    """What a config may set: the arguments of a class, or those behind the tensor of a function."""
+    """What a config may set: the arguments of a class, or those after the tensor of a function."""
     try:
         parameters = list(inspect.signature(function).parameters.values())
     except ValueError:  # a builtin of torch
