@@ -5,6 +5,8 @@ from __future__ import annotations
 import importlib.util
 import re
 import shlex
+import subprocess
+import sys
 from collections.abc import Iterator, Sequence
 from importlib.util import find_spec
 from pathlib import Path
@@ -259,6 +261,24 @@ def test_the_python_of_the_page_on_probing_shows_what_it_says() -> None:
     assert 0.1 < there["energies"]["kaiming"] < 10
     assert there["steps"] == pytest.approx([1.0] * 100, rel=0.1)
     assert there["radius"] == pytest.approx(1.0)
+
+
+@pytest.mark.slow
+def test_the_project_of_the_page_on_python_runs(tmp_path: Path) -> None:
+    text = (ROOT / "docs" / "python.md").read_text(encoding="utf-8")
+    for name, content in re.findall(r"```(?:yaml|python)\n# (\S+)\n(.*?)```", text, flags=re.DOTALL):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(content, encoding="utf-8")
+    shown = [
+        subprocess.run(words, cwd=tmp_path, capture_output=True, text=True, check=True).stdout
+        for words in (
+            [sys.executable, "fit.py", "hydra.run.dir=run"],
+            [sys.executable, "-m", "modelforge", "check", "--conf", "configs"],
+        )
+    ]
+    spec = mf.load(tmp_path / "configs")
+    assert shown[0] == f"{mf.digest(mf.build(spec))} 2\n"
+    assert "1 checked: 1 ok" in shown[1]
 
 
 def test_gpt2_in_plain_torch_is_the_config_beside_it() -> None:

@@ -2,7 +2,7 @@
 
 Σ wᵢ·kᵢ modulo 2⁶⁴ over 32-bit words (or shorter ones, where values are shorter), with odd factors that depend on the
 place: one changed word always shows, and so do words that change places, but for a chance of about 2⁻⁶⁰. Sums over
-parts add up, so that chunks and shards are read where they are. It finds mistakes; it is no seal against forgery.
+parts add up, so that chunks and shards are read where they are. It finds mistakes; it is not a seal against forgery.
 """
 
 from __future__ import annotations

@@ -27,13 +27,14 @@ from modelforge.core.frozen import FrozenDict, Node
 from modelforge.core.limits import MAX_LEDGER_BYTES
 from modelforge.core.quoting import quoted, sentence
 from modelforge.core.regular_files import read_bytes
+from modelforge.core.shown import Shown
 from modelforge.core.suggestions import lookup
 from modelforge.planning.assign import ParameterPlan
 from modelforge.report.table import to_text
 
 
 @dataclass(frozen=True)
-class Ledger:
+class Ledger(Shown):
     """All entries, in the order of the parameters."""
 
     entries: tuple[LedgerEntry, ...]
@@ -95,14 +96,14 @@ class Ledger:
         """The ledger that `to_dict` wrote, perhaps through JSON.
 
         Raises:
-            ValueError: the data is no ledger; the message says where.
+            ValueError: the data is not a ledger; the message says where.
         """
         try:
             text = json.dumps(data).encode()
         except (TypeError, ValueError, RecursionError) as error:
-            raise ValueError(f"this is no ledger: JSON cannot hold it: {sentence(error)}") from error
+            raise ValueError(f"this is not a ledger: JSON cannot hold it: {sentence(error)}") from error
         try:
-            return _read(text, "this is no ledger")
+            return _read(text, "this is not a ledger")
         except ForgeError as error:
             more = sum(problem.num for problem in error.problems) - 1
             raise ValueError(error.problems[0].message + (f" (and {more:,} more)" if more else "")) from error

@@ -196,7 +196,7 @@ def rows_of_matrix(values: Tensor, fill: Fill, *, input_first: bool) -> Rows:
 def _of_rows(rows: Tensor, promise: Moments) -> Rows:
     mean, std, law = promise.mean, promise.std, promise.law
     assert mean is not None, "it has a law"
-    assert std, "its law is no constant"
+    assert std, "its law is not a constant"
     assert law is not None, "as the callers check"
     number, width = rows.shape
     values = rows.contiguous().numpy()

@@ -22,6 +22,7 @@ from modelforge.core.complaints import require
 from modelforge.core.errors import Problem
 from modelforge.core.frozen import FrozenDict
 from modelforge.core.quoting import quoted
+from modelforge.core.shown import Shown
 from modelforge.core.words import a_class
 from modelforge.modules.hooks import as_written
 from modelforge.modules.parametrised import plain
@@ -49,7 +50,7 @@ def verification_table(states: Mapping[str, State]) -> RenderableType:
 
 
 @dataclass(frozen=True)
-class Verification:
+class Verification(Shown):
     """The state of each parameter of a ledger; prints as a table."""
 
     states: Mapping[str, State]
@@ -93,7 +94,7 @@ def verify(model: nn.Module, ledger: Ledger | None = None) -> Verification:
         filled is a problem too.
 
     Raises:
-        TypeError: `model` is no module, or `ledger` no ledger and the model keeps none.
+        TypeError: `model` is not a module, or `ledger` not a ledger and the model keeps none.
 
     Example:
         >>> import torch, modelforge as mf

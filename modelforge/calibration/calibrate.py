@@ -38,7 +38,7 @@ def calibrate(
 
     Every module that computes with one kernel (Linear, convolutions, registered layers with one `weight`) is calibrated
     in the order in which modules are first called; several calls of a module are measured together.
-    What a parametrisation makes is written through it. Kernels that cannot be rescaled (packed projections,
+    What a parametrisation makes is written through it. Kernels that cannot be rescaled (zeros, packed projections,
     recurrences, shared weights, modules that the batch does not reach) are left, and the ledger says why.
 
     The exactly-once contract holds: calibration multiplies what was drawn, and never draws. The model runs in

@@ -81,7 +81,7 @@ def say(
 
 
 def console(*, stderr: bool = False) -> Console:
-    """A console that is `WIDTH` wide where it is no terminal and the environment does not say otherwise."""
+    """A console that is `WIDTH` wide where it is not a terminal and the environment does not say otherwise."""
     screen = Screen(stderr=stderr, highlight=False, markup=False, emoji=False)
     if "COLUMNS" not in os.environ and not screen.is_terminal:
         screen.width = WIDTH

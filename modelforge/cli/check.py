@@ -17,7 +17,7 @@ from modelforge.cli.configs import MAX_LABELS, Chosen, shaped, wanted
 from modelforge.cli.output import FINDINGS, check_output, form_of
 from modelforge.config.compose import Config, compose
 from modelforge.config.composition import Library
-from modelforge.config.folder import default_conf
+from modelforge.config.folder import default_conf, own_conf
 from modelforge.config.sweeps import compose_jobs, has_params, read_sweep
 from modelforge.core.errors import ForgeError, Problem
 from modelforge.core.quoting import listed, printable
@@ -88,7 +88,7 @@ def check(
     """
     name = form or form_of(output, FINDINGS)
     check_output(output)
-    folder = conf if conf is not None else default_conf()
+    folder = conf or (own_conf() if every else default_conf())
     examination = Examination(folder, overrides, examine_model if every else _with_settings, examine_model)
     chosen = wanted(conf, overrides, examination.library, every=every, base_ref=base_ref)
     checked = [examination.of(choice) for choice in progress(chosen, "checking")]
@@ -192,7 +192,7 @@ def _with_settings(config: Config, studies: Studies) -> Examined:
 def answer_of(checked: Sequence[Checked], *, every: bool) -> Answer:
     """What was found, as data and as text."""
     text = _many(checked) if every else _one(checked[0])
-    # Of several, those that an init is not meant for are no mistakes; if one is all that was asked for, it is.
+    # Of several, those that an init is not meant for are not mistakes; if one is all that was asked for, it is.
     ok = not any(one.problems and (one.applies or len(checked) == 1) for one in checked)
     data = {"ok": ok, "checked": [one.to_dict() for one in checked]}
     return Answer(data, text, status=0 if ok else 1)
@@ -238,8 +238,10 @@ def _many(checked: Sequence[Checked]) -> RenderableType:
         (f"{bad:,} with problems", "bold red" if bad else ""),
         f", {len(elsewhere):,} not meant for each other" if elsewhere else "",
     )
+    alone = [finding for finding in warned if not finding.overrides]  # no command shows more of it
+    parts += [part for finding in alone for part in (Text(), problems_text(finding.warnings))]
     parts += [Text(), summary]
-    if warned:
+    if warned and not alone:
         parts.append(Text(printable(f"to read the warnings: modelforge check {' '.join(warned[0].overrides)}"), "dim"))
     return Group(*parts)
 

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from modelforge.cli.front import answer, app
-from modelforge.cli.options import Conf, File, Json
+from modelforge.cli.options import File, Json, OwnConf
 
 
 @app.command()
@@ -17,7 +17,7 @@ def schema(
         File, typer.Argument(metavar="KIND", help="The config group; config for primary configs and experiments.")
     ] = File.model,
     write: Annotated[bool, typer.Option("--write", help="Write the schemas of all kinds to CONF/.schema.")] = False,
-    conf: Conf = None,
+    conf: OwnConf = None,
 ) -> None:
     """Print the JSON Schema of a kind of config file, for editors and check-jsonschema; it includes plugins' names.
 
@@ -37,7 +37,7 @@ def fmt(
     ] = None,
     check: Annotated[bool, typer.Option("--check", help="Write nothing; exit with 1 if a file would change.")] = False,
     diff: Annotated[bool, typer.Option("--diff", help="Write nothing; print what would change.")] = False,
-    conf: Conf = None,
+    conf: OwnConf = None,
     as_json: Json = False,
 ) -> None:
     """Format config files: canonical order and spacing, comments kept, the same values.
@@ -51,7 +51,7 @@ def fmt(
 @app.command()
 def upgrade(
     check: Annotated[bool, typer.Option("--check", help="Write nothing; exit with 1 if a file would change.")] = False,
-    conf: Conf = None,
+    conf: OwnConf = None,
     as_json: Json = False,
 ) -> None:
     """Rewrite a config folder to the current version of the language, and set the version in its config.yaml."""

@@ -15,7 +15,7 @@ from modelforge.cli.configs import MAX_LABELS, Chosen, shaped, wanted
 from modelforge.cli.output import FINDINGS, check_output, form_of
 from modelforge.config.compose import compose
 from modelforge.config.composition import Library
-from modelforge.config.folder import default_conf
+from modelforge.config.folder import default_conf, own_conf
 from modelforge.core.errors import ForgeError, Place, Problem
 from modelforge.core.quoting import listed, printable
 from modelforge.core.suggestions import did_you_mean
@@ -82,13 +82,13 @@ def lint(
     name = form or form_of(output, FINDINGS)
     check_output(output)
     chosen_rules = _applied(rules) or None
-    folder = conf if conf is not None else default_conf()
+    folder = conf or (own_conf() if every else default_conf())
     library, studies = Library(), Studies()
     chosen = wanted(conf, overrides, library, every=every, base_ref=base_ref)
     found = [
         _linted(folder, choice, overrides, chosen_rules, library, studies) for choice in progress(chosen, "linting")
     ]
-    # Of several, those that an init is not meant for are no mistakes; if one is all that was asked for, it is.
+    # Of several, those that an init is not meant for are not mistakes; if one is all that was asked for, it is.
     left_out = [finding for finding in found if len(found) > 1 and _unmeant(finding)]
     found = _without_needed(finding for finding in found if finding not in left_out)
     made = _answer(found, left_out, fail_on, base_ref)
@@ -101,7 +101,7 @@ def _applied(codes: Sequence[str]) -> list[LintRule]:
     """The rules of some codes.
 
     Raises:
-        ForgeError: a code is no rule's, or that of a rule which is no longer applied.
+        ForgeError: a code is not a rule's, or that of a rule which is no longer applied.
     """
     problems: list[Problem] = []
     for code in codes:

@@ -19,7 +19,7 @@ from modelforge.cli.configs import choices
 from modelforge.cli.output import FINDINGS, check_output, form_of
 from modelforge.cli.warm_up import refuse_one, small_projects
 from modelforge.config.compose import Config
-from modelforge.config.folder import default_conf
+from modelforge.config.folder import default_conf, own_conf
 from modelforge.config.scan import scanned
 from modelforge.config.snapshot import snapshot
 from modelforge.core import child
@@ -80,14 +80,14 @@ def check_untrusted(
         output: A file to write; None for the standard output.
 
     Raises:
-        ForgeError: what is wrong with the folder, or with its files where that is no finding of a report; the process
-            that reads them gave no answer; or the file cannot be written.
+        ForgeError: what is wrong with the folder, or with its files where that is not a finding of a report; the
+            process that reads them gave no answer; or the file cannot be written.
     """
     name = form or form_of(output, FINDINGS)
     check_output(output)
     named, overrides = folder_of(words)
     every = every or not overrides
-    folder = named or conf or default_conf()
+    folder = named or conf or (own_conf() if every else default_conf())
     shown = folder.as_posix()
     within = folder.name if folder.is_absolute() or ".." in folder.parts else shown
     if not folder.is_dir():

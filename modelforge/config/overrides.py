@@ -237,7 +237,7 @@ def _in_quotes(text: str) -> str:
 
 
 def _instead(text: str) -> str:
-    """The hint for what is no override; the folder of a run is one of configs, too."""
+    """The hint for what is not an override; the folder of a run is one of configs, too."""
     try:
         folder = bool(text) and Path(text).is_dir()
     except (OSError, ValueError):

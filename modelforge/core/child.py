@@ -111,7 +111,7 @@ def serve(
     import_compiler_late()
     question = sys.stdin.buffer.read()
     pipe = os.dup(1)
-    os.dup2(2, 1)  # what packages print is no answer
+    os.dup2(2, 1)  # what packages print is not an answer
     warm_up()
     gc.freeze()  # what is imported stays
     gc.enable()
@@ -123,7 +123,7 @@ def serve(
 
 
 def garbled() -> ForgeError:
-    """The problem of an answer that is none."""
+    """The problem of an answer that cannot be read."""
     return failed("its answer cannot be read")
 
 

@@ -120,7 +120,7 @@ def require_count(value: object, what: str) -> None:
         what: The function and the argument: ``predict takes `batch` examples``.
 
     Raises:
-        ValueError: it is no whole number from 1 on.
+        ValueError: it is not a whole number from 1 on.
     """
     if not isinstance(value, int) or isinstance(value, bool) or value < 1:
         raise ValueError(f"{what}, a whole number from 1 on, but gets {value!r}")

@@ -290,7 +290,7 @@ class _Shapes(LazyModule):
         "sym_eq": _are_equal,
         "sym_or": lambda *conditions: any(conditions),
     }
-    """What the functions give for Python's own numbers and conditions, which are no symbols."""
+    """What the functions give for Python's own numbers and conditions, which are not symbols."""
 
     def __getattr__(self, name: str) -> Any:
         if name not in self.ANSWERS or not self.waits():
@@ -324,4 +324,4 @@ class _Sympy(LazyModule):
 
 
 class _NoValue:
-    """The class of no value."""
+    """A class that no value has."""

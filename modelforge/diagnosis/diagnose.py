@@ -101,8 +101,8 @@ def diagnose(
     Raises:
         ForgeError: a batch holds NaN, or no examples.
         TypeError: an argument is of another kind.
-        ValueError: there is no plan; `batch` is no whole number from 1 on; labels of `data` or `training` are not those
-            of the plans; the model is of another plan.
+        ValueError: there is no plan; `batch` is not a whole number from 1 on; labels of `data` or `training` are not
+            those of the plans; the model is of another plan.
 
     Example:
         >>> from modelforge.planning.plan import plan

@@ -93,7 +93,9 @@ class _Parser:
         before = len(self.errors)
         if not isinstance(raw, Mapping):
             message = f"an init block must be a mapping or the name of a scheme, but is {quoted(raw)}"
-            self._add("MF022", message, at, "write `init: {scheme: ...}`")
+            number = isinstance(raw, int | float) and not isinstance(raw, bool)
+            block = f"{{scheme: constant, value: {quoted(raw)}}}" if number else "{scheme: ...}"
+            self._add("MF022", message, at, f"write `{at[-1] if at else 'init'}: {block}`")
             return None
         if "matrices" in raw and not named:
             hint = "name the parameter: `params: {qkv.weight: {matrices: 3}}`"

@@ -155,7 +155,7 @@ def register_layer(
         layout: In place of `roles`: a function from the module to its parameters' layouts, for logical matrices.
 
     Raises:
-        TypeError: it is no subclass of `nn.Module`, or an argument is of the wrong kind.
+        TypeError: it is not a subclass of `nn.Module`, or an argument is of the wrong kind.
         ValueError: a name, `axes`, `kind`, `infer` or `roles` that mean nothing, or a name that is taken.
 
     Example:

@@ -90,7 +90,7 @@ def observe(module: nn.Module, inputs: tuple[Value, ...], rows: int = BatchSize.
     """Runs a module on the meta device.
 
     Raises:
-        Misfit: torch refuses, or the output is no tensor.
+        Misfit: torch refuses, or the output is not a tensor.
     """
     counted = _Counted()
     try:

@@ -18,6 +18,7 @@ from modelforge.core.complaints import require
 from modelforge.core.errors import ForgeError, Problem
 from modelforge.core.frozen import FrozenDict
 from modelforge.core.rng import keyed_globals
+from modelforge.core.shown import Shown
 from modelforge.core.suggestions import lookup
 from modelforge.core.tensors import TensorValue, Value, to_data
 from modelforge.core.torch_state import one_thread, uncollected
@@ -39,7 +40,7 @@ from modelforge.report.table import to_text
 
 
 @dataclass(frozen=True)
-class Plan:
+class Plan(Shown):
     """A model, decided: its layers, its parameters, and the initial values of each."""
 
     root: LayerPlan
@@ -154,17 +155,17 @@ def plan(spec: ModelSpec | Plan, studies: Studies | None = None, *, read_files: 
     found = [*walk.warnings, *problems, *left, *idle_rules(located.parameters)]
     warnings = tuple(spec.origins.locate(problem) for problem in found)
     return Plan(
-        root,
-        FrozenDict(walk.inputs),
-        tuple(_as_stated(item, spec.dtype) for item in located.parameters),
-        spec.seed,
-        FrozenDict(walk.results),
-        FrozenDict(walk.ties),
-        located.buffers,
-        spec.dtype,
-        warnings,
-        spec.lint or LintSpec(),
-        spec.origins,
+        root=root,
+        inputs=FrozenDict(walk.inputs),
+        parameters=tuple(_as_stated(item, spec.dtype) for item in located.parameters),
+        seed=spec.seed,
+        results=FrozenDict(walk.results),
+        ties=FrozenDict(walk.ties),
+        buffers=located.buffers,
+        dtype=spec.dtype,
+        warnings=warnings,
+        lint=spec.lint or LintSpec(),
+        origins=spec.origins,
     )
 
 

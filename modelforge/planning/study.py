@@ -208,15 +208,15 @@ def describe(module: nn.Module) -> Iterator[ParameterFacts]:
         path = parent(name)
         owner = module.get_submodule(path)
         yield ParameterFacts(
-            name,
-            tuple(weight.shape),
-            str(weight.dtype).removeprefix("torch."),
-            known[name],
-            _classes(module, path),
-            reset_method(owner) is not None,
-            makes_output(module, path),
-            within.get(path),
-            follows(module, path),
+            name=name,
+            shape=tuple(weight.shape),
+            dtype=str(weight.dtype).removeprefix("torch."),
+            layout=known[name],
+            classes=_classes(module, path),
+            resettable=reset_method(owner) is not None,
+            makes_output=makes_output(module, path),
+            branch=within.get(path),
+            follows=follows(module, path),
         )
 
 

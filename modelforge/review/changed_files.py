@@ -176,7 +176,7 @@ def edited(old: Content, new: Content) -> tuple[tuple[ValueChange, ...], bool]:
 
 
 def content(side: Side, path: str, documents: Documents | None = None, *, leads_only: bool = False) -> Content | None:
-    """A config file of one side; None where it is no config, not there, or too large.
+    """A config file of one side; None where it is not a config, not there, or too large.
 
     Args:
         side: The side.

@@ -14,6 +14,7 @@ from typing import Any
 from modelforge.config.compose import compose
 from modelforge.core.errors import Place
 from modelforge.core.paths import last, parent
+from modelforge.core.shown import Shown
 from modelforge.core.tensors import to_data
 from modelforge.core.words import a_class
 from modelforge.language import parse
@@ -42,7 +43,7 @@ FOLLOWING = ("std", "mean", "low", "high", "fan")
 """Numbers that follow from others."""
 
 
-class Diff(Changes):
+class Diff(Shown, Changes):
     """The differences between two models; prints as `modelforge diff` does."""
 
     def __str__(self) -> str:
@@ -52,7 +53,7 @@ class Diff(Changes):
 def diff(old: Plan | ModelSpec, new: Plan | ModelSpec) -> Diff:
     """Compares the models of two configs.
 
-    A line that moved, or an equal rule in another block, is no difference.
+    A line that moved, or an equal rule in another block, is not a difference.
 
     Raises:
         ForgeError: see `plan`; a `Plan` cannot fail.
@@ -98,7 +99,7 @@ def read(name: str, conf: Path | None = None, overrides: Sequence[str] = ()) -> 
 
     Raises:
         ForgeError: the name means nothing, or what it means cannot be planned.
-        TypeError: it is no name.
+        TypeError: it is not a name.
     """
     if not isinstance(name, str):  # pyright: ignore[reportUnnecessaryIsInstance]  # callers need not be typed
         raise TypeError(f"read takes a folder, overrides or a revision as text, but gets {a_class(name)}")
@@ -191,7 +192,16 @@ def _layers(old: Plan, new: Plan, pairs: Pairing) -> Iterator[LayerDiff]:
             if changes or pairs.outermost(path):
                 old_path, moved = (one.path, pairs.moved(path)) if path != one.path else ("", False)
                 place = new.origins.place(other.key, "key") if old_path else None
-                yield LayerDiff(path, "changed", one, other, changes, place, old_path, moved)
+                yield LayerDiff(
+                    path=path,
+                    kind="changed",
+                    old=one,
+                    new=other,
+                    changes=changes,
+                    place=place,
+                    old_path=old_path,
+                    moved=moved,
+                )
 
 
 def _reads_of(layers: tuple[LayerDiff, ...], plan: Plan, names: Mapping[str, str]) -> Iterator[tuple[str, str]]:

@@ -110,7 +110,19 @@ def documented_diff(changes: Changes, old: str = "old", new: str = "new") -> Doc
     """
     entry = EntryDiff("the model", "changed", diff=changes)
     causes = explained(changes, entry.label)
-    return documented(Review(old, new, (), (), (), 0, (entry,), 0, causes=causes))
+    return documented(
+        Review(
+            old=old,
+            new=new,
+            overrides=(),
+            notes=(),
+            files=(),
+            num_files=0,
+            entries=(entry,),
+            num_unaffected=0,
+            causes=causes,
+        )
+    )
 
 
 def _where(edit: ValueChange | None) -> Spot | None:

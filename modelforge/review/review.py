@@ -94,7 +94,7 @@ class FileNote:
 
     @property
     def equal(self) -> bool:
-        """Whether it says the same, or is no config: hidden, or `review.yaml`."""
+        """Whether it says the same, or is not a config: hidden, or `review.yaml`."""
         hidden = not self.file.is_config and any(part.startswith(".") for part in self.file.path.split("/"))
         same = self.file.formatting or 0 < len(self.file.edits) == len(self.rewritten)
         return hidden or self.file.path == REVIEW or (same and not self.reason)

@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 from rich.console import RenderableType
 
+from modelforge.core.shown import Shown
 from modelforge.core.suggestions import lookup
 from modelforge.report.table import to_text
 from modelforge.signal.jacobian import Jacobian
@@ -19,7 +20,7 @@ Mode = Literal["train", "eval", "mixed"]
 
 
 @dataclass(frozen=True, slots=True)
-class Probe:
+class Probe(Shown):
     """How a network starts, as measured on a batch."""
 
     inputs: tuple[ProbedNode, ...]

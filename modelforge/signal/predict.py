@@ -11,6 +11,7 @@ from rich.console import RenderableType
 from rich.text import Text
 
 from modelforge.core.complaints import require_count
+from modelforge.core.shown import Shown
 from modelforge.core.suggestions import lookup
 from modelforge.core.tensors import TensorValue
 from modelforge.core.words import number
@@ -83,7 +84,7 @@ class NodeSignal:
 
 
 @dataclass(frozen=True)
-class Prediction:
+class Prediction(Shown):
     """What signals and gradients to expect, node by node in execution order; prints as a table."""
 
     nodes: tuple[NodeSignal, ...]

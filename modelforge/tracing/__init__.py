@@ -46,9 +46,9 @@ def from_module(module: nn.Module, *example_inputs: Tensor) -> ModelConfig:
         The model section of a config, for `mf.parse`; `str()` of it is YAML.
 
     Raises:
-        ForgeError: all that a config cannot express: classes and functions that are no layers, parameters and buffers
+        ForgeError: all that a config cannot express: classes and functions that are not layers, parameters and buffers
             outside of layers, hooks, frozen parameters, decisions by values, modules with parameters that run twice.
-        TypeError: `module` is no module, or an example is no tensor.
+        TypeError: `module` is not a module, or an example is not a tensor.
 
     Example:
         >>> net = nn.Sequential(nn.Flatten(), nn.Linear(12, 8), nn.ReLU(), nn.Linear(8, 2))

@@ -118,7 +118,7 @@ def _unregistered(path: str, module: nn.Module) -> Iterator[Problem]:
 
 
 def _holdings(path: str, module: nn.Module) -> Iterator[Problem]:
-    """Parameters and buffers of a module that is no layer but made of layers."""
+    """Parameters and buffers of a module that is not a layer but made of layers."""
     for kind, table in (("parameter", module._parameters), ("buffer", module._buffers)):
         names = [name for name, value in table.items() if value is not None]
         if names:

@@ -55,7 +55,7 @@ from modelforge.train.parallel.workers import run_workers
 from modelforge.train.parallel.world import SINGLE_PROCESS, RunSpec, World
 from modelforge.train.prepare import Job, located, prepare
 from modelforge.train.preprocessing import write_preprocessing
-from modelforge.train.progress import EpochBar
+from modelforge.train.progress import EpochBar, of_optimized
 from modelforge.train.promises import broken_promises
 from modelforge.train.resume import ASK, adopt, check_data
 from modelforge.train.rows import Rows
@@ -244,7 +244,8 @@ def _fit(
         # All processes: each runs its part of a sharded model.
         finish = partial(task.finish, model, examples, metrics, seed=settings.seed)
         metrics |= finish(folder=Path(own), console=run.console)
-    return Outcome(metrics, seconds, tuple(task.results(metrics, examples)), pruned.is_set())
+    words = (*task.results(metrics, examples), *of_optimized(job.settings.metric, task.metric, metrics))
+    return Outcome(metrics, seconds, words, pruned.is_set())
 
 
 def _start(job: Job, run: Running, world: World) -> Model:
@@ -262,15 +263,15 @@ def _start(job: Job, run: Running, world: World) -> Model:
 
 def _checkpoints(job: Job, context: Context, history: History, world: World, data: str) -> Checkpoints:
     return Checkpoints(
-        context.folder / "checkpoints",
-        job.settings.metric,
-        context.mode,
-        history,
-        job.start,
-        context.config,
-        job.settings.checkpoint.every_n_steps,
-        world.size,
-        data,
+        folder=context.folder / "checkpoints",
+        metric=job.settings.metric,
+        mode=context.mode,
+        history=history,
+        start=job.start,
+        config=context.config,
+        every_n_steps=job.settings.checkpoint.every_n_steps,
+        processes=world.size,
+        data=data,
     )
 
 
@@ -285,7 +286,7 @@ def _callbacks(
         yield RecordStart(job.plan, run.folder)
         yield checkpoints
     if job.trainer.get("enable_progress_bar", True):
-        yield EpochBar(run.console, shown)
+        yield EpochBar(run.console, shown, job.settings.metric)
 
 
 def _check_lengths(job: Job, length: Lengths, parts: Mapping[str, int]) -> list[Problem]:

@@ -8,7 +8,7 @@ from modelforge.core.tensors import TensorValue
 from modelforge.linting.rule import Found, register_rule
 from modelforge.linting.subject import Subject
 from modelforge.planning.layer_plan import LayerPlan
-from modelforge.signal.flow import Leaf
+from modelforge.signal.flow import LeafLayer
 
 BIDIRECTIONAL = frozenset({"MultiheadAttention", "TransformerEncoderLayer"})
 """Layers of torch in which every step attends to every other one."""
@@ -86,7 +86,7 @@ def _way_out(layer: LayerPlan, padding: int) -> str:
     return made + (", or write `data.padding=left`" if layer.type == "Select" else "")
 
 
-def _masked(leaf: Leaf) -> bool:
+def _masked(leaf: LeafLayer) -> bool:
     """Whether a layer reads bools, too."""
     return any(isinstance(value, TensorValue) and value.dtype == "bool" for value in leaf.layer.inputs[1:])
 

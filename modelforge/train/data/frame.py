@@ -16,7 +16,7 @@ from modelforge.train.data.alike import look_alikes
 from modelforge.train.data.arrow import NO_ROWS, Values, as_numpy, columns_of, is_text, numbers, pc, present
 from modelforge.train.data.columns import MAX_SHOWN, Columns
 from modelforge.train.data.features import MAX_LOOKED_AT, Feature, fitted, problems
-from modelforge.train.data.findings import Findings, way_out
+from modelforge.train.data.findings import MAX_PROPOSED, Findings, way_out
 from modelforge.train.data.labels import Coded, Labels
 from modelforge.train.data.numbering import numberings
 from modelforge.train.data.parts import Array, Arrays, Examples, Rows
@@ -129,7 +129,7 @@ def _read(sheet: Sheet, feature: Feature, source: Columns, found: Findings, *, t
     column = sheet.columns[feature.name]
     values = feature.read(column, source.missing, source.decimal_sign)
     for problem in problems(feature, values, column, "features", sheet.place):
-        proposes = training and len(found.problems) <= MAX_SHOWN
+        proposes = training and len(found.problems) <= MAX_PROPOSED
         found.add(problem, *(way_out(source, feature, column, values) if proposes else ()))
     allowed = source.fill(feature.name) != "error" if training else feature.fill is not None
     if len(values.missing) and not allowed and feature.kind != "ids":
