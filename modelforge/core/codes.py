@@ -148,5 +148,6 @@ CODES = MappingProxyType(
         "MW222": "combinations of a sweep that make the same config",
         "MW223": "a combination of a sweep that is left out",
         "MW224": "jobs at once with more threads than cores",
+        "MW226": "a metric of too few examples",
     }
 )

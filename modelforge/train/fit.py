@@ -46,7 +46,7 @@ from modelforge.train.hooks.start import RecordStart
 from modelforge.train.hooks.steps import LogSteps, SeedSteps
 from modelforge.train.interrupt import Interrupts
 from modelforge.train.learner import Learner
-from modelforge.train.lengths import Lengths, lengths, out_of_step, too_short, too_short_to_evaluate
+from modelforge.train.lengths import Lengths, lengths, out_of_step, too_short, too_short_to_evaluate, unmeasured
 from modelforge.train.parallel.launch import Launch
 from modelforge.train.parallel.rendezvous import Rendezvous
 from modelforge.train.parallel.replicas import agreed_digest
@@ -161,7 +161,7 @@ def _begin(job: Job, run: Running, join: Callable[[], World], launch: Launch | N
         run.console.print()
     world = join()
     length = lengths(settings.data, job.trainer, rows=len(examples.train), processes=world.size)
-    for problem in _check_lengths(job, length, {"validation": len(examples.val), "test": len(examples.test)}):
+    for problem in _check_lengths(job, length, examples):
         run.warn(problem)
     if world.size > 1:
         run.say(f"batch: {length.batch_words} examples")
@@ -283,7 +283,7 @@ def _callbacks(
         yield EpochBar(run.console, shown)
 
 
-def _check_lengths(job: Job, length: Lengths, parts: Mapping[str, int]) -> list[Problem]:
+def _check_lengths(job: Job, length: Lengths, examples: Examples) -> list[Problem]:
     """The warnings about the length of the training.
 
     Raises:
@@ -293,7 +293,9 @@ def _check_lengths(job: Job, length: Lengths, parts: Mapping[str, int]) -> list[
     for name, callback in job.settings.callbacks.items():
         found += callback.late(f"callbacks.{name}", job.terms, length.steps("epoch"), length.steps("step"))
     found += too_short(job.plan, job.settings.data, length)
-    found += too_short_to_evaluate(job.plan, job.settings.data, length, parts)
+    train, val, test = (len(part) for part in (examples.train, examples.val, examples.test))
+    found += too_short_to_evaluate(job.plan, job.settings.data, length, {"validation": val, "test": test})
+    found += unmeasured(job.settings.data, length, {"train": train, "val": val})
     if wrong := [problem for problem in found if problem.severity == "error"]:
         raise ForgeError(wrong)
     return found

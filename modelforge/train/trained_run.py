@@ -170,6 +170,11 @@ class Run:
         if not len(part):
             raise ForgeError([Problem("MF150", "", f"{of} has no examples", "give at least one")])
         task, data = self.source.task, self.source
+        if len(part) < (least := task.min_examples(data)):
+            message = (
+                f"`{task.metric}` cannot be computed from {plural(len(part), 'example')}: it takes {least} at least"
+            )
+            raise ForgeError([Problem("MF150", "", message, "give more")])
         meters: dict[str, Metric] = {task.metric: task.meter(data)}
         meters |= {name: make() for name, make in self.settings.factories.items()}
         loss, kept, targets = mean_loss(), list[Tensor](), list[Array]()

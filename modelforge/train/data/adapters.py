@@ -13,6 +13,7 @@ from torch.utils.data import IterableDataset, default_collate
 
 from modelforge.core.errors import ForgeError, Problem, Refusal
 from modelforge.core.tensors import mapped
+from modelforge.core.words import plural
 from modelforge.train.data.declared import as_array, as_input, as_targets
 from modelforge.train.data.parts import Array, Arrays, Examples, Inputs, Part, Rows
 from modelforge.train.data.refusals import fault, refusal
@@ -124,6 +125,9 @@ def _misfits(part: Part, name: str, source: Source) -> list[Problem]:
     """The problems where the first example of a part is not as the source declares."""
     if not len(part):
         return [fault("type", f"the {name} part of `{source.type}` has no examples")]
+    if len(part) < (least := source.task.min_examples(source)):
+        has = f"the {name} part of `{source.type}` has {plural(len(part), 'example')}"
+        return [fault("type", f"{has}, but `{source.task.metric}` takes {least} at least")]
     inputs, _ = part.batch(np.zeros(1, np.int64))
     given = inputs if isinstance(inputs, tuple) else (inputs,)
     declared = source.inputs

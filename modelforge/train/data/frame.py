@@ -65,7 +65,8 @@ def read_examples(source: Columns, sheet: Sheet, store: Memory = MEMORY) -> Exam
         raise refusal("impute", f"no row of {sheet.named} is left: each lacks a value", "fill some in")
     classes = labels.classes[kept] if labels and not wrong else None
     given = {name: array[kept] for name, array in arguments.items()}
-    parts = [kept[part] for part in split(source, len(kept), classes, at_least=source.at_least, **given)]
+    least = source.task.min_examples(source)
+    parts = [kept[part] for part in split(source, len(kept), classes, at_least=least, **given)]
     fits = [
         fitted(feature, one.values, parts[0], source.fill(feature.name))
         for feature, one in zip(features, values, strict=True)

@@ -99,6 +99,10 @@ class Task(Node, ABC):
         """The predictions and targets of one batch, as metrics take them."""
         return outputs, batch[1]
 
+    def min_examples(self, data: Data) -> int:
+        """How many examples of a part the metric takes at least; of fewer it is not a number."""
+        return 1
+
     def count(self, meter: Metric, outputs: Tensor, batch: Batch) -> None:
         """Adds one batch to a counter."""
         meter.update(*self.scored(outputs, batch))

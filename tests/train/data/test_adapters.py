@@ -71,6 +71,14 @@ def rows(examples: Examples) -> np.ndarray:
     return np.concatenate([part.batch(np.arange(len(part)))[0] for part in parts])
 
 
+def test_a_part_of_one_number_is_refused():
+    """R² of one example is not a number."""
+    parts = [(X, X[:, :1]), (X[:1], X[:1, :1]), (X, X[:, :1])]
+    with pytest.raises(mf.ForgeError, match=r"the val part of `own` has 1 example, but `r2` takes 2 at least"):
+        examples_of(parts, own(task="regression", num_outputs=1))
+    assert examples_of([(X[:1], Y[:1])] * 3, own())
+
+
 @pytest.mark.parametrize("given", [(X, Y), (X.tolist(), Y.tolist()), (torch.tensor(X), torch.tensor(Y))])
 def test_one_pair_is_split_as_the_section_declares(given: Any):
     examples = examples_of(given, own())
