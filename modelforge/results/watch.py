@@ -68,7 +68,7 @@ class Progress:
 
 
 def progress(sweep: Sweep) -> Progress:
-    """How far the jobs are, and how many ended in a second, on average; breaks, as before a resumption, do not count."""
+    """How far the jobs are, and how many ended in a second, on average; breaks do not count."""
     over = sorted(
         (datetime.fromisoformat(row.ended).timestamp(), row.seconds or 0.0)
         for row in sweep.rows
