@@ -18,7 +18,7 @@ from modelforge.train.data.batches import Batch
 from modelforge.train.data.parts import Array, Examples, all_targets
 from modelforge.train.tasks.registry import register_task
 from modelforge.train.tasks.report import Report, of_classes
-from modelforge.train.tasks.task import Data, Task, wrong_shape
+from modelforge.train.tasks.task import Data, Task, first_wrong, wrong_shape
 
 if TYPE_CHECKING:
     from torchmetrics import Metric
@@ -91,7 +91,8 @@ class Classification(Task):
         wrong = ((targets < 0) | (targets >= data.num_outputs)) & (targets != data.ignored_class)
         if not wrong.any():
             return ""
-        return f"the target must hold classes from 0 to {data.num_outputs - 1}, but has {targets[wrong][0]}"
+        row, value = first_wrong(targets, wrong)
+        return f"the target must hold classes from 0 to {data.num_outputs - 1}, but has {value} in {row}"
 
     def meter(self, data: Data) -> Metric:
         from torchmetrics.classification import MulticlassAccuracy

@@ -25,7 +25,7 @@ from modelforge.train.data.parts import Array, Examples
 from modelforge.train.data.vocabulary import vocabulary_of
 from modelforge.train.tasks.classification import information, mean_information, num_counted
 from modelforge.train.tasks.registry import register_task
-from modelforge.train.tasks.task import Data, Task
+from modelforge.train.tasks.task import Data, Task, first_wrong, wrong_shape
 from modelforge.train.text.bigram import Bigram
 from modelforge.train.text.sample import write
 
@@ -52,6 +52,14 @@ class LanguageModelling(Task):
     def weight(self, batch: Batch) -> Tensor:
         """The windows; a token below 0, which does not count, is missing in its own."""
         return num_counted(batch[1])
+
+    def wrong_targets(self, targets: Array, data: Data) -> str:
+        if reason := wrong_shape(targets, data.positions):
+            return reason
+        if not (wrong := targets >= data.num_outputs).any():
+            return ""
+        row, value = first_wrong(targets, wrong)
+        return f"the target must hold tokens below {data.num_outputs}, but has {value} in {row}"
 
     def meter(self, data: Data) -> Metric:
         from torchmetrics import MeanMetric

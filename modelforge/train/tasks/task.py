@@ -8,6 +8,7 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol, Self
 
+import numpy as np
 import torch
 from rich.console import Console
 from torch import Tensor, nn
@@ -204,6 +205,12 @@ def wrong_shape(targets: Array, due: tuple[int, ...]) -> str:
     """What is wrong with the shape of some targets, of which each must have the shape `due`; empty for nothing."""
     shown = ", ".join(["examples", *map(str, due)])
     return "" if targets.shape[1:] == due else f"the target must have shape ({shown}), but has {targets.shape}"
+
+
+def first_wrong(array: Array, wrong: Array) -> tuple[str, Any]:
+    """The first wrong value with its row, counted from 1."""
+    place = tuple(np.argwhere(wrong)[0]) if array.ndim else ()
+    return (f"row {place[0] + 1}" if place else "its only value"), array[place]
 
 
 @cache
