@@ -25,6 +25,10 @@ if TYPE_CHECKING:
 
 IGNORED = -100
 """The label that torch's cross entropy leaves out; here every label below 0 is."""
+MAX_CLASSES = 20
+"""Classes of which a run keeps all probabilities for each example of its test part."""
+NUM_LIKELIEST = 5
+"""Classes that it keeps of more than these."""
 Weights = Annotated[tuple[Annotated[float, Field(gt=0)], ...], AsTuple]
 
 
@@ -114,6 +118,19 @@ class Classification(Task):
         return columns | {
             f"probability_{name}": values for name, values in zip(names, probabilities.T.numpy(), strict=True)
         }
+
+    def kept_predictions(self, outputs: Tensor, fitted: Mapping[str, Any]) -> Mapping[str, Array]:
+        """Of many classes the likeliest, in place of the probability of each: `prediction_2`, `probability_2`, ..."""
+        columns = self.predictions(outputs, fitted)
+        if outputs.ndim > 2 or outputs.shape[1] <= MAX_CLASSES:
+            return columns
+        chances, best = (found.T.numpy() for found in torch.softmax(outputs.double(), -1).topk(NUM_LIKELIEST))
+        names = np.asarray(fitted.get("classes") or range(outputs.shape[1]))
+        kept = {name: values for name, values in columns.items() if not name.startswith("probability_")}
+        for number in range(1, NUM_LIKELIEST):
+            kept[f"prediction_{number + 1}"] = names[best[number]]
+            kept[f"probability_{number + 1}"] = chances[number]
+        return kept
 
     def answers(self, targets: Tensor, fitted: Mapping[str, Any]) -> Mapping[str, Array]:
         """The class of each example, None for a label that does not count; nothing for sequences."""

@@ -132,6 +132,10 @@ class Task(Node, ABC):
         """
         return {"output": outputs.float().numpy()}
 
+    def kept_predictions(self, outputs: Tensor, fitted: Mapping[str, Any]) -> Mapping[str, Array]:
+        """What of them a run keeps for each example of its test part: by default all."""
+        return self.predictions(outputs, fitted)
+
     def answers(self, targets: Tensor, fitted: Mapping[str, Any]) -> Mapping[str, Array]:
         """The right answers, in the names and units of `predictions`. By default none.
 
