@@ -122,12 +122,6 @@ class Run:
         _warn(_warnings(part))
         return self.predictions(part)
 
-    def predict_file(self, path: Path) -> Mapping[str, Array]:
-        """The same of a file or folder of new data."""
-        new = self.read(path)
-        _warn(new.warnings)
-        return self.predictions(new.part)
-
     def read(self, path: Path, *, labelled: bool = False) -> NewData:
         """A file or folder of new data, as it is and as the model takes it.
 

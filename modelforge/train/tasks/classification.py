@@ -153,6 +153,8 @@ class Classification(Task):
 
     def reason(self, data: Data) -> str:
         classes = f"the data has {plural(data.num_outputs, 'class')}"
+        if len(data.positions) > 1:  # as of pixels
+            return f"{classes} at each of {' × '.join(map(str, data.positions))} places"
         return f"{classes} at each of {plural(data.positions[0], 'step')}" if data.positions else classes
 
 
