@@ -19,7 +19,7 @@ from torch import nn
 
 import modelforge as mf
 from modelforge.config.folder import options
-from modelforge.inits.laws import transforms
+from modelforge.inits.laws import drawing, transforms
 
 FLOAT_BYTES = 4
 
@@ -35,7 +35,7 @@ def main() -> None:
 
 def _build() -> None:
     spec = gpt2_spec(**GPT2_MEDIUM)
-    mf.build(spec)  # loads what loops are compiled: see `modelforge.inits.laws.transforms`
+    mf.build(spec)  # loads what loops are compiled: see `modelforge.inits.laws.drawing`
     count = mf.plan(spec).num_parameters
     by_hand = num_elements(gpt2_by_hand(**GPT2_MEDIUM))
     assert count == by_hand, f"the two models differ: {count:,} and {by_hand:,} parameters"
@@ -87,8 +87,8 @@ def _grow() -> tuple[int, int, int]:
     mf.build(chain_spec(2))
     decided = mf.plan(gpt2_spec(**GPT2_MEDIUM))
     start = _peak()
-    transforms.expect(decided.num_parameters)
-    if (compiled := transforms.loaded()) is not None:
+    drawing.expect(decided.num_parameters)
+    if (compiled := drawing.loaded()) is not None:
         for transform in (transforms.uniform, transforms.normal):
             compiled.loop(transform)
     before = _peak()

@@ -23,9 +23,9 @@ from torch.nn import init
 import modelforge as mf
 from modelforge.building import draw
 from modelforge.building.tally import Rows, Tally
-from modelforge.inits.laws import transforms as words
+from modelforge.inits.laws import drawing
 
-_DRAW = words.draw_
+_DRAW = drawing.draw_
 SIDE = 4096
 KERNEL = (512, 512, 3, 3)
 
@@ -48,7 +48,7 @@ MATRICES: Mapping[str, tuple[Mapping[str, Any], Callable[[torch.Tensor], Any]]] 
 def main() -> None:
     """Prints all tables."""
     print(f"torch {torch.__version__}, {torch.get_num_threads()} threads")
-    # First, so that what compiled loops there are (see `modelforge.inits.laws.transforms`) are loaded for what follows.
+    # First, so that what compiled loops there are (see `modelforge.inits.laws.drawing`) are loaded for what follows.
     _models()
     _proof()
     _schemes(f"{SIDE} x {SIDE}, {SIDE**2 / 1e6:.0f} M values", [nn.Linear(SIDE, SIDE, bias=False)], DENSE)
@@ -99,7 +99,7 @@ def _unproven(run: Callable[[], Any]) -> Any:
     """The same without the sums, rows and checksums."""
     nothing = {"measure": _unmeasured, "rows_of_chunk": _no_rows, "rows_of_matrix": _no_rows, "checksum": _no_checksum}
     with ExitStack() as stack:
-        stack.enter_context(patch.object(words, "draw_", _unseen))
+        stack.enter_context(patch.object(drawing, "draw_", _unseen))
         for name, function in nothing.items():
             stack.enter_context(patch.object(draw, name, function))
         return run()

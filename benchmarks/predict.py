@@ -125,9 +125,9 @@ def _compared(shape: list[int], layers: list[Any], seeds: int) -> tuple[float, f
 
 
 def _read_at(record: Any, paths: list[str]) -> str:
-    """Where AnyInit predicts: behind the layers without weights that follow, which it lists."""
-    behind = [] if record.activation in (None, "none") else record.activation.split("→")
-    return paths[paths.index(record.name) + len(behind)]
+    """Where AnyInit predicts: after the layers without weights that follow, which it lists."""
+    after = [] if record.activation in (None, "none") else record.activation.split("→")
+    return paths[paths.index(record.name) + len(after)]
 
 
 def _spec(shape: list[int], layers: list[Any], stds: dict[str, float]) -> mf.ModelSpec:
@@ -153,7 +153,7 @@ def _torch_model(spec: mf.ModelSpec) -> torch.nn.Sequential:
 
 
 def _covered(shape: list[int], layer: Any) -> tuple[bool, bool, bool]:
-    """Whether AnyInit, ours forward and ours backward predict a layer behind a linear one."""
+    """Whether AnyInit, ours forward and ours backward predict a layer after a linear one."""
     anyinit = importlib.import_module("anyinit")
     weights = {**CONV, "out_channels": 8, "kernel_size": 1} if len(shape) == 3 else {**DENSE, "out_features": 32}
     spec = _spec(shape, [weights, layer], {})

@@ -81,8 +81,8 @@ CALIBRATION = """## After the build: `mf.calibrate`
 These methods need a batch of data, so they are called from Python, after a model has its initial values. `lsuv`
 (Mishkin and Matas, All you need is a good init, arXiv:1511.06422) rescales the kernel of each layer, in execution
 order, until the layer's output has unit variance. `per_channel` (Salimans and Kingma, arXiv:1602.07868) does this for
-each channel, means included. Nothing is drawn again. Kernels that cannot be rescaled are left alone, and the ledger
-gives the reason.
+each channel, means included. Nothing is drawn again. Kernels that cannot be rescaled, such as those of zeros, are left
+alone, and the ledger gives the reason.
 
 ```python
 import torch

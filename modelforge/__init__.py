@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
@@ -93,8 +94,11 @@ __all__ = ["ForgeError", "Place", "Problem", "__version__", *sorted(_LAZY)]  # p
 def __getattr__(name: str) -> Any:
     if name not in _LAZY:
         raise AttributeError(f"module 'modelforge' has no attribute {name!r}")
-    value = getattr(import_module(_LAZY[name]), name)
-    globals()[name] = value
+    random: Any = sys.modules.get("random")
+    before = random and random.getstate()
+    value = globals()[name] = getattr(import_module(_LAZY[name]), name)
+    if random:  # Rich draws from it when it is imported
+        random.setstate(before)
     return value
 
 

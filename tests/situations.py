@@ -344,8 +344,8 @@ def nothing_to_calibrate(folder: Path) -> str:
 @situation
 def an_output_that_does_not_vary(folder: Path) -> str:
     net = nn.Sequential(nn.Linear(8, 8, bias=False))
-    mf.initialize(net, "zeros")
-    return refused(lambda: mf.calibrate(net, torch.ones(5, 8), "lsuv"))
+    mf.initialize(net, "orthogonal")
+    return refused(lambda: mf.calibrate(net, torch.zeros(5, 8), "lsuv"))
 
 
 # --- a config of a network that exists --------------------------------------------------------------------------------

@@ -5,11 +5,13 @@ from __future__ import annotations
 import importlib.util
 import re
 import shlex
+import subprocess
+import sys
 from collections.abc import Iterator, Sequence
 from importlib.util import find_spec
 from pathlib import Path
-from types import ModuleType, SimpleNamespace
-from typing import Any, cast
+from types import ModuleType
+from typing import Any
 
 import pytest
 import torch
@@ -23,7 +25,6 @@ from modelforge.inits.defaults import ROLE_DEFAULTS
 from modelforge.language.init import NAMED_ROLES
 from modelforge.layers.register import unregister_layer
 from modelforge.sweeps.selection import Candidate, select
-from modelforge.train.callbacks.registry import CALLBACKS, parse_callbacks
 from modelforge.train.prepare import prepare
 from modelforge.train.schedulers.scheduler import parse_scheduler
 from modelforge.train.settings import SweepSettings
@@ -151,17 +152,6 @@ def test_the_page_on_tracking_names_every_callback_and_logger_that_ships() -> No
     }
 
 
-def test_the_callback_of_the_page_on_tracking_rings_in_its_epochs(capsys: pytest.CaptureFixture[str]) -> None:
-    run(ROOT / "docs" / "tracking.md")
-    try:
-        beep: Any = parse_callbacks({"beep": {"every": 2}})["beep"].make(cast(Any, None))
-    finally:
-        CALLBACKS.remove("beep")
-    for epoch in range(5):
-        beep.on_train_epoch_end(SimpleNamespace(current_epoch=epoch), None)
-    assert capsys.readouterr().out == "\a\a"
-
-
 def test_the_python_of_the_page_on_training_runs() -> None:
     assert "optimizer" in run(ROOT / "docs" / "training.md")
 
@@ -271,6 +261,24 @@ def test_the_python_of_the_page_on_probing_shows_what_it_says() -> None:
     assert 0.1 < there["energies"]["kaiming"] < 10
     assert there["steps"] == pytest.approx([1.0] * 100, rel=0.1)
     assert there["radius"] == pytest.approx(1.0)
+
+
+@pytest.mark.slow
+def test_the_project_of_the_page_on_python_runs(tmp_path: Path) -> None:
+    text = (ROOT / "docs" / "python.md").read_text(encoding="utf-8")
+    for name, content in re.findall(r"```(?:yaml|python)\n# (\S+)\n(.*?)```", text, flags=re.DOTALL):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(content, encoding="utf-8")
+    shown = [
+        subprocess.run(words, cwd=tmp_path, capture_output=True, text=True, check=True).stdout
+        for words in (
+            [sys.executable, "fit.py", "hydra.run.dir=run"],
+            [sys.executable, "-m", "modelforge", "check", "--conf", "configs"],
+        )
+    ]
+    spec = mf.load(tmp_path / "configs")
+    assert shown[0] == f"{mf.digest(mf.build(spec))} 2\n"
+    assert "1 checked: 1 ok" in shown[1]
 
 
 def test_gpt2_in_plain_torch_is_the_config_beside_it() -> None:

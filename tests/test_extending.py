@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+import modelforge as mf
 from modelforge.starter import create
 
 ROOT = Path(__file__).parents[1]
@@ -38,6 +39,12 @@ done = {name: CliRunner().invoke(app, words) for name, words in json.loads(sys.a
 print(json.dumps({name: [one.exit_code, one.stdout, one.stderr] for name, one in done.items()}))
 """
 MODEL = "conf/model/my_model.yaml"
+
+
+def test_the_page_names_all_that_can_be_registered():
+    table = [line for line in PAGE.splitlines() if line.startswith("|")]
+    named = {name for line in table for name in re.findall(r"`mf\.(register_\w+)`", line)}
+    assert named == {name for name in mf.__all__ if name.startswith("register_")}
 
 
 def python(project: Path, *arguments: str) -> str:

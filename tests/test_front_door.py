@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
+import random
 import subprocess
 import sys
 import types
@@ -106,3 +107,21 @@ def test_every_module_says_what_it_is():
         if info.name.endswith("__main__") or (info.name.endswith("launchers_ray") and find_spec("ray") is None):
             continue
         assert (importlib.import_module(info.name).__doc__ or "").strip(), info.name
+
+
+USES = """
+import random, sys
+random.seed(0)
+import modelforge as mf
+for name in mf.__all__:
+    getattr(mf, name)
+plan = mf.plan(mf.parse({"input": {"shape": [4]}, "layers": {"head": {"type": "Linear", "out_features": 2}}}, "xavier"))
+str(plan), str(mf.build(plan).ledger), mf.lint(plan), str(mf.predict(plan))
+print("rich" in sys.modules, random.random())
+"""
+
+
+def test_pythons_random_numbers_are_those_without_modelforge():
+    """Rich draws one when it is imported."""
+    shown = subprocess.run([sys.executable, "-c", USES], capture_output=True, text=True, check=True).stdout
+    assert shown.split() == ["True", str(random.Random(0).random())]

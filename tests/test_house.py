@@ -29,6 +29,7 @@ WAITING = {
     **dict.fromkeys((f"modelforge.cli.diff.{name}" for name in ("_compared", "_failure")), APART),
     **dict.fromkeys((f"modelforge.cli.git_diff_driver.{name}" for name in ("_compared", "_values")), APART),
     "modelforge.cli.predict._write": TRAIN,
+    "modelforge.inits.laws.drawing.expect": "the `fast` extra may be missing, and loading it takes a part of a second",
     "modelforge.language.registry.reserved_names": "a schema of a config needs no torch until a name is checked",
     "modelforge.report.figures._canvas": "the `plots` extra may be missing",
     "modelforge.results.export.to_parquet": TRAIN,

@@ -14,7 +14,6 @@ from torch.overrides import TorchFunctionMode
 from modelforge.building.fill import fill_module
 from modelforge.building.graph import Graph
 from modelforge.building.ledger import Ledger
-from modelforge.core.complaints import require
 from modelforge.core.errors import ForgeError, Problem
 from modelforge.core.memory import allocate, free, ran_out
 from modelforge.core.rng import check_seed, keyed_globals, preserved_globals
@@ -23,7 +22,7 @@ from modelforge.language import registry
 from modelforge.language.model import ModelSpec
 from modelforge.modules.hooks import after_materialise
 from modelforge.planning.assign import is_narrow
-from modelforge.planning.plan import LayerPlan, Plan, plan
+from modelforge.planning.plan import LayerPlan, Plan, planned
 from modelforge.planning.study import Misfit, construct
 
 
@@ -78,7 +77,6 @@ def build(
         >>> model.ledger.ok
         True
     """
-    require(spec, ModelSpec | Plan, "build takes a ModelSpec or a Plan, as `parse`, `load` and `plan` give")
     if dtype is not None and not (isinstance(dtype, torch.dtype) and dtype.is_floating_point):  # pyright: ignore[reportUnnecessaryIsInstance]  # as above
         raise TypeError(f"dtype must be a floating-point type, such as torch.bfloat16, but is {dtype!r}")
     if dtype is not None and is_narrow(str(dtype).removeprefix("torch.")):
@@ -89,7 +87,7 @@ def build(
     if shard is not None and not callable(shard):
         raise TypeError(f"shard must be a function of the module, but is {a_class(shard)}")
     place = _usable(device)
-    decided = plan(spec) if isinstance(spec, ModelSpec) else spec
+    decided = planned(spec, "build")
     if dtype is None and decided.dtype is not None:
         dtype = getattr(torch, decided.dtype)
     seed = decided.seed if seed is None else check_seed(seed)

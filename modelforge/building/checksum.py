@@ -2,7 +2,7 @@
 
 Σ wᵢ·kᵢ modulo 2⁶⁴ over 32-bit words (or shorter ones, where values are shorter), with odd factors that depend on the
 place: one changed word always shows, and so do words that change places, but for a chance of about 2⁻⁶⁰. Sums over
-parts add up, so that chunks and shards are read where they are. It finds mistakes; it is no seal against forgery.
+parts add up, so that chunks and shards are read where they are. It finds mistakes; it is not a seal against forgery.
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ from torch import Tensor
 
 from modelforge.building.shards import Shard
 from modelforge.core.rng import CHUNK
+from modelforge.inits.laws.drawing import loaded
 from modelforge.inits.laws.seen import BLOCK, FACTORS, Seen, block_factor, words_of
-from modelforge.inits.laws.transforms import loaded
 
 _WIDE = FACTORS.astype(np.uint64)
 """Words of a block have factors of their own; each block has one more."""

@@ -31,7 +31,7 @@ def digest(module: nn.Module, decimals: int | None = None) -> str:
         64 hexadecimal digits.
 
     Raises:
-        TypeError: it is no module.
+        TypeError: it is not a module.
         ValueError: `decimals` is something else.
 
     Example:

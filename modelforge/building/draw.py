@@ -25,8 +25,8 @@ from modelforge.core.matrix import Matrix
 from modelforge.core.rng import CHUNK, Key
 from modelforge.core.torch_state import num_cores, one_thread
 from modelforge.inits.fills import Fill
+from modelforge.inits.laws.drawing import expect
 from modelforge.inits.laws.seen import BLOCK, Seen
-from modelforge.inits.laws.transforms import expect
 from modelforge.planning.assign import ParameterPlan
 
 _ONE_JOB, _FEW = 1 << 10, 1 << 15
@@ -81,9 +81,9 @@ def draw(items: Sequence[ParameterPlan], shards: Mapping[str, Shard], seed: int)
 
 
 def _drawn_globally(items: Sequence[ParameterPlan]) -> list[Problem]:
-    """Problems of schemes whose values are no function of the seed: those that are not modelforge's own."""
+    """Problems of schemes whose values are not a function of the seed: those that are not modelforge's own."""
     foreign = {item.rule.key: item for item in items if _is_foreign(item)}
-    message = "`{}` draws from torch's global generator: its values are no function of the seed"
+    message = "`{}` draws from torch's global generator: its values are not a function of the seed"
     hint = "hand `generator=generator` to what draws in `fill`"
     return [
         Problem("MF026", key, message.format(item.scheme), hint, item.rule.place)
@@ -100,7 +100,7 @@ def _drawn_anew(jobs: Sequence[_Job]) -> list[Problem]:
             smallest[job.item.scheme] = job
     again = [replace(job, tally=None) for job in smallest.values()]
     _run(again)
-    message = "`{}` gives other values for the same key: they are no function of the seed"
+    message = "`{}` gives other values for the same key: they are not a function of the seed"
     hint = "draw in `fill` with `generator`, and from nothing else: not from NumPy's or Python's random numbers"
     return [
         Problem("MF026", job.item.rule.key, message.format(job.item.scheme), hint, job.item.rule.place)

@@ -41,14 +41,15 @@ def initialize(module: nn.Module, init: Mapping[str, Any] | str, *, seed: int = 
     """Fills every parameter of any module, in place, exactly once, in place of `Module.apply`.
 
     Args:
-        module: Any `nn.Module` with real memory. Roles, logical matrices and residual branches come from its modules'
-            classes; for those that modelforge does not know, name parameters in `params`, or see `register_layout`,
-            `register_inside` and `register_branches` in `modelforge.layers`. A parameter with several names (tied
-            weights) is filled once, as its first name in `named_parameters` says; in `params` each name will do. What a
-            parametrisation makes (`torch.nn.utils.parametrizations`) counts as the parameter, and is written through
-            its `right_inverse`. A frozen parameter (`requires_grad=False`, as of a fixed table) keeps its values unless
-            `params` names it or they come from a file; the ledger then shows `keep`. What `torch.compile` gives counts
-            as the module that was compiled, as a whole or part by part.
+        module: Any `nn.Module` with real memory, as a whole: values depend on a parameter's name, so equal layers that
+            are given one by one start with equal values. Roles, logical matrices and residual branches come from its
+            modules' classes; for those that modelforge does not know, name parameters in `params`, or see
+            `register_layout`, `register_inside` and `register_branches` in `modelforge.layers`. A parameter with
+            several names (tied weights) is filled once, as its first name in `named_parameters` says; in `params` each
+            name will do. What a parametrisation makes (`torch.nn.utils.parametrizations`) counts as the parameter, and
+            is written through its `right_inverse`. A frozen parameter (`requires_grad=False`, as of a fixed table)
+            keeps its values unless `params` names it or they come from a file; the ledger then shows `keep`. What
+            `torch.compile` gives counts as the module that was compiled, as a whole or part by part.
         init: An init block, as in YAML: a scheme with its fields, and blocks for roles, `types` and `params`.
         seed: Key of all random numbers. The same seed and paths give the same values.
 
@@ -69,7 +70,7 @@ def initialize(module: nn.Module, init: Mapping[str, Any] | str, *, seed: int = 
         (True, 'kaiming', 0.1)
     """
     require(module, nn.Module, "initialize takes an nn.Module")
-    require(init, Mapping | str, "initialize takes an init block or the name of a scheme")
+    require(init, Mapping | str, f"initialize takes an init block or the name of a scheme{_scheme_of(init)}")
     seed = check_seed(seed)
     block = parse_init(init)
     if isinstance(module, ScriptModule):
@@ -89,6 +90,8 @@ def _initialize(module: nn.Module, block: InitSpec, seed: int) -> Ledger:
         decided, found = assign(list(_model_parameters(module, scope, parametrised)), [scope], Origins.empty())
         kept = {item.path for item in decided if item.initializer.values_from == "existing"}
         keeps = block.scheme is not None and registry.get(block.scheme).values_from == "existing"
+        if block.scheme is not None and not keeps and not decided and not found:
+            raise ForgeError([_without_parameters(module)])
         if decided and not found and not keeps and all(item.rule.key == FROZEN for item in decided):
             raise ForgeError([_nothing_to_fill()])
         ties = {name: first for first, others in aliases_of(module).items() for name in others}
@@ -116,7 +119,16 @@ def _model_parameters(
         behind = parametrised[facts.name].originals if facts.name in parametrised else (weights[facts.name],)
         # Whole numbers cannot be trained anyway, so they do not count as frozen.
         frozen = any(not weight.requires_grad and weight.is_floating_point() for weight in behind)
-        yield ModelParameter(facts.name, facts, facts.name, (scope,), follows, context, FrozenDict(roles), frozen)
+        yield ModelParameter(
+            path=facts.name,
+            facts=facts,
+            key=facts.name,
+            scopes=(scope,),
+            follows=follows,
+            context=context,
+            aliases=FrozenDict(roles),
+            frozen=frozen,
+        )
 
 
 def _names(module: nn.Module) -> dict[str, tuple[int, ...] | None]:
@@ -138,6 +150,20 @@ def _context(module: nn.Module, num_branches: int, facts: ParameterFacts) -> Con
 def _nothing_to_fill() -> Problem:
     message = "every parameter is frozen (`requires_grad=False`), and so kept: there is nothing to fill"
     return Problem("MF029", "init", message, "call `module.requires_grad_()` first, or name parameters in `params`")
+
+
+def _scheme_of(function: object) -> str:
+    """The scheme that does what a function of `torch.nn.init` does, in words; empty for anything else."""
+    if getattr(function, "__module__", "") != nn.init.__name__:
+        return ""
+    name = getattr(function, "__name__", "").rstrip("_")
+    found = next((scheme for scheme in (f"torch.{name}", name) if scheme in registry.SCHEMES), "")
+    return f", here `{found}`" if found else ""
+
+
+def _without_parameters(module: nn.Module) -> Problem:
+    hint = "give it the whole network, once: `types: {Linear: ...}` and `params` choose what is filled how"
+    return Problem("MF029", "init", f"{type(module).__name__} has no parameters: there is nothing to fill", hint)
 
 
 def _uninitialised(path: str) -> Problem:

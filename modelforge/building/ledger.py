@@ -27,13 +27,14 @@ from modelforge.core.frozen import FrozenDict, Node
 from modelforge.core.limits import MAX_LEDGER_BYTES
 from modelforge.core.quoting import quoted, sentence
 from modelforge.core.regular_files import read_bytes
-from modelforge.core.suggestions import did_you_mean
+from modelforge.core.shown import Shown
+from modelforge.core.suggestions import lookup
 from modelforge.planning.assign import ParameterPlan
 from modelforge.report.table import to_text
 
 
 @dataclass(frozen=True)
-class Ledger:
+class Ledger(Shown):
     """All entries, in the order of the parameters."""
 
     entries: tuple[LedgerEntry, ...]
@@ -62,12 +63,13 @@ class Ledger:
         """The entry of a parameter, by any of its names.
 
         Raises:
-            KeyError: there is no parameter of that name.
+            KeyError: there is no parameter of that name; it names the nearest.
         """
-        if name not in self._by_name:
-            hint = did_you_mean(name, self._by_name)
-            raise KeyError(f"the ledger has no parameter {name!r}" + (f": {hint}" if hint else ""))
-        return self._by_name[name]
+        return lookup(self._by_name, name, "the ledger has no parameter")
+
+    def __contains__(self, item: object) -> bool:
+        """Whether it has a parameter of that name, or that entry."""
+        return item in self._by_name if isinstance(item, str) else item in self.entries
 
     def __iter__(self) -> Iterator[LedgerEntry]:
         return iter(self.entries)
@@ -94,14 +96,14 @@ class Ledger:
         """The ledger that `to_dict` wrote, perhaps through JSON.
 
         Raises:
-            ValueError: the data is no ledger; the message says where.
+            ValueError: the data is not a ledger; the message says where.
         """
         try:
             text = json.dumps(data).encode()
         except (TypeError, ValueError, RecursionError) as error:
-            raise ValueError(f"this is no ledger: JSON cannot hold it: {sentence(error)}") from error
+            raise ValueError(f"this is not a ledger: JSON cannot hold it: {sentence(error)}") from error
         try:
-            return _read(text, "this is no ledger")
+            return _read(text, "this is not a ledger")
         except ForgeError as error:
             more = sum(problem.num for problem in error.problems) - 1
             raise ValueError(error.problems[0].message + (f" (and {more:,} more)" if more else "")) from error

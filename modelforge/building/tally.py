@@ -16,9 +16,9 @@ from modelforge.building.checksum import checksum_of, parts_of, whole_of
 from modelforge.building.shards import Shard, in_memory_order, over_processes
 from modelforge.core.rng import CHUNK
 from modelforge.inits.fills import Fill, Isometry, Moments, slant
+from modelforge.inits.laws.drawing import loaded, look
 from modelforge.inits.laws.seen import BLOCK, ROW_FACTOR, Sums, every
 from modelforge.inits.laws.tails import same_value
-from modelforge.inits.laws.transforms import loaded, look
 
 _PIECE = 1 << 16
 """Elements that are summed at once: they stay in a core's cache, and few enough for sums in single precision."""
@@ -196,7 +196,7 @@ def rows_of_matrix(values: Tensor, fill: Fill, *, input_first: bool) -> Rows:
 def _of_rows(rows: Tensor, promise: Moments) -> Rows:
     mean, std, law = promise.mean, promise.std, promise.law
     assert mean is not None, "it has a law"
-    assert std, "its law is no constant"
+    assert std, "its law is not a constant"
     assert law is not None, "as the callers check"
     number, width = rows.shape
     values = rows.contiguous().numpy()

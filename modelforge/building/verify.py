@@ -7,11 +7,13 @@ from dataclasses import dataclass
 from math import isclose
 from typing import Any, Literal
 
+import torch
 from rich.console import RenderableType
 from rich.text import Text
 from torch import Tensor, nn
 from torch.nn.parameter import is_lazy
 
+from modelforge.building.aliasing import overlaps_itself, shared
 from modelforge.building.checksum import checksum_of, digest_of, parts_of, whole_of
 from modelforge.building.entries import LedgerEntry
 from modelforge.building.ledger import Ledger
@@ -20,6 +22,7 @@ from modelforge.core.complaints import require
 from modelforge.core.errors import Problem
 from modelforge.core.frozen import FrozenDict
 from modelforge.core.quoting import quoted
+from modelforge.core.shown import Shown
 from modelforge.core.words import a_class
 from modelforge.modules.hooks import as_written
 from modelforge.modules.parametrised import plain
@@ -28,8 +31,8 @@ from modelforge.report.table import Fitted, to_text
 
 State = Literal["same", "changed", "elsewhere", "failed", "missing", "unknown", "untied", "tied", "misstated"]
 """`elsewhere`: it has the values of another row; `failed`: its values never were as promised; `unknown`: the ledger has
-no row of it; `untied`: one of its other names is a parameter of its own; `tied`: it is the parameter of another row;
-`misstated`: it has its values, but its row contradicts the config."""
+no row of it; `untied`: one of its other names is a parameter of its own; `tied`: it is the parameter of another row,
+or shares its memory; `misstated`: it has its values, but its row contradicts the config."""
 
 VALUES = ("path", "shape", "dtype", "aliases", "digest", "verdict")
 """Parts of a row that can be compared with a model; the others say how the model came to its values."""
@@ -47,7 +50,7 @@ def verification_table(states: Mapping[str, State]) -> RenderableType:
 
 
 @dataclass(frozen=True)
-class Verification:
+class Verification(Shown):
     """The state of each parameter of a ledger; prints as a table."""
 
     states: Mapping[str, State]
@@ -91,7 +94,7 @@ def verify(model: nn.Module, ledger: Ledger | None = None) -> Verification:
         filled is a problem too.
 
     Raises:
-        TypeError: `model` is no module, or `ledger` no ledger and the model keeps none.
+        TypeError: `model` is not a module, or `ledger` not a ledger and the model keeps none.
 
     Example:
         >>> import torch, modelforge as mf
@@ -124,6 +127,7 @@ def compare(tensors: Mapping[str, Tensor], ledger: Ledger, *, ties: bool = False
     # Equal constants are everywhere: they tell nothing of where values come from.
     homes = {(entry.digest, entry.shape, entry.dtype): entry.path for entry in ledger if entry.measured_std != 0}
     owners: dict[int, str] = {}
+    lent = _lent(tensors) if ties else {}
     states: dict[str, State] = {}
     problems: list[Problem] = []
     for entry in ledger:
@@ -134,6 +138,11 @@ def compare(tensors: Mapping[str, Tensor], ledger: Ledger, *, ties: bool = False
             state, message = (
                 "tied",
                 f"`{entry.path}` and `{owner}` are two parameters in the ledger, but one in the model",
+            )
+        if state == "same" and (lender := next((lent[name] for name in names if name in lent), None)):
+            state, message = (
+                "tied",
+                f"`{entry.path}` and `{lender}` are two parameters in the ledger, but share memory in the model",
             )
         states[entry.path] = state
         if state != "same":
@@ -240,6 +249,21 @@ def _difference(entry: LedgerEntry, tensor: Tensor) -> str:
 def _parted(entry: LedgerEntry, names: list[str], tensors: Mapping[str, Tensor]) -> Iterator[str]:
     yield from (name for name in entry.aliases if name not in names)
     yield from (name for name in names if tensors[name] is not tensors[names[0]])
+
+
+def _lent(tensors: Mapping[str, Tensor]) -> dict[str, str]:
+    """Tensors that lie in the memory of another one, by name, with that one's; one tensor of two names is no other."""
+    first: dict[int, str] = {}
+    for name, tensor in tensors.items():
+        first.setdefault(id(tensor), name)
+    each = {name: tensors[name].detach() for name in first.values() if not is_lazy(tensors[name])}
+    return {name: lender for lender, name in shared({name: one for name, one in each.items() if _in_memory(one)})}
+
+
+def _in_memory(tensor: Tensor) -> bool:
+    """Whether each element of a tensor has a place of its own in the memory of this process."""
+    dense = tensor.layout == torch.strided and not tensor.is_meta
+    return dense and not shard_of(tensor).distributed and not overlaps_itself(tensor)
 
 
 def _digest(entry: LedgerEntry, tensor: Tensor) -> str:

@@ -38,7 +38,7 @@ def calibrate(
 
     Every module that computes with one kernel (Linear, convolutions, registered layers with one `weight`) is calibrated
     in the order in which modules are first called; several calls of a module are measured together.
-    What a parametrisation makes is written through it. Kernels that cannot be rescaled (packed projections,
+    What a parametrisation makes is written through it. Kernels that cannot be rescaled (zeros, packed projections,
     recurrences, shared weights, modules that the batch does not reach) are left, and the ledger says why.
 
     The exactly-once contract holds: calibration multiplies what was drawn, and never draws. The model runs in
@@ -154,7 +154,7 @@ def _settle(once: Run, sites: Sequence[Site]) -> None:
 
 def _sweep(once: Run, sites: Sequence[Site]) -> None:
     """Corrects every site in its turn. One run settles all that are called once: each is run again where it stands,
-    and what comes behind it reads the result. A site that is called several times takes a run for each correction."""
+    and what comes after it reads the result. A site that is called several times takes a run for each correction."""
     pending = deque(sites)
 
     def see(site: Site, module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], output: Any) -> Any:

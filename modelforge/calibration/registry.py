@@ -43,7 +43,7 @@ def register_calibration(name: str) -> Callable[[AnyCalibration], AnyCalibration
     >>> unregister_calibration("half")
 
     Raises:
-        TypeError: the class is no finished calibration, has no docstring, or has a field named `method`.
+        TypeError: the class is not a finished calibration, has no docstring, or has a field named `method`.
         ValueError: another class has the name, or it cannot be a name.
     """
 

@@ -196,6 +196,8 @@ def find_sites(model: nn.Module, method: Calibration) -> tuple[list[Site], dict[
                 for local in changed:
                     item = parametrised.get(paths[local])
                     reason = reason or _unwritable(held[local], names[id(held[local])], item, uses)
+                if not reason and not held[name].detach().count_nonzero():
+                    reason = "it starts at zeros, which stay zeros whatever they are multiplied by"
                 if reason:
                     left[names[id(held[name])][0]] = reason
                     continue
@@ -259,6 +261,6 @@ def _constant(site: Site, seen: Moments) -> Problem:
     if seen.variance.ndim:
         of = f"{int((seen.variance <= 0).sum())} of {seen.variance.numel()} channels"
         what = f"{of} of the output of {site.kind} do not vary"
-    hint = "give a larger batch of different examples; a weight of zeros stays zero, whatever it is multiplied by"
+    hint = "give a larger batch of different examples; or see what the layers before it make of them"
     message = f"`{site.method.method}` cannot calibrate `{site.path}`: {what} over the batch"
     return Problem("MF123", site.path, message, hint)

@@ -12,7 +12,7 @@ from typing import Any, NoReturn, TextIO, TypeVar
 from rich.console import Console, Group, RenderableType
 
 from modelforge.core.errors import ForgeError, Problem
-from modelforge.core.later import put_off_extras
+from modelforge.core.lazy_extras import import_extras_late
 from modelforge.core.plugins import load_plugins
 from modelforge.core.quoting import printable
 from modelforge.report.problems import problems_text
@@ -53,7 +53,7 @@ def say(
     """Imports the project's plugins unless `plugins` is false, runs a command, prints its answer or its problems, and
     exits (with `failure`).
     """
-    put_off_extras()
+    import_extras_late()
     try:
         if plugins:
             load_plugins()
@@ -81,7 +81,7 @@ def say(
 
 
 def console(*, stderr: bool = False) -> Console:
-    """A console that is `WIDTH` wide where it is no terminal and the environment does not say otherwise."""
+    """A console that is `WIDTH` wide where it is not a terminal and the environment does not say otherwise."""
     screen = Screen(stderr=stderr, highlight=False, markup=False, emoji=False)
     if "COLUMNS" not in os.environ and not screen.is_terminal:
         screen.width = WIDTH

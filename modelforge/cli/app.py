@@ -8,6 +8,7 @@ import signal
 import sys
 
 from modelforge.cli import config_commands as config_commands
+from modelforge.cli import file_commands as file_commands
 from modelforge.cli import run_commands as run_commands
 from modelforge.cli.front import app
 from modelforge.core.ctrl_c import raise_at_ctrl_c

@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 
 from modelforge.cli.revisions import COMPARED, PAIR, Compared
@@ -17,9 +16,9 @@ from modelforge.core import child
 from modelforge.core.confine import TooLong, limited
 from modelforge.core.errors import ForgeError, Problem
 from modelforge.review.acceptances import read_acceptances
-from modelforge.review.affected import Entry, below
+from modelforge.review.affected import below
 from modelforge.review.changed_files import content
-from modelforge.review.compare import review_sides
+from modelforge.review.compare import Track, review
 from modelforge.review.documented import documented
 from modelforge.review.pair import Pair
 from modelforge.review.sides import Side
@@ -27,7 +26,6 @@ from modelforge.train.effective import effective
 
 SYNTAX = "MF002"
 """The code of a file that cannot be read: a review says where that is so, and on which side."""
-Track = Callable[[Sequence[Entry], str], Iterable[Entry]]
 
 
 def compare_sides(pair: Pair, track: Track = lambda items, label: items) -> Compared:
@@ -45,7 +43,8 @@ def compare_sides(pair: Pair, track: Track = lambda items, label: items) -> Comp
     if refused := [problem for side in (pair.old, pair.new) for problem in _refused(side, fine, documents)]:
         raise ForgeError(refused)
     acceptances = read_acceptances(pair.old, pair.new)
-    document = documented(review_sides(pair, track, acceptances.entries, effective, documents), acceptances)
+    found = review(pair, track=track, further=acceptances.entries, effective=effective, documents=documents)
+    document = documented(found, acceptances)
     return Compared(document, tuple(acceptances.unused(document.changes)[1]))
 
 

@@ -41,7 +41,7 @@ def evaluate(run: Path, overrides: Sequence[str], output: Path | None, device: s
         plots: Whether to draw figures.
 
     Raises:
-        ForgeError: the folder is no run, the data is not there or not as declared, or nothing can be written.
+        ForgeError: the folder is not a run, the data is not there or not as declared, or nothing can be written.
     """
     loaded = load_run(run, device=device)
     found = loaded.evaluate(_parsed(overrides))

@@ -96,13 +96,13 @@ class _Account:
     fields: tuple[DecidedField, ...]
     groups: tuple[_Group, ...]
     signal: Mapping[str, Any] | None = None
-    """What is predicted of the layer's output, and the activation behind it; None where that was not asked for."""
+    """What is predicted of the layer's output, and the activation after it; None where that was not asked for."""
 
     def to_dict(self) -> dict[str, Any]:
         return {
             **self.parameter.to_dict(),
             "layer": {"path": self.layer.path, "type": self.layer.type},
-            "chain": [link.to_dict() for link in self.parameter.chain],
+            "chain": [rule.to_dict() for rule in self.parameter.chain],
             "fields": [field.to_dict() for field in self.fields],
             "matrices": [group.to_dict() for group in self.groups],
             **({} if self.signal is None else {"signal": dict(self.signal)}),
@@ -203,17 +203,17 @@ def _of_file(numbers: Mapping[str, Any]) -> Iterator[str]:
 
 def _chain(chain: tuple[Rule, ...]) -> RenderableType:
     """Two lines a block: its key and place, and below it what it says."""
-    width = max(len(link.verdict) for link in chain)
+    width = max(len(rule.verdict) for rule in chain)
     parts: list[RenderableType] = []
-    keys = max(cell_len(printable(link.key)) for link in chain)
-    for link in chain:
-        style = "dim" if link.verdict == "overridden" else ""
-        declared = {} if link.matrices is None else {"matrices": link.matrices}
-        fields = (f"{name}: {cut(short(item))}" for name, item in (declared | dict(link.fields)).items())
-        says = ", ".join([*filter(None, [link.scheme]), *fields])
-        key = Text(printable(link.key).ljust(keys), style)
-        verdict = Text(link.verdict.ljust(width), VERDICTS[link.verdict])
-        parts.append(Aligned([[verdict, key, Text(where(link.place), style)]], indent=2, stages=(2,)))
+    keys = max(cell_len(printable(rule.key)) for rule in chain)
+    for rule in chain:
+        style = "dim" if rule.verdict == "overridden" else ""
+        declared = {} if rule.matrices is None else {"matrices": rule.matrices}
+        fields = (f"{name}: {cut(short(item))}" for name, item in (declared | dict(rule.fields)).items())
+        says = ", ".join([*filter(None, [rule.scheme]), *fields])
+        key = Text(printable(rule.key).ljust(keys), style)
+        verdict = Text(rule.verdict.ljust(width), VERDICTS[rule.verdict])
+        parts.append(Aligned([[verdict, key, Text(where(rule.place), style)]], indent=2, stages=(2,)))
         parts.append(Wrapped(Text(says, "dim"), indent=width + 6))
     return Group(*parts)
 

@@ -11,7 +11,7 @@ from yaml import MappingNode
 
 from modelforge.cli.answer import Answer
 from modelforge.config.document import Document
-from modelforge.config.folder import check_conf, default_conf
+from modelforge.config.folder import check_conf, own_conf
 from modelforge.config.nodes import items
 from modelforge.config.source import check_nodes
 from modelforge.core.errors import ForgeError, Problem
@@ -37,7 +37,7 @@ def fmt(paths: Sequence[Path], conf: Path | None, *, check: bool, diff: bool) ->
     Raises:
         ForgeError: a file cannot be read; then none is written.
     """
-    documents = [*_documents(paths or [conf or default_conf()])]
+    documents = [*_documents(paths or [conf or own_conf()])]
     texts = _each(documents, lambda path, document: formatted(document, group_of(path)))
     changed = [(path, document.text, text) for (path, document), text in zip(documents, texts, strict=True)]
     changed = [item for item in changed if item[1] != item[2]]
@@ -62,7 +62,7 @@ def upgrade(conf: Path | None, *, check: bool) -> Answer:
     Raises:
         ForgeError: a file cannot be read, or is written for a later version; then none is written.
     """
-    folder = conf or default_conf()
+    folder = conf or own_conf()
     version = _version(folder)
     documents = [*_documents([folder])]
     results = _each(documents, lambda path, document: upgraded(document, group_of(path), version))

@@ -143,7 +143,7 @@ def _can_be_copied(folder: Path) -> bool:
 
 
 def _values(old: _End, new: _End) -> list[RenderableType]:
-    """The values that differ in the file alone; its lines where it is no config."""
+    """The values that differ in the file alone; its lines where it is not a config."""
     from modelforge.review.rows import value_rows
 
     with tempfile.TemporaryDirectory(prefix="modelforge-") as place:

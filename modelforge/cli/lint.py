@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -12,13 +11,11 @@ from rich.console import Group, RenderableType
 from rich.text import Text
 
 from modelforge.cli.answer import Answer, progress
-from modelforge.cli.changed import changed_since
-from modelforge.cli.check import choices
-from modelforge.cli.output import FINDINGS, check_output, form_of, written
+from modelforge.cli.configs import MAX_LABELS, Chosen, shaped, wanted
+from modelforge.cli.output import FINDINGS, check_output, form_of
 from modelforge.config.compose import compose
 from modelforge.config.composition import Library
-from modelforge.config.folder import default_conf
-from modelforge.core.codes import CODES
+from modelforge.config.folder import default_conf, own_conf
 from modelforge.core.errors import ForgeError, Place, Problem
 from modelforge.core.quoting import listed, printable
 from modelforge.core.suggestions import did_you_mean
@@ -29,32 +26,20 @@ from modelforge.linting.lint import Linted, examine
 from modelforge.linting.rule import RULES, LintRule
 from modelforge.planning.plan import plan
 from modelforge.planning.study import Studies
-from modelforge.report.annotations import Annotation
-from modelforge.report.formats import FORMATS
 from modelforge.report.problems import problem_text, problems_text
 from modelforge.train.settings import training_of
 
 RANK: Mapping[str, int] = {"note": 0, "warning": 1, "error": 2}
-MAX_LABELS = 3
-"""Configs that are named where a finding is in several of them."""
 
 
 @dataclass(frozen=True)
-class Finding:
+class LintedConfig(Chosen):
     """What linting one config found."""
 
-    choice: tuple[str, ...]
-    """What sets it apart from the others, as overrides."""
-    overrides: tuple[str, ...]
-    problems: tuple[Problem, ...]
+    problems: tuple[Problem, ...] = ()
     """What stops planning, or all findings."""
     linted: Linted | None = None
     """None where the config cannot be planned."""
-
-    @property
-    def label(self) -> str:
-        """The choice in words."""
-        return " ".join(self.choice) or "the config"
 
     def to_dict(self) -> dict[str, Any]:
         """The finding as plain data."""
@@ -97,33 +82,26 @@ def lint(
     name = form or form_of(output, FINDINGS)
     check_output(output)
     chosen_rules = _applied(rules) or None
-    changed = changed_since(base_ref, conf) if base_ref is not None else None
-    folder = conf if conf is not None else default_conf()
+    folder = conf or (own_conf() if every else default_conf())
     library, studies = Library(), Studies()
-    chosen = choices(folder, overrides) if every else [()]
-    if changed is not None:
-        chosen = [choice for choice in chosen if changed.touch((*choice, *overrides), library)]
+    chosen = wanted(conf, overrides, library, every=every, base_ref=base_ref)
     found = [
         _linted(folder, choice, overrides, chosen_rules, library, studies) for choice in progress(chosen, "linting")
     ]
-    # Of several, those that an init is not meant for are no mistakes; if one is all that was asked for, it is.
+    # Of several, those that an init is not meant for are not mistakes; if one is all that was asked for, it is.
     left_out = [finding for finding in found if len(found) > 1 and _unmeant(finding)]
     found = _without_needed(finding for finding in found if finding not in left_out)
     made = _answer(found, left_out, fail_on, base_ref)
-    if name in FORMATS:
-        every_code = {**CODES, **{code: rule.title for code, rule in RULES.entries()}}
-        once = dict.fromkeys(problem for finding in found for problem in finding.problems)
-        made = replace(made, text=FORMATS[name](list(map(Annotation.of, once)), every_code, folder.as_posix()))
-    elif name == "json":
-        made = replace(made, text=json.dumps(made.data, indent=2) + "\n")
-    return made if output is None else written(made, output, f"{plural(len(found), 'config')} linted: {output}")
+    problems = [problem for finding in found for problem in finding.problems]
+    line = f"{plural(len(found), 'config')} linted"
+    return shaped(made, problems, form=name, folder=folder, output=output, line=line)
 
 
 def _applied(codes: Sequence[str]) -> list[LintRule]:
     """The rules of some codes.
 
     Raises:
-        ForgeError: a code is no rule's, or that of a rule which is no longer applied.
+        ForgeError: a code is not a rule's, or that of a rule which is no longer applied.
     """
     problems: list[Problem] = []
     for code in codes:
@@ -147,24 +125,24 @@ def _linted(
     rules: Iterable[LintRule] | None,
     library: Library,
     studies: Studies,
-) -> Finding:
+) -> LintedConfig:
     """Composes, plans and lints one config."""
     every = (*choice, *overrides)
     try:
         config = compose(folder, every, library=library)
         decided = plan(parse(config), studies)
     except ForgeError as error:
-        return Finding(choice, every, error.problems)
+        return LintedConfig(choice, every, error.problems)
     linted = examine(decided, training_of(config.values), rules)
-    return Finding(choice, every, (*linted.planned, *linted.problems), linted)
+    return LintedConfig(choice, every, (*linted.planned, *linted.problems), linted)
 
 
-def _unmeant(finding: Finding) -> bool:
+def _unmeant(finding: LintedConfig) -> bool:
     """Whether the init is for networks of another kind, and nothing else is wrong."""
     return bool(finding.problems) and all(problem.code == NOTHING_TO_COUNT for problem in finding.problems)
 
 
-def _without_needed(found: Iterable[Finding]) -> list[Finding]:
+def _without_needed(found: Iterable[LintedConfig]) -> list[LintedConfig]:
     """The findings without those about an entry of `lint.ignore` that another config needs."""
     every = list(found)
     needed: set[Place | None] = set()
@@ -177,7 +155,9 @@ def _without_needed(found: Iterable[Finding]) -> list[Finding]:
     ]
 
 
-def _answer(found: Sequence[Finding], left_out: Sequence[Finding], fail_on: str, base_ref: str | None) -> Answer:
+def _answer(
+    found: Sequence[LintedConfig], left_out: Sequence[LintedConfig], fail_on: str, base_ref: str | None
+) -> Answer:
     problems = [problem for finding in found for problem in finding.problems]
     failed = any(RANK[problem.severity] >= RANK[fail_on] for problem in problems)
     data = {
@@ -198,12 +178,12 @@ def _answer(found: Sequence[Finding], left_out: Sequence[Finding], fail_on: str,
 # --- text -------------------------------------------------------------------------------------------------------------
 
 
-def _one(finding: Finding) -> RenderableType:
+def _one(finding: LintedConfig) -> RenderableType:
     shown = [problems_text(finding.problems), Text()] if finding.problems else []
     return Group(*shown, _summary([finding]))
 
 
-def _many(found: Sequence[Finding]) -> RenderableType:
+def _many(found: Sequence[LintedConfig]) -> RenderableType:
     """One block a code and statement, severest first: the first finding, and how many configs have one like it."""
     groups: dict[tuple[str, str], dict[Problem, list[str]]] = {}
     for finding in found:
@@ -221,7 +201,7 @@ def _many(found: Sequence[Finding]) -> RenderableType:
     return Group(*parts, _summary(found))
 
 
-def _left_out(found: Sequence[Finding]) -> Text:
+def _left_out(found: Sequence[LintedConfig]) -> Text:
     labels = printable(listed([finding.label for finding in found], MAX_LABELS))
     why = "whose init counts what the model does not have"
     return Text(f"left out: {plural(len(found), 'config')} {why}: {labels}", "dim")
@@ -232,7 +212,7 @@ def _rank(group: Collection[Problem]) -> tuple[int, str]:
     return -RANK[first.severity], first.code
 
 
-def _summary(found: Sequence[Finding]) -> Text:
+def _summary(found: Sequence[LintedConfig]) -> Text:
     """How much was found, and where to read more."""
     problems = [problem for finding in found for problem in finding.problems]
     ignored = sum(len(finding.linted.ignored) for finding in found if finding.linted is not None)

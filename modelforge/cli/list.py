@@ -74,7 +74,9 @@ def catalogue(kind: str, name: str | None) -> Answer:
 def _layer(name: str) -> Answer:
     if name in registry.LEFT_OUT:
         reason = registry.LEFT_OUT[name]
-        return Answer({"name": name, "left_out": reason}, Text.assemble((name, "bold"), f" is no layer here: {reason}"))
+        return Answer(
+            {"name": name, "left_out": reason}, Text.assemble((name, "bold"), f" is not a layer here: {reason}")
+        )
     if name not in registry.names():
         raise ForgeError([Problem("MF010", name, f"unknown layer type `{name}`", registry.explain_absence(name))])
     facts = _layer_facts(name)
@@ -114,7 +116,7 @@ def _layers(names: Sequence[str], every: bool) -> Answer:
     data: dict[str, Any] = {"layers": facts}
     if every:
         data["left_out"] = dict(registry.LEFT_OUT)
-        parts += [Text("classes of torch.nn that are no layers here", "bold"), Padding(_left_out(), INDENT), Text()]
+        parts += [Text("classes of torch.nn that are not layers here", "bold"), Padding(_left_out(), INDENT), Text()]
     return Answer(data, Group(*parts[:-1]))
 
 

@@ -16,6 +16,7 @@ Conf = Annotated[
     Path | None,
     typer.Option("--conf", metavar="DIR", help="The config folder. Default: ./conf, else the configs of modelforge."),
 ]
+OwnConf = Annotated[Path | None, typer.Option("--conf", metavar="DIR", help="The config folder. Default: ./conf.")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")]
 
 ChangedOnly = Annotated[

@@ -39,7 +39,7 @@ def check_output(output: Path | None, option: str = OPTION) -> None:
     if not folder.is_dir():
         reason, hint = f"there is no folder `{folder}`", "make the folder first"
         if folder.exists():
-            reason, hint = f"`{folder}` is no folder", "choose another folder"
+            reason, hint = f"`{folder}` is not a folder", "choose another folder"
         raise ForgeError([unwritable(str(output), reason, option, hint)])
     if output.is_dir():
         raise ForgeError([unwritable(str(output), "it is a folder", option, "name a file in it")])

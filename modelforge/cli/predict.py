@@ -30,7 +30,7 @@ def predict(run: Path, file: Path, output: Path | None, keep: Sequence[str], dev
         device: Where the model runs.
 
     Raises:
-        ForgeError: the folder is no run, the data cannot be read or encoded, or the output cannot be written.
+        ForgeError: the folder is not a run, the data cannot be read or encoded, or the output cannot be written.
     """
     if output is not None and output.suffix not in FORMATS:
         message = f"`{output}` must end in {', '.join(FORMATS[:-1])} or {FORMATS[-1]}"
@@ -58,7 +58,7 @@ def _kept(raw: Any, keep: Sequence[str], file: Path) -> dict[str, Any]:
         return {}
     names = getattr(raw, "column_names", None) or (list(raw) if isinstance(raw, Mapping) else [])
     if unknown := [name for name in keep if name not in names]:
-        known = f"it has {listed(names, 10, quote='`')}" if names else "it is no table"
+        known = f"it has {listed(names, 10, quote='`')}" if names else "it is not a table"
         raise _wrong_keep(f"`{file}` has no column `{unknown[0]}`", known)
     return {name: raw[name] for name in keep}
 

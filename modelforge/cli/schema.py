@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 
 from modelforge.cli.answer import Answer
-from modelforge.config.folder import check_conf, default_conf
+from modelforge.config.folder import check_conf, own_conf
 from modelforge.core.files import write_atomically
 from modelforge.core.words import plural
 from modelforge.train.schema import KINDS
@@ -31,7 +31,7 @@ def write_schemas(conf: Path | None) -> Answer:
     Raises:
         ForgeError: there is no such folder, or it cannot be written to.
     """
-    folder = conf or default_conf()
+    folder = conf or own_conf()
     check_conf(folder, "config")
     paths = [folder / FOLDER / f"{kind}.json" for kind in KINDS]
     for kind, path in zip(KINDS, paths, strict=True):

@@ -18,10 +18,10 @@ from modelforge.core.quoting import listed
 from modelforge.core.words import plural
 from modelforge.language import parse
 from modelforge.linting.lint import findings
-from modelforge.linting.unreached import BARE, unreached, unreached_words
 from modelforge.planning.assign import ParameterPlan
 from modelforge.planning.flops import num_flops
 from modelforge.planning.plan import Plan, plan
+from modelforge.planning.unreached import BARE, unreached, unreached_words
 from modelforge.report.aligned import Wrapped
 from modelforge.report.problems import problems_text
 from modelforge.signal.memory import Memory, memory, memory_table, shown

@@ -14,11 +14,12 @@ from pathlib import Path, PurePosixPath
 from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 
 from modelforge.cli.answer import Answer
-from modelforge.cli.check import Examination, Finding, Looked, answer, choices, shaped
+from modelforge.cli.check import Checked, Examination, Examined, answer_of, in_form
+from modelforge.cli.configs import choices
 from modelforge.cli.output import FINDINGS, check_output, form_of
 from modelforge.cli.warm_up import refuse_one, small_projects
 from modelforge.config.compose import Config
-from modelforge.config.folder import default_conf
+from modelforge.config.folder import default_conf, own_conf
 from modelforge.config.scan import scanned
 from modelforge.config.snapshot import snapshot
 from modelforge.core import child
@@ -58,7 +59,7 @@ class Question(BaseModel):
 class Report:
     """What the process answers."""
 
-    findings: tuple[Finding, ...] = ()
+    findings: tuple[Checked, ...] = ()
     problems: tuple[Problem, ...] = ()
     """What the scan refuses; then nothing was composed."""
 
@@ -79,14 +80,14 @@ def check_untrusted(
         output: A file to write; None for the standard output.
 
     Raises:
-        ForgeError: what is wrong with the folder, or with its files where that is no finding of a report; the process
-            that reads them gave no answer; or the file cannot be written.
+        ForgeError: what is wrong with the folder, or with its files where that is not a finding of a report; the
+            process that reads them gave no answer; or the file cannot be written.
     """
     name = form or form_of(output, FINDINGS)
     check_output(output)
     named, overrides = folder_of(words)
     every = every or not overrides
-    folder = named or conf or default_conf()
+    folder = named or conf or (own_conf() if every else default_conf())
     shown = folder.as_posix()
     within = folder.name if folder.is_absolute() or ".." in folder.parts else shown
     if not folder.is_dir():
@@ -99,8 +100,8 @@ def check_untrusted(
     if report.problems and output is None and name in ("text", "json"):
         raise ForgeError(report.problems)
     # What the scan refuses keeps all configs of the folder from being looked at.
-    findings = report.findings or (Finding((), tuple(overrides), None, 0, report.problems),)
-    return shaped(answer(findings, every=every and not report.problems), findings, name, folder, output)
+    findings = report.findings or (Checked((), tuple(overrides), problems=report.problems),)
+    return in_form(answer_of(findings, every=every and not report.problems), findings, name, folder, output)
 
 
 def serve() -> None:
@@ -128,19 +129,19 @@ def examined(question: Question) -> Report:
         return Report(problems=(too_much(error),))
     except ForgeError as error:
         return Report(problems=error.problems)
-    examination = Examination(conf, question.overrides, _planned)
-    findings: list[Finding] = []
+    examination = Examination(conf, question.overrides, _planned, _planned)
+    findings: list[Checked] = []
     for choice in every:
         try:
             with limited(SECONDS):
                 findings.append(examination.of(choice))
         except (TooLong, MemoryError, RecursionError) as error:
-            findings.append(Finding(choice, (*choice, *question.overrides), None, 0, (too_much(error),)))
+            findings.append(Checked(choice, (*choice, *question.overrides), problems=(too_much(error),)))
             break
     return Report(tuple(findings))
 
 
-def _planned(config: Config, studies: Studies) -> Looked:
+def _planned(config: Config, studies: Studies) -> Examined:
     decided = plan(parse(config), studies, read_files=False)
     sizes = (
         ("parameters", decided.num_parameters, MAX_STRANGERS_PARAMETERS),
@@ -156,7 +157,7 @@ def _planned(config: Config, studies: Studies) -> Looked:
     schemes = [item.initializer for item in decided.parameters]
     stored = [scheme.path for scheme in schemes if isinstance(scheme, FromFile)]
     note = f"{plural(len(stored), 'parameter')} of {listed({*stored}, 3, quote='`')}, which was not read"
-    return decided, note if stored else "", ()
+    return Examined(decided, note if stored else "")
 
 
 def too_much(error: BaseException, seconds: int = SECONDS) -> Problem:

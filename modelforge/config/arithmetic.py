@@ -48,7 +48,7 @@ def calculate(expression: str, names: Mapping[str, Any]) -> int | float:
     try:
         tree = ast.parse(expression.strip(), mode="eval")
     except (SyntaxError, ValueError, RecursionError, MemoryError):
-        raise Refusal(f"`{expression}` is no arithmetic", _WHAT_IT_KNOWS) from None
+        raise Refusal(f"`{expression}` is not arithmetic", _WHAT_IT_KNOWS) from None
     try:
         return _checked(_value(tree.body, names))
     except ZeroDivisionError:
@@ -58,7 +58,7 @@ def calculate(expression: str, names: Mapping[str, Any]) -> int | float:
 
 
 def names_in(expression: str) -> frozenset[str]:
-    """The names in an expression; none, if it is no expression."""
+    """The names in an expression; none, if it is not an expression."""
     if len(expression) > MAX_EXPRESSION:
         return frozenset()
     try:
@@ -71,7 +71,7 @@ def names_in(expression: str) -> frozenset[str]:
 def _value(node: ast.expr, names: Mapping[str, Any]) -> Any:
     match node:
         case ast.Constant(value=bool() | str() | bytes() | None):
-            raise Refusal(f"`{ast.unparse(node)}` is no number", _WHAT_IT_KNOWS)
+            raise Refusal(f"`{ast.unparse(node)}` is not a number", _WHAT_IT_KNOWS)
         case ast.Constant(value=int() | float() as number):
             return _checked(number)
         case ast.Name(id=name):
@@ -109,7 +109,7 @@ def _call(name: str, arguments: list[Any]) -> Any:
 def _check_power(base: Any, exponent: Any) -> None:
     """Before it is computed: a power of whole numbers can take for ever."""
     if abs(exponent) > 64 or (isinstance(exponent, float) and base < 0):
-        raise Refusal(f"{base} to the power of {exponent} is no size")
+        raise Refusal(f"{base} to the power of {exponent} is not a size")
 
 
 def _checked(number: Any) -> Any:

@@ -186,7 +186,7 @@ def _resolve(
     config: Mapping[str, Any], runtime: Mapping[str, Any] | None, origins: Origins, moment: datetime | None = None
 ) -> dict[str, Any]:
     if runtime is not None:
-        # Where the machine is called is no value of a config, however it is asked for.
+        # Where the machine is called is not a value of a config, however it is asked for.
         facts = {name: fact for name, fact in runtime["runtime"].items() if name not in ("cwd", "config_sources")}
         runtime = {**runtime, "runtime": facts}
     given = {path for assignment in origins.assignments for path in assignment.leaves()}

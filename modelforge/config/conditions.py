@@ -78,7 +78,7 @@ class Condition:
             tree = ast.parse(text.strip(), mode="eval").body
         except (SyntaxError, ValueError, RecursionError, MemoryError):
             hint = "`==` compares" if " = " in text else _WHAT_IT_KNOWS
-            raise Refusal(f"`{text}` is no condition", hint) from None
+            raise Refusal(f"`{text}` is not a condition", hint) from None
         for node in ast.walk(tree):
             _check(node)
         _check_parts(tree)
@@ -213,7 +213,7 @@ def _holds(op: ast.cmpop, first: Any, second: Any) -> bool:
 
 
 def _with_texts(node: ast.expr, subject: Subject) -> Any:
-    """The value beside the name of a group: a bare name that is no group is the name of an option."""
+    """The value beside the name of a group: a bare name that is not a group is the name of an option."""
     match node:
         case ast.Name(id=name) if name not in subject.choices and name.lower() not in _CONSTANTS:
             return name

@@ -17,7 +17,7 @@ from modelforge.config.document import Document
 from modelforge.config.engines import extra_hint
 from modelforge.config.folder import groups
 from modelforge.config.loader import Loader
-from modelforge.config.nodes import items
+from modelforge.config.nodes import in_defaults, items
 from modelforge.core.errors import ForgeError, Place, Problem
 from modelforge.core.suggestions import did_you_mean
 
@@ -35,6 +35,8 @@ def unknown_options(loader: Loader, parsed: Sequence[Override], folder: Path) ->
         value = override.value()
         if ov.sets_value(override, loader.folders.group_exists) or override.is_delete():
             continue
+        if loader.leaves_out(override, loader.folders):
+            continue
         for option in value if isinstance(value, list) else [value]:
             name = option if isinstance(option, str) else "null" if option is None else str(option)
             if "${" in name or name == "???":
@@ -42,8 +44,7 @@ def unknown_options(loader: Loader, parsed: Sequence[Override], folder: Path) ->
             if not isinstance(option, str) or not loader.folders.config_exists(f"{override.key_or_group}/{option}"):
                 group = override.key_or_group
                 known = loader.folders.get_group_options(group)
-                optional = any(_default_place(document, group, "null") for document in loader.shelf.values())
-                problems.append(ov.unknown_option(override, name, known, f"{folder / group}", optional=optional))
+                problems.append(ov.unknown_option(override, name, known, f"{folder / group}"))
     return problems
 
 
@@ -95,8 +96,7 @@ def _hydra_problem(loader: Loader, parsed: Sequence[Override], error: Exception)
     if choose := re.search(r"You must specify '([^']+)'", said):
         group = choose[1]
         known = ", ".join(f"`{option}`" for option in loader.folders.get_group_options(group.partition("@")[0]))
-        places = (_default_place(document, group.partition("@")[0], "???") for document in loader.shelf.values())
-        place = next(filter(None, places), None)
+        place = _default_place(loader, group.partition("@")[0], "???")
         return Problem("MF011", group, f"`{group}` must be chosen", f"`{group}=...`, one of {known}", place)
     if unused := re.search(r"Could not (?:override|delete) '([^'=]+)[^']*'\. (?:No match|Did you mean)", said):
         key = unused[1]
@@ -153,25 +153,14 @@ def _missing_config(loader: Loader, missing: str, options: Sequence[str]) -> Pro
     group, _, option = missing.rpartition("/")
     message = f"`{group}` has no option `{option}`" if group and options else f"there is no config `{missing}`"
     hint = extra_hint(group, option) or did_you_mean(option, options)
-    for document in loader.shelf.values():
-        place = _default_place(document, group, option)
-        if place is not None:
-            return Problem("MF001", "", message, hint, place)
-    return Problem("MF001", missing, message, hint, _last_read(loader))
+    place = _default_place(loader, group, option)
+    return Problem("MF001", "" if place else missing, message, hint, place or _last_read(loader))
 
 
-def _default_place(document: Document, group: str, option: str) -> Place | None:
+def _default_place(loader: Loader, group: str, option: str) -> Place | None:
     """Where a defaults list names an option."""
-    root = document.root
-    defaults = items(root).get("defaults") if isinstance(root, yaml.MappingNode) else None
-    for item in defaults[1].value if defaults and isinstance(defaults[1], yaml.SequenceNode) else ():
-        pairs = item.value if isinstance(item, yaml.MappingNode) else [(None, item)]
-        for key, value in pairs:
-            named = key.value.split()[-1].partition("@")[0].strip("/") if key is not None else ""
-            path = f"{named}/{value.value}".strip("/") if isinstance(value, yaml.ScalarNode) else ""
-            if path and f"{group}/{option}".endswith(path):
-                return document.place(value)
-    return None
+    named = ((document, in_defaults(document.root, group, option)) for document in loader.shelf.values())
+    return next((document.place(node) for document, node in named if node is not None), None)
 
 
 def _said(error: Exception) -> str:

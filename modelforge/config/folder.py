@@ -27,6 +27,21 @@ def default_conf() -> Path:
     raise ForgeError([Problem("MF001", "conf", "there is no `conf/config.yaml` here", hint)])
 
 
+def own_conf() -> Path:
+    """`./conf`: what checks or writes a whole folder means the project's, never the one that comes with modelforge.
+
+    Raises:
+        ForgeError: there is none.
+    """
+    local = Path("conf")
+    if (local / "config.yaml").is_file():
+        return local
+    near = sorted(path.parent.name for path in Path().glob("*/config.yaml"))
+    named = " or ".join(f"`--conf {name}`" for name in near[:3])
+    hint = f"write {named}" if near else "go to the project's folder, or write `--conf DIR`"
+    raise ForgeError([Problem("MF001", "conf", "there is no `conf/config.yaml` here", hint)])
+
+
 def shipped() -> Path | None:
     """The configs that come with modelforge; None where they were left out."""
     package = resources.files("modelforge")

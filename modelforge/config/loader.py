@@ -28,7 +28,7 @@ from hydra.core.config_search_path import ConfigSearchPath
 from hydra.core.config_store import ConfigStore
 from hydra.core.default_element import InputDefault, ResultDefault
 from hydra.core.override_parser.overrides_parser import OverridesParser
-from hydra.core.override_parser.types import Override
+from hydra.core.override_parser.types import Override, OverrideType
 from hydra.core.plugins import Plugins
 from hydra.core.utils import JobRuntime, setup_globals
 from hydra.plugins.config_source import ConfigResult
@@ -42,6 +42,7 @@ from modelforge.config.composition import Contribution, plain
 from modelforge.config.document import Document
 from modelforge.config.engines import PLUGINS, store_engines
 from modelforge.config.hydra_settings import check_hydra, check_override
+from modelforge.config.nodes import in_defaults
 from modelforge.config.source import Files, Naming, Reading, Repository, check_nodes, folder_of
 from modelforge.config.trust import placed
 from modelforge.core.errors import ForgeError, Problem
@@ -70,9 +71,9 @@ class Loader(ConfigLoaderImpl):
         self, config_name: str | None, overrides: list[str]
     ) -> tuple[list[Override], CachingConfigRepository]:
         if self._opened is not None and _lines(self._opened[0]) == overrides:
-            return self._opened
+            return self._deleting(*self._opened), self._opened[1]
         parsed = OverridesParser.create().parse_overrides(overrides)
-        return parsed, self._read(config_name, parsed)
+        return self._deleting(parsed, reading := self._read(config_name, parsed)), reading
 
     def _read(self, config_name: str | None, parsed: list[Override]) -> Reading:
         problems = [one for it in parsed for one in check_override(it.key_or_group, it.value(), it.input_line or "")]
@@ -81,6 +82,25 @@ class Loader(ConfigLoaderImpl):
         reading = Reading(self.repository, self.files)
         self._process_config_searchpath(config_name, parsed, reading)
         return reading
+
+    def leaves_out(self, override: Override, reading: Reading) -> bool:
+        """Whether an override is `GROUP=null` of a group that a defaults list leaves out, or may."""
+        group = override.key_or_group
+        plain = override.type is OverrideType.CHANGE and override.value() is None and not override.is_sweep_override()
+        return (
+            plain
+            and reading.group_exists(group)
+            and any(in_defaults(document.root, group, "null") is not None for document in self.shelf.values())
+        )
+
+    def _deleting(self, parsed: Sequence[Override], reading: Reading) -> list[Override]:
+        """The overrides as Hydra takes them: it knows `~GROUP`, and no option `null`."""
+
+        def deleting(override: Override) -> Override:
+            deleted = OverridesParser.create().parse_override(f"~{override.key_or_group}")
+            return replace(deleted, input_line=override.input_line)  # which names the folder of a run
+
+        return [deleting(one) if self.leaves_out(one, reading) else one for one in parsed]
 
     def open(self, config_name: str, overrides: Sequence[Override]) -> None:
         """Takes in the search path that the primary config or an override extends: options may lie there too."""

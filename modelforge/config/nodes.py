@@ -174,3 +174,16 @@ def texts(*roots: yaml.Node | None) -> Iterator[yaml.ScalarNode]:
     """The names and values of a file, in its order."""
     every = (node for root in roots if root is not None for node in nodes(root))
     return (node for node in every if isinstance(node, yaml.ScalarNode))
+
+
+def in_defaults(root: yaml.Node | None, group: str, option: str) -> yaml.Node | None:
+    """Where the defaults list of a file names an option of a group."""
+    defaults = items(root).get("defaults") if isinstance(root, yaml.MappingNode) else None
+    for item in defaults[1].value if defaults and isinstance(defaults[1], yaml.SequenceNode) else ():
+        pairs = item.value if isinstance(item, yaml.MappingNode) else [(None, item)]
+        for key, value in pairs:
+            named = key.value.split()[-1].partition("@")[0].strip("/") if key is not None else ""
+            path = f"{named}/{value.value}".strip("/") if isinstance(value, yaml.ScalarNode) else ""
+            if path and f"{group}/{option}".endswith(path):
+                return value
+    return None

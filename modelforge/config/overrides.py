@@ -122,11 +122,10 @@ def assignment(override: Override) -> Assignment:
     return Assignment(split(override.key_or_group), override.value(), text, override.is_delete())
 
 
-def unknown_option(override: Override, option: str, known: Sequence[str], folder: str, *, optional: bool) -> Problem:
-    """The problem of `model=lstmm`; `folder` is where the options lie, `optional` whether the group may be left out."""
+def unknown_option(override: Override, option: str, known: Sequence[str], folder: str) -> Problem:
+    """The problem of `model=lstmm`; `folder` is where the options lie."""
     group = override.key_or_group
-    left_out = f"to leave it out: `~{group}`" if option == "null" and optional else ""
-    hint = left_out or extra_hint(group, option) or did_you_mean(option, known)
+    hint = extra_hint(group, option) or did_you_mean(option, known)
     hint = hint or f"{folder} holds {len(known)} others"
     if group == "init" and option != "null" and not get_close_matches(option, known, 1, SLIP):
         hint += f"{'' if hint.endswith('?') else '.'} For a scheme without a file: `'init={{scheme: {option}}}'`"
@@ -238,7 +237,7 @@ def _in_quotes(text: str) -> str:
 
 
 def _instead(text: str) -> str:
-    """The hint for what is no override; the folder of a run is one of configs, too."""
+    """The hint for what is not an override; the folder of a run is one of configs, too."""
     try:
         folder = bool(text) and Path(text).is_dir()
     except (OSError, ValueError):

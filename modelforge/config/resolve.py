@@ -50,7 +50,8 @@ def resolve(
     is_given: Callable[[KeyPath], bool] = lambda _: False,
     outside: dict[str, str] | None = None,
     moment: datetime | None = None,
-) -> dict[str, Any]:
+    at: KeyPath = (),
+) -> Any:
     """The config with all interpolations resolved, as plain data.
 
     What depends on a running job, `${hydra:...}`, stays as it is written where it is not known.
@@ -61,6 +62,7 @@ def resolve(
         is_given: whether the value at a path was given by an override, which may use any resolver.
         outside: takes in what came from outside the config, such as from the environment → how it was asked for.
         moment: what `${now:...}` gives; None for the time.
+        at: the part to resolve, which is then a model or an init block; by default all, with the model under `model`.
 
     Raises:
         ForgeError: with every mandatory value (`???`) that is not given and every interpolation that fails. Their
@@ -69,11 +71,11 @@ def resolve(
     >>> resolve({"width": 8, "layer": {"in": "${width}", "name": "w${..width}"}})
     {'width': 8, 'layer': {'in': 8, 'name': 'w8'}}
     """
-    resolver = _Resolver(config, runtime, is_given, moment)
+    resolver = _Resolver(config, runtime, is_given, moment, at or ("model",))
     if outside is not None:
         resolver.outside = outside
     try:
-        values = resolver.value((), config)
+        values = resolver.value(at, follow(config, at, last=False).value)
     except RecursionError:
         raise ForgeError([Problem("MF003", "", "interpolations are nested too deeply")]) from None
     if resolver.problems:
@@ -88,7 +90,9 @@ class _Resolver:
         runtime: Mapping[str, Any] | None,
         is_given: Callable[[KeyPath], bool],
         moment: datetime | None,
+        model: KeyPath,
     ) -> None:
+        self.model = model
         self.config = config
         self.runtime = runtime
         self.whole = config if runtime is None else {**config, "hydra": runtime}
@@ -118,7 +122,7 @@ class _Resolver:
         if not is_interpolation(written):
             if written == _MISSING and at[0] == "hydra":
                 raise _Open
-            if written == _MISSING and not _is_argument(at):
+            if written == _MISSING and not self._is_argument(at):
                 self._note(at, "MF011", f"`{'.'.join(at)}` must be given", f"as an override: `{'.'.join(at)}=...`")
                 return _FAILED
             return written
@@ -159,7 +163,7 @@ class _Resolver:
 
     def _template(self, at: KeyPath, written: str) -> Any:
         """A text with arguments of a block or model is kept for later; only its references are filled in."""
-        if at[0] != "model":
+        if at[: len(self.model)] != self.model:
             message = f"`{written}` stands for an argument, and only blocks of the model have arguments"
             self._note(at, "MF003", message)
             return _FAILED
@@ -291,6 +295,10 @@ class _Resolver:
             node = node._get_node(name if OmegaConf.is_dict(node) else int(name))
         return node, at[-1] if OmegaConf.is_dict(node) else int(at[-1])
 
+    def _is_argument(self, at: KeyPath) -> bool:
+        """Whether this declares an argument of a block, or of the model: what uses it gives the value."""
+        return at[: len(self.model)] == self.model and at[-2:-1] == ("args",)
+
     def _count(self, size: int) -> None:
         self.expanded += size
         if self.expanded > MAX_RESOLVED:
@@ -331,11 +339,6 @@ class _Resolver:
         else:
             fact = f"`{end}` is `{trail.value}` and has no keys"
         self._note(at, "MF003", f"`{written}` leads nowhere: {fact}", hint)
-
-
-def _is_argument(at: KeyPath) -> bool:
-    """Whether this declares an argument of a block, or of the model: what uses it gives the value."""
-    return at[:1] == ("model",) and at[-2:-1] == ("args",)
 
 
 def _elsewhere(name: str, config: Any) -> str:

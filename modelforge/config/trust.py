@@ -111,7 +111,7 @@ def search_folder(entry: str, root: Path, *, own: bool) -> str:
         own: whether it stands on the command line, where it may be any folder.
 
     Raises:
-        ForgeError: it is no folder below the config folder, and no package that is known here.
+        ForgeError: it is not a folder below the config folder, and no package that is known here.
     """
     scheme, colon, place = entry.rpartition("://")
     if scheme == "pkg" and place in _PACKAGES and (found := shipped()) is not None:

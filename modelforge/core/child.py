@@ -22,8 +22,8 @@ from pathlib import Path
 from pydantic import TypeAdapter, ValidationError
 
 from modelforge.core.confine import Attempt, can_confine, confine
-from modelforge.core.dynamo import put_off
 from modelforge.core.errors import ForgeError, Problem
+from modelforge.core.lazy_torch import import_compiler_late
 from modelforge.core.limits import MAX_ANSWER_BYTES
 
 BOOT = """\
@@ -108,10 +108,10 @@ def serve(
         memory: Bytes that an answer may take, on top of what the packages take.
         seconds: Question → time of the processor that its answer may take.
     """
-    put_off()
+    import_compiler_late()
     question = sys.stdin.buffer.read()
     pipe = os.dup(1)
-    os.dup2(2, 1)  # what packages print is no answer
+    os.dup2(2, 1)  # what packages print is not an answer
     warm_up()
     gc.freeze()  # what is imported stays
     gc.enable()
@@ -123,7 +123,7 @@ def serve(
 
 
 def garbled() -> ForgeError:
-    """The problem of an answer that is none."""
+    """The problem of an answer that cannot be read."""
     return failed("its answer cannot be read")
 
 

@@ -120,14 +120,14 @@ def require_count(value: object, what: str) -> None:
         what: The function and the argument: ``predict takes `batch` examples``.
 
     Raises:
-        ValueError: it is no whole number from 1 on.
+        ValueError: it is not a whole number from 1 on.
     """
     if not isinstance(value, int) or isinstance(value, bool) or value < 1:
         raise ValueError(f"{what}, a whole number from 1 on, but gets {value!r}")
 
 
 @dataclass(frozen=True, slots=True, repr=False)
-class Later:
+class LazyHint:
     """A hint that is made when its problem is shown: of thousands of problems most never are."""
 
     find: Callable[[], str]
@@ -180,7 +180,7 @@ def problem(detail: ErrorDetails, key: str, owner: Owner) -> Problem:
     kind, context, value = detail["type"], detail.get("ctx", {}), detail["input"]
     name = _name(detail["loc"], key)
     hint = context.get("hint", "")
-    hint = hint() if isinstance(hint, Later) else hint
+    hint = hint() if isinstance(hint, LazyHint) else hint
     if kind == "missing":
         message = f"{owner.name} needs the {owner.noun} `{name}`"
         hint = f"add `{name}: ...`\n{_meaning(owner, detail['loc'])}".rstrip()
@@ -236,7 +236,7 @@ def _meaning(owner: Owner, location: Location) -> str:
     return f"`{location[-1]}`: {words}" if words else ""
 
 
-def wrong(code: str, message: str, hint: str | Later = "", *, part: Part = "value") -> PydanticCustomError:
+def wrong(code: str, message: str, hint: str | LazyHint = "", *, part: Part = "value") -> PydanticCustomError:
     """The error that a validator raises: it becomes a problem of this code.
 
     Args:

@@ -54,7 +54,7 @@ _READS = ("open", "os.listdir", "os.scandir", "os.chdir")
 
 
 class TooLong(BaseException):
-    """The time of the processor is over; no `Exception`, which what takes it may catch."""
+    """The time of the processor is over; not an `Exception`, which code on the way might catch."""
 
 
 @dataclass(frozen=True, slots=True)

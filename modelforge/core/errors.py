@@ -12,6 +12,7 @@ from typing import Any, Literal, TypeVar
 
 from modelforge.core.paths import last
 from modelforge.core.quoting import MAX_MESSAGE, MAX_QUOTED, bounded, listed, printable, shortened
+from modelforge.core.shown import Shown
 
 MAX_PROBLEMS = 300
 """Of one phase; the last problem gives the number of all others."""
@@ -60,7 +61,7 @@ class Place:
 
 
 @dataclass(frozen=True, slots=True)
-class Problem:
+class Problem(Shown):
     """One thing that is wrong: `key` is the override key, `part` says whether its key or its value is to blame.
 
     A problem of a built model or a ledger has a `parameter`'s path in place of a key.

@@ -38,14 +38,15 @@ class Branch:
     num_weights: int
     """Layers in it that have weights."""
     ends: bool
-    """Whether what the parameter makes is what the branch adds: the output projection, or the norm behind it."""
-    beyond: int = 0
-    """Branches before it, itself included, that are a third of their layer, or a fourth (attention to an encoder)."""
+    """Whether what the parameter makes is what the branch adds: the output projection, or the norm after it."""
+    extra: int = 0
+    """How many branches, up to this one, come after the first two of their layer. A decoder layer has three branches:
+    attention, attention to the encoder, and MLP."""
 
     @property
     def layer(self) -> int:
         """Number of the transformer layer, from 1: two branches, attention and MLP, make one, or all of one module."""
-        return (self.index - self.beyond) // 2 + 1
+        return (self.index - self.extra) // 2 + 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +65,7 @@ class Context:
     """Whether what it reads is as wide as an input of the model: no kernel and no table stands before it. What a layer
     without a kernel adds or multiplies by, such as the scale of a norm, counts as reading what the layer reads."""
     output_width: bool | None = None
-    """Whether what it makes is as wide as the output of the model: no kernel stands behind it."""
+    """Whether what it makes is as wide as the output of the model: no kernel stands after it."""
     known: bool = True
     """Whether the layer that holds it is known inside: what makes its output, and which residual branches it has."""
 

@@ -187,7 +187,7 @@ def check_declaration(cls: object, base: type, named: str) -> None:
     """Checks a class that is its own declaration, before it is registered.
 
     Raises:
-        TypeError: it is no subclass of `base` (which `named` puts in words), not finished, or has no docstring.
+        TypeError: it is not a subclass of `base` (which `named` puts in words), not finished, or has no docstring.
     """
     if not (inspect.isclass(cls) and issubclass(cls, base)):
         raise TypeError(f"{cls!r} is not a subclass of {named}")

@@ -51,7 +51,7 @@ def find_project(folder: str | Path | None = None) -> Project | None:
     """The nearest `pyproject.toml` with a table for modelforge, in a folder or above it.
 
     Raises:
-        ForgeError: it is no TOML, or the table is wrong.
+        ForgeError: it is not TOML, or the table is wrong.
     """
     for file in _candidates(Path(folder or os.curdir).resolve()):
         try:

@@ -72,7 +72,7 @@ class Registry(Generic[Entry]):
         """Adds an entry, or replaces the one of which it is a new definition.
 
         Raises:
-            TypeError: a name is no text, or `aliases` is one.
+            TypeError: a name is not a text, or `aliases` is one.
             ValueError: another entry has the name or an alias, or one that modelforge ships.
         """
         if isinstance(aliases, str):
@@ -98,7 +98,7 @@ class Registry(Generic[Entry]):
         """A decorator that adds a class which is its own declaration.
 
         Raises:
-            TypeError: the class is no finished subclass of `base`, or has no docstring.
+            TypeError: the class is not a finished subclass of `base`, or has no docstring.
             ValueError: another class has the name.
         """
 

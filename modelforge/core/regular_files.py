@@ -30,7 +30,7 @@ class TooLarge(OSError):
 
 
 def kind_of(mode: int) -> str:
-    """What lies there by its `st_mode`, if that is no regular file; empty where it is one.
+    """What lies there by its `st_mode`, if that is not a regular file; empty where it is one.
 
     Example:
         >>> kind_of(os.stat(os.curdir).st_mode), kind_of(os.stat(os.devnull).st_mode), kind_of(stat.S_IFREG)
@@ -97,7 +97,7 @@ def read_text(path: str | PathLike[str], max_bytes: int) -> str:
 
     Raises:
         OSError: as `read_bytes`.
-        ValueError: it is no UTF-8, or nothing can have this name.
+        ValueError: it is not UTF-8, or nothing can have this name.
     """
     return read_bytes(path, max_bytes).decode("utf-8")
 

@@ -1,15 +1,35 @@
-"""did_you_mean: a name that is not known → a hint with the nearest known ones."""
+"""did_you_mean: a name that is not known → a hint with the nearest known ones; lookup: a name → what has it."""
 
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from itertools import islice
+from typing import TypeVar
 
 from modelforge.core.quoting import MAX_QUOTED, printable
 
 MAX_CHOICES = 500
 """Names that are compared with a wrong one."""
+
+T = TypeVar("T")
+
+
+def lookup(known: Mapping[str, T], name: str, what: str) -> T:
+    """What has a name.
+
+    Args:
+        known: Everything by its name.
+        name: The name.
+        what: The sentence for a name that nothing has, up to the name: ``the ledger has no parameter``.
+
+    Raises:
+        KeyError: nothing has the name; it names the nearest known ones.
+    """
+    if name not in known:
+        hint = did_you_mean(name, known)
+        raise KeyError(f"{what} {name!r}" + (f": {hint}" if hint else ""))
+    return known[name]
 
 
 def did_you_mean(name: object, known: Iterable[object]) -> str:

@@ -2,7 +2,7 @@
 
 safetensors, or what `torch.save` writes, read with `weights_only`: nothing in a file can run. Large models lie in
 several files, and an index names them: `model.safetensors.index.json`. Nested mappings of a checkpoint count as one,
-with their keys joined by dots; what is no tensor, or one without values, is left out.
+with their keys joined by dots; what is not a tensor, or one without values, is left out.
 """
 
 from __future__ import annotations
@@ -118,7 +118,7 @@ def _listed(path: str) -> list[tuple[str, str]]:
     except OSError as error:
         raise Refusal(f"it cannot be read: {error.strerror or error}", _RELATIVE) from error
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
-        raise Refusal("it is no index: a JSON with a `weight_map` from names to files") from error
+        raise Refusal("it is not an index: a JSON with a `weight_map` from names to files") from error
     if strange := [name for name in names if Path(name).name != name or name.endswith(".json")]:
         raise Refusal(f"it names `{strange[0]}`: no file of tensors beside it")
     return [(str(Path(path).parent / name), name) for name in names]
@@ -195,7 +195,7 @@ def _load(path: str) -> Any:
         reason = f"it holds a pickle that would run code{what}, and that is never loaded"
         raise Refusal(reason, hint, "MF111") from error
     except Exception as error:
-        raise Refusal(f"it is no checkpoint of tensors: {sentence(error)}") from error
+        raise Refusal(f"it is not a checkpoint of tensors: {sentence(error)}") from error
 
 
 def _of_model(checkpoint: Any) -> Any:

@@ -72,3 +72,14 @@ def uncollected() -> Generator[None]:
     finally:
         if was_enabled:
             gc.enable()
+
+
+@contextmanager
+def without_onednn() -> Generator[None]:
+    """Torch's own kernels. `torch.backends.mkldnn.flags` also sets what warns on most machines."""
+    before = torch.backends.mkldnn.enabled
+    torch.backends.mkldnn.enabled = False
+    try:
+        yield
+    finally:
+        torch.backends.mkldnn.enabled = before

@@ -24,7 +24,7 @@ from modelforge.diagnosis.levels import judged, weights_of
 from modelforge.planning.assign import ParameterPlan
 from modelforge.planning.plan import Plan
 from modelforge.signal.averages import lost_to_averages
-from modelforge.signal.flow import Leaf, flow
+from modelforge.signal.flow import LeafLayer, flow
 from modelforge.signal.rule import RULES
 
 DRIFT = 1e3
@@ -114,7 +114,7 @@ def _changes(plan: Plan, levels: Sequence[Level]) -> list[Change]:
     return sorted(found, key=lambda change: -change.size / log(change.least) * (1.2 if change.what == "signal" else 1))
 
 
-def _forward(plan: Plan, leaves: Sequence[Leaf], levels: Sequence[Level]) -> Change | None:
+def _forward(plan: Plan, leaves: Sequence[LeafLayer], levels: Sequence[Level]) -> Change | None:
     """The largest change of a signal since it started; in front of a norm, only a large one is a fault."""
     energies = _energies(levels)
     by_path, sizes = {level.path: level for level in levels}, {level.path: level.size for level in levels}
@@ -148,7 +148,7 @@ def _pieces(way: Sequence[tuple[str, bool]]) -> list[list[str]]:
 
 
 def _energies(levels: Sequence[Level]) -> Mapping[str, float]:
-    """Those that count, without 0, as behind a layer that starts at zero."""
+    """Those that count, without 0, as after a layer that starts at zero."""
     return {path: energy for path, energy in judged(levels, "signal").items() if energy}
 
 
@@ -157,7 +157,7 @@ def _results(plan: Plan) -> Sequence[str]:
     return [*dict.fromkeys(source.maker for source in flow(plan).results.values())]
 
 
-def _way(result: str, makers: Mapping[str, Leaf], energies: Mapping[str, float]) -> list[tuple[str, bool]]:
+def _way(result: str, makers: Mapping[str, LeafLayer], energies: Mapping[str, float]) -> list[tuple[str, bool]]:
     """The layers from an input to an output, back along what is strongest; and whether a signal starts again there."""
     way: list[tuple[str, bool]] = []
     at = result
@@ -169,11 +169,11 @@ def _way(result: str, makers: Mapping[str, Leaf], energies: Mapping[str, float])
     return [*([(at.removeprefix("@"), False)] if at else []), *reversed(way)]
 
 
-def _restarts(leaf: Leaf) -> bool:
+def _restarts(leaf: LeafLayer) -> bool:
     return leaf.layer.type in RULES and RULES.get(leaf.layer.type).restarts
 
 
-def _backward(plan: Plan, leaves: Sequence[Leaf], levels: Sequence[Level]) -> Change | None:
+def _backward(plan: Plan, leaves: Sequence[LeafLayer], levels: Sequence[Level]) -> Change | None:
     """The largest change of a gradient's squared length on the same way, between norms or from norm to norm."""
     energies = _energies(levels)
     by_path, sizes = {level.path: level for level in levels}, {level.path: level.size for level in levels}
@@ -285,14 +285,14 @@ def _reason(change: Change, weights: list[ParameterPlan], passed: int) -> str:
     weight = weights[len(weights) // 2]
     factor = change.factor ** (1 / max(passed, 1))
     activations = Counter(name for one in weights if (name := _activation(one)))
-    # A head has none behind it, and does not count among the layers that have.
-    behind, number_of = activations.most_common(1)[0] if activations else ("", len(weights))
-    behind = f" before {behind}" if behind else ""
+    # A head has none after it, and does not count among the layers that have.
+    read_by, number_of = activations.most_common(1)[0] if activations else ("", len(weights))
+    before = f" before {read_by}" if read_by else ""
     std = f" with std {number(_round(weight.std))}" if weight.std else ""
     keeps = f", where about {number(_round(weight.std * factor**-0.5))} would keep it" if weight.std else ""
     layers = plural(number_of, "layer")
     each = f" (a factor of {number(_round(factor))} a layer)" if passed > 1 else ""
-    return f"`{weight.scheme}` starts {layers}{behind}{std}{each}{keeps}"
+    return f"`{weight.scheme}` starts {layers}{before}{std}{each}{keeps}"
 
 
 def _activation(parameter: ParameterPlan) -> str:

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from modelforge.diagnosis.document import Cause, Level, Spot
 from modelforge.diagnosis.levels import judged, weights_of
 from modelforge.planning.plan import Plan
-from modelforge.signal.flow import Leaf, flow
+from modelforge.signal.flow import LeafLayer, flow
 from modelforge.signal.retuned import root_mean_square
 
 
@@ -46,12 +46,12 @@ def dead(plan: Plan, levels: Sequence[Level], *, vanishes: bool = False) -> Caus
     return Cause(verdict="dead", severity="error", sentence=sentence, key=key, spot=spot)
 
 
-def _is_still(leaf: Leaf, signals: Mapping[str, float], gradients: Mapping[str, float]) -> bool:
+def _is_still(leaf: LeafLayer, signals: Mapping[str, float], gradients: Mapping[str, float]) -> bool:
     """Whether a layer's weights get no gradient; unknown energies count as some."""
     if gradients.get(leaf.layer.path) == 0:
         return True
     return _reads_zeros(leaf, signals)
 
 
-def _reads_zeros(leaf: Leaf, signals: Mapping[str, float]) -> bool:
+def _reads_zeros(leaf: LeafLayer, signals: Mapping[str, float]) -> bool:
     return bool(leaf.reads) and all(signals.get(read.maker.removeprefix("@")) == 0 for read in leaf.reads)

@@ -35,11 +35,12 @@ from modelforge.diagnosis.levels import levels
 from modelforge.diagnosis.measuring import Batch, Measured, measured_of, size_of
 from modelforge.diagnosis.network import network
 from modelforge.diagnosis.repairs import repair
+from modelforge.language.model import ModelSpec
 from modelforge.linting.lint import examine
 from modelforge.linting.subject import Training
-from modelforge.planning.plan import Plan
+from modelforge.planning.plan import Plan, planned
 from modelforge.signal.jacobian import Jacobian as Found
-from modelforge.signal.nodes import Node
+from modelforge.signal.nodes import ProbedNode
 from modelforge.signal.passes import bare
 from modelforge.signal.predict import Prediction, predict
 from modelforge.signal.probe import check_batch
@@ -73,7 +74,7 @@ class Settings:
 
 
 def diagnose(
-    plan: Plan | Mapping[str, Plan],
+    plan: ModelSpec | Plan | Mapping[str, ModelSpec | Plan],
     *,
     title: str = "",
     measure: bool = True,
@@ -87,7 +88,7 @@ def diagnose(
     """How networks start, and why: signals and gradients predicted and measured, findings, the ledger.
 
     Args:
-        plan: One network, or several side by side, by label.
+        plan: The plan or the spec of one network, or of several side by side, by label.
         title: Of the document.
         measure: Whether to build the networks and to measure them.
         batch: Examples in a batch; as many as cost little by default, at most 32.
@@ -100,8 +101,8 @@ def diagnose(
     Raises:
         ForgeError: a batch holds NaN, or no examples.
         TypeError: an argument is of another kind.
-        ValueError: there is no plan; `batch` is no whole number from 1 on; labels of `data` or `training` are not those
-            of the plans; the model is of another plan.
+        ValueError: there is no plan; `batch` is not a whole number from 1 on; labels of `data` or `training` are not
+            those of the plans; the model is of another plan.
 
     Example:
         >>> from modelforge.planning.plan import plan
@@ -112,9 +113,8 @@ def diagnose(
         >>> found.first.cause.verdict, found.first.cause.key
         ('vanishes', 'init')
     """
-    plans = plan if isinstance(plan, Mapping) else {title or "model": plan}
-    for one in plans.values():
-        require(one, Plan, "diagnose takes a Plan, as `plan` gives")
+    networks = plan if isinstance(plan, Mapping) else {title or "model": plan}
+    plans = {label: planned(network, "diagnose") for label, network in networks.items()}
     if not plans:
         raise ValueError("diagnose takes one plan or more, but gets none")
     if batch is not None:
@@ -252,7 +252,7 @@ def _spectrum(found: Eigenvalues) -> Spectrum:
     )
 
 
-def _steps(node: Node) -> Steps:
+def _steps(node: ProbedNode) -> Steps:
     times = spaced(len(node.steps), MAX_STEPS)
     shown = [node.steps[time] for time in times]
     return Steps(

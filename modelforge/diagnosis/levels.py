@@ -14,7 +14,7 @@ from modelforge.diagnosis.measuring import Measured
 from modelforge.planning.assign import ParameterPlan
 from modelforge.planning.plan import Plan
 from modelforge.signal.measures import Moments
-from modelforge.signal.nodes import Node
+from modelforge.signal.nodes import ProbedNode
 from modelforge.signal.predict import NodeSignal, Prediction
 from modelforge.signal.value import Gradient, Signal
 
@@ -61,14 +61,14 @@ def _size(value: Value) -> int:
     return prod(tensor.of(1)) if isinstance(tensor, TensorValue) else 0
 
 
-def _nodes(plan: Plan, measured: Measured) -> dict[str, Node]:
+def _nodes(plan: Plan, measured: Measured) -> dict[str, ProbedNode]:
     """What was measured, by the path of a layer or the name of an input."""
     probe = measured.probe
     real = [name for name, value in plan.inputs.items() if value.dtype.startswith(("float", "bfloat"))]
     return {**probe.by_path, **dict(zip(real, probe.inputs, strict=False))}
 
 
-def _level(predicted: NodeSignal, node: Node | None, weight: ParameterPlan | None, size: int) -> Level:
+def _level(predicted: NodeSignal, node: ProbedNode | None, weight: ParameterPlan | None, size: int) -> Level:
     signal, gradient = predicted.signal, predicted.gradient
     return Level(
         path=predicted.path,
@@ -115,7 +115,7 @@ def _measured(moments: Moments) -> Energy | None:
     return Energy(energy=exp(mean), spread=finite(moments.spread)) if mean < MAX_LOG else None
 
 
-def _not_finite(node: Node) -> tuple[Literal["signal", "gradient"], ...]:
+def _not_finite(node: ProbedNode) -> tuple[Literal["signal", "gradient"], ...]:
     if not prod(node.shape):
         return ()
     forward = () if _measured(node.forward) else ("signal",)

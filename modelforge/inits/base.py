@@ -45,7 +45,7 @@ class Initializer(Node, ABC):
     values_from: ClassVar[Source] = "draw"
     """What makes the values: `Fill.draw_`, the module's own `reset_parameters`, what filled it before, or a file."""
     draws_per: ClassVar[DrawsPer] = "matrix"
-    """What has a generator of its own. Blocks with equal generators can mirror what another draws: those of one
+    """What has a generator of its own. Matrices with equal generators can mirror what another draws: those of one
     parameter, or those of one attention, which may be several parameters."""
 
     @abstractmethod

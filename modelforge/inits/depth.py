@@ -17,7 +17,7 @@ _HINT = "say so in the block, for the parameters in question: {}"
 
 
 class EndAware(Elementwise):
-    """A scheme that needs to know what ends a residual branch; its classes declare `ends` behind what they count."""
+    """A scheme that needs to know what ends a residual branch; its classes declare `ends` after what they count."""
 
     if TYPE_CHECKING:
         ends: Ends
@@ -56,7 +56,7 @@ class LayerAware(EndAware):
 
     layer: Count = "auto"
     """Number of the transformer layer, from 1, or `auto`: by the branches before it. Two make a layer, as do all of one
-    torch layer, however many; where three of your own do, or in a decoder behind an encoder, say the number."""
+    torch layer, however many; where three of your own do, or in a decoder after an encoder, say the number."""
     ends: Ends = "auto"
     """Whether it makes what a branch adds, or `auto`: as the plan knows."""
 

@@ -65,7 +65,7 @@ def _field(cls: type[Node], name: str, info: FieldInfo, schema: dict[str, Any]) 
 def _type(schema: dict[str, Any]) -> str:
     """A JSON Schema as a few words: `number > 0`, `qr | svd`, `auto | boolean`."""
     if "anyOf" in schema:
-        return " | ".join(_type(option) for option in schema["anyOf"])
+        return " | ".join(dict.fromkeys(_type(option) for option in schema["anyOf"]))
     if "const" in schema:
         return str(schema["const"])
     if "pattern" in schema:

@@ -77,7 +77,7 @@ class Moments:
         """What independent values of a law promise.
 
         Raises:
-            Refusal: it is no law, or its `cdf` has other moments than it states.
+            Refusal: it is not a law, or its `cdf` has other moments than it states.
         """
         if type(law).__hash__ is None:
             reason = f"its law, of class {type(law).__name__}, cannot be hashed"

@@ -47,8 +47,8 @@ def register_initializer(name: str, aliases: tuple[str, ...] = ()) -> Callable[[
     >>> unregister_initializer("checkerboard")
 
     Raises:
-        TypeError: the name is no text, or the class is no finished initializer, has no docstring, or has a field with a
-            reserved name.
+        TypeError: the name is not a text, or the class is not a finished initializer, has no docstring, or has a
+            field with a reserved name.
         ValueError: another class has the name or an alias, or it cannot be a name.
     """
 
@@ -102,12 +102,18 @@ def explain_absence(name: object) -> str:
     return nearest(name, known) or own + own_module()
 
 
+_OF_TORCH = {"nonlinearity": "gain", "a": "low", "b": "high", "val": "value"}
+"""Arguments of `torch.nn.init` → what schemes call them that take the name of torch's function, or nearly."""
+
+
 def explain_absent_field(scheme: str, name: str, others: Collection[str] = ()) -> str:
     """What a scheme has in place of a field that it lacks; `others` may stand in the same block."""
     fields = get(scheme).model_fields
     known = {*fields, *others}
     if not fields:
         return nearest(name, known) or f"`{scheme}` has no fields: give a `scheme` here"
+    if (here := _OF_TORCH.get(name)) in fields:
+        return f"here it is called `{here}`"
     if name in field_names():
         return f"it is a field of other schemes; `{scheme}` has " + ", ".join(f"`{field}`" for field in sorted(fields))
     return did_you_mean(name, known)

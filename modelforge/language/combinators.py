@@ -65,7 +65,7 @@ class Combinator(LayerSpec, ABC):
         """The children in execution order; the last one's output is the combinator's."""
 
     def branch(self) -> tuple[str, ...]:
-        """Names of the children that make up a residual branch, what is added to its shortcut; none, in most."""
+        """Names of the children that make up a residual branch, which is added to its shortcut; most have none."""
         return ()
 
     def declared_by(self) -> BlockUse | None:

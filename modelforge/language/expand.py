@@ -278,7 +278,7 @@ class _Expander:
             return [self._filled(value, place.at(index)) for index, value in enumerate(raw)]
         if is_broken(raw):
             hint = 'write `${arg:name}`, or `${calc:"2 * name"}` with the arithmetic in quotes'
-            self._note("MF019", place.key, f"`{raw}` is no complete template", hint)
+            self._note("MF019", place.key, f"`{raw}` is not a complete template", hint)
             raise _Failed
         if not is_template(raw):
             return raw

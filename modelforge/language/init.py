@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal, get_args
 from pydantic import AfterValidator, BeforeValidator, SkipValidation, ValidationError, model_serializer
 from pydantic_core import InitErrorDetails
 
-from modelforge.core.complaints import Later, Location, Part, relocated, wrong
+from modelforge.core.complaints import LazyHint, Location, Part, relocated, wrong
 from modelforge.core.frozen import FrozenDict, Node
 from modelforge.core.limits import MAX_RULES
 from modelforge.core.quoting import quoted
@@ -93,7 +93,9 @@ class _Parser:
         before = len(self.errors)
         if not isinstance(raw, Mapping):
             message = f"an init block must be a mapping or the name of a scheme, but is {quoted(raw)}"
-            self._add("MF022", message, at, "write `init: {scheme: ...}`")
+            number = isinstance(raw, int | float) and not isinstance(raw, bool)
+            block = f"{{scheme: constant, value: {quoted(raw)}}}" if number else "{scheme: ...}"
+            self._add("MF022", message, at, f"write `{at[-1] if at else 'init'}: {block}`")
             return None
         if "matrices" in raw and not named:
             hint = "name the parameter: `params: {qkv.weight: {matrices: 3}}`"
@@ -123,7 +125,7 @@ class _Parser:
 
     def _initializer(self, scheme: Any, fields: Mapping[str, Any], at: Location) -> Initializer | None:
         if not isinstance(scheme, str) or scheme not in registry.SCHEMES:
-            hint = Later(partial(registry.explain_absence, scheme))
+            hint = LazyHint(partial(registry.explain_absence, scheme))
             self._add("MF020", f"unknown initializer `{scheme}`", (*at, "scheme"), hint)
             return None
         try:
@@ -144,7 +146,7 @@ class _Parser:
         known = registry.field_names()
         for name in fields:
             if name not in known:
-                hint: str | Later = Later(partial(did_you_mean, name, {*known, *SECTIONS, "scheme"}))
+                hint: str | LazyHint = LazyHint(partial(did_you_mean, name, {*known, *SECTIONS, "scheme"}))
                 if name.rstrip("s") in ("weight", "kernel"):
                     hint = f"the block itself is for weights; others: {', '.join(SECTIONS)}"
                 self._add("MF021", f"no scheme has a field `{name}`", (*at, name), hint, part="key")
@@ -177,7 +179,7 @@ class _Parser:
             blocks[str(name)] = block
         return blocks
 
-    def _add(self, code: str, message: str, at: Location, hint: str | Later = "", part: Part = "value") -> None:
+    def _add(self, code: str, message: str, at: Location, hint: str | LazyHint = "", part: Part = "value") -> None:
         self.errors.append(InitErrorDetails(type=wrong(code, message, hint, part=part), loc=at, input=None))
 
 

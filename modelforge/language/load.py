@@ -18,7 +18,7 @@ def load(conf: str | Path | None = None, overrides: Sequence[str] = ()) -> Model
 
     Raises:
         ForgeError: all that is wrong with it, with file and line.
-        TypeError: `conf` is no path, or `overrides` no list of strings.
+        TypeError: `conf` is not a path, or `overrides` not a list of strings.
 
     Example:
         >>> load(overrides=["model=lstm", "init=orthogonal"]).layers["rnn"].type

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator, BeforeValidator, SerializeAsAny
 
-from modelforge.core.complaints import Later, all_wrong, wrong
+from modelforge.core.complaints import LazyHint, all_wrong, wrong
 from modelforge.core.frozen import FrozenDict
 from modelforge.core.limits import MAX_NAME
 from modelforge.core.paths import last
@@ -33,7 +33,7 @@ def _parse_layer(raw: Any) -> LayerSpec:
         raise wrong("MF011", "this layer has no `type`", _type_hint(fields), part="key")
     name = fields["type"]
     if not isinstance(name, str) or name not in registry.names():
-        hint = Later(lambda: registry.explain_absence(str(name)))
+        hint = LazyHint(lambda: registry.explain_absence(str(name)))
         error = wrong("MF010", f"unknown layer type `{shortened(str(name))}`", hint)
         raise all_wrong([(() if isinstance(raw, str) else ("type",), error)])
     return registry.get(name).spec.model_validate(dict(fields))

@@ -12,6 +12,7 @@ from pydantic_core import ErrorDetails
 
 from modelforge.config.compose import Config
 from modelforge.config.origins import Origins
+from modelforge.config.plain_data import plain_data
 from modelforge.core.complaints import Owner, as_whole, problem
 from modelforge.core.errors import ForgeError, Problem, for_each
 from modelforge.core.frozen import Seed
@@ -40,6 +41,7 @@ SECTIONS = frozenset(
     | {"ckpt", "checkpoint", "optimized_metric", "tags", "modelforge", "claim", "diagnose", "sweep"}
 )
 """What a config is made of; all but the first line is training's, `claim` the gallery's."""
+_READ = ("model", "init", "weights", "seed", "dtype", "modelforge")
 
 
 def parse(
@@ -55,7 +57,8 @@ def parse(
 
     Args:
         config: A `Config` of `modelforge.config.compose`, a whole config as a mapping (`{"model": ..., "init": ...}`),
-            or its model section alone (`{"input": ..., "layers": ...}`).
+            or its model section alone (`{"input": ..., "layers": ...}`). Here and below a mapping may be a `DictConfig`
+            of Hydra, with its interpolations.
         init: The outermost default, in place of the config's `init` group.
         seed: Key of all random numbers, in place of the config's `seed` (0 where neither says).
         weights: A file of values that wins over all init blocks, in place of the config's `weights` group.
@@ -69,7 +72,8 @@ def parse(
         >>> spec.layers["head"].type
         'Linear'
     """
-    values, origins = _content(config)
+    values, origins = _content(plain_data(config, _READ))
+    init, weights = plain_data(init), plain_data(weights)
     if wrong := [*unfit(values), *_unfit("init", init), *_unfit("weights", weights), *_unfit("seed", seed)]:
         raise ForgeError(origins.locate(problem) for problem in wrong)
     if "model" not in values and not values.keys().isdisjoint(("layers", "input")):
@@ -79,7 +83,10 @@ def parse(
     empty = [*_empty_files({**values, **given}, origins)]
     problems += empty
     model = None
-    if all(problem.key != "model" for problem in empty) and (section := _model_section(values, problems)) is not None:
+    if (
+        all(problem.key != "model" for problem in empty)
+        and (section := _model_section(values, origins, problems)) is not None
+    ):
         model = _validate(ModelSpec, section, "model", problems)
     group = _validate(Init | None, given.get("init", values.get("init")), "init", problems)
     stored = _validate(WeightsSpec | None, given.get("weights", values.get("weights")), "weights", problems)
@@ -108,6 +115,7 @@ def parse_init(raw: Mapping[str, Any] | str, path: str = "init") -> InitSpec:
     Raises:
         ForgeError: all that is wrong with it.
     """
+    raw = plain_data(raw)
     problems = [*_unfit(path, raw)]
     if problems:
         raise ForgeError(problems)
@@ -152,10 +160,11 @@ def _empty_files(values: Mapping[str, Any], origins: Origins) -> Iterator[Proble
             yield Problem("MF011", section, f"{place.file} is empty", f"it should hold the `{section}` section", place)
 
 
-def _model_section(values: Mapping[str, Any], problems: list[Problem]) -> Any:
+def _model_section(values: Mapping[str, Any], origins: Origins, problems: list[Problem]) -> Any:
     section = values.get("model")
     if section is None:
-        problems.append(Problem("MF011", "model", "there is no `model` section", "choose one: `model=...`", part="key"))
+        hint = _misnamed(values, origins) or "choose one: `model=...`"
+        problems.append(Problem("MF011", "model", "there is no `model` section", hint, part="key"))
         return None
     if isinstance(section, Mapping):
         declared = section.get("args")
@@ -165,6 +174,15 @@ def _model_section(values: Mapping[str, Any], problems: list[Problem]) -> Any:
         problems += found
         return None if found else written_out
     return section
+
+
+def _misnamed(values: Mapping[str, Any], origins: Origins) -> str:
+    """How a section that looks like a model becomes it; nothing where there is none."""
+    name = next((name for name, value in values.items() if isinstance(value, Mapping) and "layers" in value), "")
+    if not name:
+        return ""
+    way = f"write `{name}@model: NAME` in the defaults list" if origins.contributions else f"call `{name}` `model`"
+    return f"`{name}` looks like one: {way}"
 
 
 def _no_key(key: object, known: Collection[str]) -> Problem:

@@ -37,7 +37,7 @@ class LayerType:
     make: type[nn.Module] | None = None
     """The `nn.Module` class; None for a combinator."""
     kind: Kind = "layer"
-    """`layer`: reads what arrives as it is. `activation`: elementwise, has a gain. `passthrough`: an activation behind
+    """`layer`: reads what arrives as it is. `activation`: elementwise, has a gain. `passthrough`: an activation after
     it still counts as what follows. `unknown`: what it does is not known, so `gain: auto` in front is refused."""
     axes: Axes = ()
     """What the first input may look like, without the batch: alternatives of axis names, `...` for any number."""

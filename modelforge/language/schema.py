@@ -7,7 +7,7 @@ arguments of blocks) is for `modelforge check`.
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
 
 from modelforge import inits
@@ -62,8 +62,8 @@ def schema(kind: str) -> Schema:
     Raises:
         KeyError: there is no schema of that kind.
 
-    >>> schema("model")["$defs"]["Linear"]["properties"]["out_features"]
-    {'anyOf': [{'title': 'Out Features', 'type': 'integer'}, {'type': 'string', 'pattern': '\\\\$\\\\{.*\\\\}'}]}
+    >>> schema("model")["$defs"]["Linear"]["properties"]["out_features"]["anyOf"][0]
+    {'minimum': 0, 'title': 'Out Features', 'type': 'integer'}
     """
     return KINDS[kind]()
 
@@ -152,7 +152,8 @@ def _init_definitions() -> Schema:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         fields = {name: scheme.model_json_schema().get("properties", {}) for name, scheme in schemes.items()}
-    every = {field: {} for of_one in fields.values() for field in of_one}
+    names = dict.fromkeys(field for of_one in fields.values() for field in of_one)
+    every = {field: _any_of([of_one[field] for of_one in fields.values() if field in of_one]) for field in names}
     sections = dict.fromkeys(NAMED_ROLES, _INIT) | dict.fromkeys(("types", "params"), mapping(_INIT))
     rows = {"type": "integer", "minimum": 1}
     sections["matrices"] = {"anyOf": [rows | {"minimum": 2}, {"type": "array", "items": rows}]}
@@ -170,6 +171,13 @@ def _init_definitions() -> Schema:
     block["properties"]["scheme"] = _optional(block["properties"]["scheme"])
     block |= {"properties": {**every, **sections, **block["properties"]}, "required": [], "additionalProperties": False}
     return {"init": block, **of_schemes}
+
+
+def _any_of(described: Sequence[Schema]) -> Schema:
+    """What one of several schemes takes for a field: the scheme is known where the block that is refined is."""
+    each = [or_template({key: one[key] for key in one if key not in ("description", "default")}) for one in described]
+    unlike = [one for place, one in enumerate(each) if one not in each[:place]]
+    return unlike[0] if len(unlike) == 1 else {"anyOf": unlike}
 
 
 KINDS: Mapping[str, Callable[[], Schema]] = MappingProxyType({"model": _model, "init": _init, "weights": _weights})

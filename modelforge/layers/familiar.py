@@ -32,6 +32,7 @@ registry.ELSEWHERE.update(
         "Interpolate": "`Upsample`",
         "LayerNorm2d": "`LayerNorm` over channels that come last",
         "LayerNormalization": "`LayerNorm`",
+        "Masking": "`PaddingMask` over the tokens, named in `inputs` of what may not read padding",
         "MaxPooling1D": "`MaxPool1d`",
         "MaxPooling2D": "`MaxPool2d`",
         "MaxPooling3D": "`MaxPool3d`",
@@ -49,7 +50,7 @@ registry.ELSEWHERE.update(
 
 registry.ARGUMENTS_ELSEWHERE.update(
     {
-        "activation": "the function is a layer of its own, behind this one: `act: ReLU`",
+        "activation": "the function is a layer of its own, after this one: `act: ReLU`",
         "alpha": "negative_slope",
         "axis": "dim",
         "bias_initializer": "init",
@@ -74,7 +75,7 @@ registry.ARGUMENTS_ELSEWHERE.update(
         "pool_size": "kernel_size",
         "rate": "p",
         "recurrent_initializer": "init",
-        "return_sequences": "`{type: Select, dim: 1, index: -1}` behind it takes the last step",
+        "return_sequences": "`{type: Select, dim: 1, index: -1}` after it takes the last step",
         "return_state": "`rnn.1` in `inputs` names the second output of `rnn`",
         "size": "scale_factor",
         "strides": "stride",

@@ -139,7 +139,7 @@ def register_layer(
         axes: Axes of one example, for error messages and the rank check: `"channels height width"`, `"... features"`.
             Default: whatever arrives is taken, tuples of tensors too.
         kind: What it does to what arrives, for `gain: auto` in front of it: `activation` for elementwise functions
-            (they have a gain), `passthrough` for layers that an activation behind still counts through (dropout,
+            (they have a gain), `passthrough` for layers that an activation after them still counts through (dropout,
             pooling, reshaping), `layer` for those that read it as it is (a norm, a projection). Default: nothing is
             assumed, and `auto` is refused there.
         infer: Arguments that the incoming shape determines: the axis (batch is 0), or a function of the shapes.
@@ -152,10 +152,10 @@ def register_layer(
         roles: Role of each of its own parameters (`weight`, `recurrent`, `bias`, `embedding`, `scale`); fans are read
             off the shape, outputs first. A vector named `bias` explains itself; all others need one here, or a rule by
             name in `params`.
-        layout: In place of `roles`: a function from the module to its parameters' layouts, for logical blocks.
+        layout: In place of `roles`: a function from the module to its parameters' layouts, for logical matrices.
 
     Raises:
-        TypeError: it is no subclass of `nn.Module`, or an argument is of the wrong kind.
+        TypeError: it is not a subclass of `nn.Module`, or an argument is of the wrong kind.
         ValueError: a name, `axes`, `kind`, `infer` or `roles` that mean nothing, or a name that is taken.
 
     Example:

@@ -5,9 +5,12 @@ from __future__ import annotations
 import inspect
 import typing
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Annotated, Any, Literal, Union, get_args
 
-from pydantic import ValidationError, WrapValidator, create_model
+from pydantic import GetJsonSchemaHandler, ValidationError, WrapValidator, create_model
+from pydantic.json_schema import JsonSchemaValue
+from pydantic_core import CoreSchema
 
 from modelforge.core.complaints import WORDS, as_whole, in_words, too_large, wrong
 from modelforge.core.limits import MAX_PARTS, MAX_SIZE
@@ -112,7 +115,25 @@ def checked(annotation: Any, *, least: int | None = None, most: int = MAX_SIZE) 
         written = as_whole(value) if expected.startswith(WORDS[int]) else ""
         raise wrong("MF014", f"must be {expected}, but is {quoted(value)}", written)
 
-    return Annotated[annotation, WrapValidator(check)]
+    return Annotated[annotation, WrapValidator(check), *(() if least is None else (_AtLeast(least),))]
+
+
+@dataclass(frozen=True, slots=True)
+class _AtLeast:
+    """Says in a JSON Schema, too, that whole numbers are at least this."""
+
+    least: int
+
+    def __get_pydantic_json_schema__(self, core: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+        return self._with_minimum(handler(core))
+
+    def _with_minimum(self, part: Any) -> Any:
+        if isinstance(part, list):
+            return [self._with_minimum(item) for item in part]
+        if not isinstance(part, dict):
+            return part
+        bound = {"minimum": self.least} if part.get("type") == "integer" else {}
+        return {key: self._with_minimum(item) for key, item in part.items()} | bound
 
 
 def _sizes(value: Any) -> list[int]:

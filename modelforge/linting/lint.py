@@ -6,12 +6,12 @@ from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
-from modelforge.core.complaints import require
 from modelforge.core.errors import Place, Problem
+from modelforge.language.model import ModelSpec
 from modelforge.linting.ignoring import Ignores
 from modelforge.linting.rule import RULES, Found, LintRule, folded
 from modelforge.linting.subject import Subject, Training
-from modelforge.planning.plan import Plan
+from modelforge.planning.plan import Plan, planned
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,14 +41,16 @@ class Linted:
     """Where the entries of `lint.ignore` are written that a finding needed."""
 
 
-def lint(plan: Plan, training: Training | None = None, *, rules: Collection[str] = ()) -> tuple[Problem, ...]:
+def lint(
+    plan: ModelSpec | Plan, training: Training | None = None, *, rules: Collection[str] = ()
+) -> tuple[Problem, ...]:
     """All findings about how a network starts, warnings and notes; those that `lint.ignore` declares are left out.
 
     The warnings of planning are in `plan.warnings`, and among these only where `rules` names them. Findings that are
     equal but for the parameter are one problem, whose `num` counts them.
 
     Args:
-        plan: The plan.
+        plan: The plan of the model, or its spec.
         training: How the model is trained, which some rules depend on; they find nothing without it.
         rules: The codes of the rules to apply; empty for all.
 
@@ -65,7 +67,7 @@ def lint(plan: Plan, training: Training | None = None, *, rules: Collection[str]
         >>> [problem.code for problem in lint(decided, rules=["MW101"])]
         ['MW101']
     """
-    require(plan, Plan, "lint takes a Plan, as `plan` gives")
+    plan = planned(plan, "lint")
     if isinstance(rules, str):
         raise TypeError(f"lint takes a list of codes, but gets a str: write `rules=[{rules!r}]`")
     found = examine(plan, training, [RULES.get(code) for code in rules] or None)

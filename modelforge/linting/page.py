@@ -53,9 +53,7 @@ from modelforge.linting.rule import Found
     "ACME101",
     title="a wide layer",
     why="A layer wider than 4,096 does not fit our device.",
-    numbers="More than 4,096 outputs.",
-    bad="",
-    good="",
+    when="More than 4,096 outputs.",
 )
 def wide(subject):
     for parameter in subject.parameters:
@@ -79,7 +77,7 @@ def page(rule: LintRule, printed: str) -> str:
     """
     parts = [f"# {rule.code}: {rule.title}"]
     parts += [f"**Retired:** {rule.retired}"] if rule.retired else []
-    parts += [f"A {rule.severity}{' of planning' if rule.planned else ''}. {rule.why}", f"**When:** {rule.numbers}"]
+    parts += [f"A {rule.severity}{' of planning' if rule.planned else ''}. {rule.why}", f"**When:** {rule.when}"]
     if rule.bad:
         parts += ["## Found here", f"```yaml\n{rule.bad}```", f"```text\n{printed.strip()}\n```"]
         parts += ["## Not here", f"```yaml\n{rule.good}```"]

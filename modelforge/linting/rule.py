@@ -42,7 +42,7 @@ Find = Callable[[Subject], Iterable[Found]]
 AnyFind = TypeVar("AnyFind", bound=Find)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class LintRule:
     """A rule, with all that its page says."""
 
@@ -53,7 +53,7 @@ class LintRule:
     severity: Severity
     why: str
     """Why it matters."""
-    numbers: str
+    when: str
     """The formula or the threshold, with its source."""
     bad: str
     """A config, as YAML, that has the finding; empty where it takes code."""
@@ -106,11 +106,11 @@ unregister_rule = RULES.remove
 def register_rule(
     code: str,
     *,
-    why: str,
-    numbers: str,
-    bad: str,
-    good: str,
     title: str = "",
+    why: str,
+    when: str,
+    bad: str = "",
+    good: str = "",
     severity: Severity = "note",
     retired: str = "",
     last: bool = False,
@@ -119,20 +119,20 @@ def register_rule(
 
     Args:
         code: Letters and three digits, such as `ACME101`; it stays the rule's for ever.
+        title: What is found, in a few words; may be left out for a code in `CODES`, which has one.
         why: Why a finding matters, in one or two sentences.
-        numbers: The formula or the threshold, with its source.
-        bad: A config, as YAML, that has the finding.
+        when: The formula or the threshold, with its source.
+        bad: A config, as YAML, that has the finding; empty where it takes code.
         good: A config that is nearly the same, and has not.
-        title: What is found, in a few words.
         severity: `warning` where the finding is hardly ever meant; new rules start as notes.
         retired: Why the rule is no longer applied; its page stays.
         last: Whether it is applied after all others.
 
     Raises:
-        ValueError: the code has another form, or a rule of that code exists.
+        ValueError: the code has another form, there is no title, or a rule of that code exists.
 
     Example:
-        >>> @register_rule("ACME101", title="a wide layer", why="It is slow.", numbers="4,096", bad="", good="")
+        >>> @register_rule("ACME101", title="a wide layer", why="It is slow.", when="Over 4,096 rows.")
         ... def wide(subject):
         ...     for parameter in subject.parameters:
         ...         if parameter.shape[0] > 4096:
@@ -142,25 +142,51 @@ def register_rule(
     if not _CODE.fullmatch(code):
         raise ValueError(f"the code of a lint rule is letters and three digits, such as `ACME101`, but is {code!r}")
 
+    title = title or CODES.get(code, "")
+    if not title:
+        raise ValueError(f"`title` must say what {code} finds, in a few words, such as `a wide layer`")
+
     def register(find: AnyFind) -> AnyFind:
-        rule = LintRule(code, title or CODES[code], severity, why, numbers, bad, good, find, retired, last)
+        rule = LintRule(
+            code=code,
+            title=title,
+            severity=severity,
+            why=why,
+            when=when,
+            bad=bad,
+            good=good,
+            find=find,
+            retired=retired,
+            last=last,
+        )
         RULES.add(code, rule)
         return find
 
     return register
 
 
-def register_planned(code: str, *, why: str, numbers: str, bad: str = "", good: str = "") -> None:
+def register_planned(code: str, *, why: str, when: str, bad: str = "", good: str = "") -> None:
     """Gives a warning of planning a page among those of the rules.
 
     Args:
         code: The warning's.
         why: Why it matters, in one or two sentences.
-        numbers: When planning warns.
+        when: When planning warns.
         bad: A config, as YAML, that has the warning; empty where it takes code.
         good: A config that is nearly the same, and has not.
     """
-    RULES.add(code, LintRule(code, CODES[code], "warning", why, numbers, bad, good, _found_before, planned=True))
+    rule = LintRule(
+        code=code,
+        title=CODES[code],
+        severity="warning",
+        why=why,
+        when=when,
+        bad=bad,
+        good=good,
+        find=_found_before,
+        planned=True,
+    )
+    RULES.add(code, rule)
 
 
 def _found_before(subject: Subject) -> Iterable[Found]:

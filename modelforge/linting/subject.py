@@ -13,7 +13,7 @@ from modelforge.linting.ignoring import Ignores
 from modelforge.planning.assign import ParameterPlan
 from modelforge.planning.layer_plan import LayerPlan
 from modelforge.planning.plan import Plan
-from modelforge.signal.flow import Flow, Leaf, flow
+from modelforge.signal.flow import LeafGraph, LeafLayer, flow
 from modelforge.signal.predict import Prediction, predict
 from modelforge.signal.rule import RULES
 
@@ -28,6 +28,10 @@ class Training:
     """Whether learning rates follow the widths that initializers state."""
     num_classes: int | None = None
     """Classes that the outputs are scores for; None for other tasks."""
+    padding_idx: int | None = None
+    """The token that shorter texts are filled up with; None where the data has none."""
+    padding: str = "right"
+    """The side of a text where it stands."""
 
 
 @dataclass(frozen=True)
@@ -56,27 +60,27 @@ class Subject:
         return predict(self.plan)
 
     @cached_property
-    def flow(self) -> Flow:
+    def flow(self) -> LeafGraph:
         """The layers that compute, and what each reads."""
         return flow(self.plan)
 
     @cached_property
-    def leaves(self) -> Mapping[str, Leaf]:
+    def leaves(self) -> Mapping[str, LeafLayer]:
         """The layers that compute, by path."""
         return {leaf.layer.path: leaf for leaf in self.flow.leaves}
 
     @cached_property
-    def readers(self) -> Mapping[str, Sequence[Leaf]]:
+    def readers(self) -> Mapping[str, Sequence[LeafLayer]]:
         """The layers that read what a layer gives, by its path; those of an input of the model by `@` and its name."""
-        found: dict[str, list[Leaf]] = {}
+        found: dict[str, list[LeafLayer]] = {}
         for leaf in self.flow.leaves:
             for read in leaf.reads:
                 found.setdefault(read.maker, []).append(leaf)
         return found
 
     @cached_property
-    def since_norm(self) -> Sequence[Leaf]:
-        """The layers behind the last norm, where energies multiply from layer to layer; all, if there is no norm."""
+    def since_norm(self) -> Sequence[LeafLayer]:
+        """The layers after the last norm, where energies multiply from layer to layer; all, if there is no norm."""
         leaves = self.flow.leaves
         norms = (place for place, leaf in enumerate(leaves) if self.is_norm(leaf.layer))
         return leaves[max(norms, default=-1) + 1 :]

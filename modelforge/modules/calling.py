@@ -58,7 +58,7 @@ def tensors(value: Any, path: str = "") -> Iterator[tuple[str, Tensor]]:
 
 
 def replaced(value: Any, function: Callable[[Tensor], Any]) -> Any:
-    """The value with a function of each tensor in its place; the structure, and what is no tensor, stay.
+    """The value with a function of each tensor in its place; the structure, and what is not a tensor, stay.
 
     >>> replaced({"x": (torch.ones(2), "same")}, lambda tensor: 2 * tensor)
     {'x': (tensor([2., 2.]), 'same')}

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 
 def neutral_scale(module: nn.Module) -> float | None:
-    """1 where a norm multiplies by its weight, 0 where by 1 + weight; None where it is no norm, or cannot be asked.
+    """1 where a norm multiplies by its weight, 0 where by 1 + weight; None where it is not a norm, or cannot be asked.
 
     A norm has `norm` in its class's name, a vector `weight`, at most a `bias` beside it, and takes one tensor. It is
     run on the CPU in single precision, a shallow copy of it and without hooks, with weights that are not its own.

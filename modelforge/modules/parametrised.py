@@ -206,7 +206,15 @@ def _by_modules(owner: nn.Module) -> Iterator[Parametrised]:
         originals = tuple(steps._parameters[key] for key in names)
         invert = _inverter(tuple(steps)) if invertible else None
         yield Parametrised(
-            owner, name, steps, names, by, tuple(steps), originals, _computer(steps, names, originals), invert
+            owner=owner,
+            name=name,
+            holder=steps,
+            behind=names,
+            by=by,
+            steps=tuple(steps),
+            originals=originals,
+            compute=_computer(steps, names, originals),
+            invert=invert,
         )
 
 
@@ -219,15 +227,15 @@ def _by_hooks(owner: nn.Module) -> Iterator[Parametrised]:
             assert g is not None, "it made both"
             assert v is not None, "it made both"
             yield Parametrised(
-                owner,
-                hook.name,
-                owner,
-                names,
-                "`WeightNorm`",
-                (),
-                (g, v),
-                lambda g=g, v=v, dim=hook.dim: torch._weight_norm(v, g, dim),  # pyright: ignore[reportPrivateImportUsage]  # its steps, as the hook takes them
-                lambda values, dim=hook.dim: (torch.norm_except_dim(values, 2, dim), values),
+                owner=owner,
+                name=hook.name,
+                holder=owner,
+                behind=names,
+                by="`WeightNorm`",
+                steps=(),
+                originals=(g, v),
+                compute=lambda g=g, v=v, dim=hook.dim: torch._weight_norm(v, g, dim),  # pyright: ignore[reportPrivateImportUsage]  # its steps, as the hook takes them
+                invert=lambda values, dim=hook.dim: (torch.norm_except_dim(values, 2, dim), values),
             )
         elif isinstance(hook, SpectralNorm):
             names = (f"{hook.name}_orig",)
@@ -235,7 +243,15 @@ def _by_hooks(owner: nn.Module) -> Iterator[Parametrised]:
             assert original is not None, "it made it"
             value = owner.__dict__[hook.name]
             yield Parametrised(
-                owner, hook.name, owner, names, "`SpectralNorm`", (), (original,), lambda value=value: value, None
+                owner=owner,
+                name=hook.name,
+                holder=owner,
+                behind=names,
+                by="`SpectralNorm`",
+                steps=(),
+                originals=(original,),
+                compute=lambda value=value: value,
+                invert=None,
             )
 
 

@@ -59,7 +59,7 @@ def register_inside(*classes: ModuleClass) -> Callable[[InsideFunction], InsideF
 
 
 def reads(function: object) -> Follows:
-    """That this activation reads a module's output; `unknown` if it is no module, or has parameters to learn."""
+    """That this activation reads a module's output; `unknown` if it is not a module, or has parameters to learn."""
     if not isinstance(function, nn.Module) or any(True for _ in function.parameters()):
         return "unknown"
     # Those of a library often hold what they were made with, and show none of it.

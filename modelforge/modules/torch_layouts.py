@@ -46,7 +46,7 @@ def _convolution(module: Any) -> dict[str, ParameterLayout]:
 LSTM_GATES, GRU_GATES, NO_GATES = ("i", "f", "g", "o"), ("r", "z", "n"), ("",)
 TANH, RELU = (Activation("Tanh", nn.Tanh()),), (Activation("ReLU", nn.ReLU()),)
 MODES = {"LSTM": (LSTM_GATES, ()), "GRU": (GRU_GATES, ()), "RNN_TANH": (NO_GATES, TANH), "RNN_RELU": (NO_GATES, RELU)}
-"""For each kind of torch's recurrent layers: the gates, and the activation behind them where it is the only one."""
+"""For each kind of torch's recurrent layers: the gates, and the activation after them where it is the only one."""
 
 
 @register_layout(nn.RNNBase)

@@ -262,7 +262,7 @@ for _name in _models(_LLAMA + _PHI, "DecoderLayer"):
         ("input_layernorm", "self_attn", "self_attn.o_proj"),
         ("post_attention_layernorm", "mlp", "mlp.down_proj"),
     )
-# The norms come behind the sums, and so are in no branch.
+# The norms come after the sums, and so are in no branch.
 for _name in _models(_BERT, "Layer"):
     register_branches(
         _name,

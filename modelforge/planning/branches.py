@@ -38,10 +38,10 @@ class Branches:
         """The innermost branch of each leaf that is in one."""
         self.first: dict[int, int] = {}
         """For each leaf, the number of branches before those inside it."""
-        self.beyond: dict[int, int] = {}
-        """The same, of those that are a third of their layer, or a fourth."""
+        self.extra: dict[int, int] = {}
+        """For each leaf, how many of those come after the first two of their layer; see `Branch.extra`."""
         self.num = 0
-        self._num_beyond = 0
+        self._num_extra = 0
         self._graph = graph
         self._within = 0
         self._with_parameters = as_set(number for number, leaf in graph.leaves() if leaf.has_parameters)
@@ -51,9 +51,9 @@ class Branches:
             ending.setdefault(branch.end, []).append(branch)
         for number, leaf in graph.leaves():
             self.first[number] = self.num
-            self.beyond[number] = self._num_beyond
+            self.extra[number] = self._num_extra
             self.num += leaf.facts.num_branches
-            self._num_beyond += leaf.facts.num_beyond
+            self._num_extra += leaf.facts.num_extra
             if number in sums:
                 self._join(leaf.reads)
             for branch in ending.get(number + 1, ()):
@@ -71,7 +71,7 @@ class Branches:
         num_weights = self._num_weights(inside)
         last = reduce(or_, (self._graph.ends[node] for node in ends))
         for number in members(inside & ~self._within):
-            self.of[number] = Branch(self.num, num_weights, bool(last >> number & 1), self._num_beyond)
+            self.of[number] = Branch(self.num, num_weights, bool(last >> number & 1), self._num_extra)
         self._within |= inside
         self.num += 1
 

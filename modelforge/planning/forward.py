@@ -40,7 +40,7 @@ class Misfit(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Seen:
+class MetaRun:
     """The output of a layer on the meta device, and what a run on `FEW` examples would cost."""
 
     output: Any
@@ -86,11 +86,11 @@ def run(module: nn.Module, inputs: tuple[Value, ...], rows: int = BatchSize.ROWS
             return module.eval()(*arguments)
 
 
-def observe(module: nn.Module, inputs: tuple[Value, ...], rows: int = BatchSize.ROWS) -> Seen:
+def observe(module: nn.Module, inputs: tuple[Value, ...], rows: int = BatchSize.ROWS) -> MetaRun:
     """Runs a module on the meta device.
 
     Raises:
-        Misfit: torch refuses, or the output is no tensor.
+        Misfit: torch refuses, or the output is not a tensor.
     """
     counted = _Counted()
     try:
@@ -101,7 +101,7 @@ def observe(module: nn.Module, inputs: tuple[Value, ...], rows: int = BatchSize.
     tensors = [*tensors_in(output)]
     written = (counted.elements + sum(value.numel() for value in tensors)) * FEW / rows
     used = max((value.numel() / max(value.shape[1:], default=1) for value in tensors if value.numel()), default=0.0)
-    return Seen(output, num_held(module), written, used * FEW / rows)
+    return MetaRun(output, num_held(module), written, used * FEW / rows)
 
 
 def num_held(module: nn.Module) -> int:

@@ -21,7 +21,7 @@ def _no_branch_ends(parameters: Sequence[ParameterPlan]) -> Iterable[Problem]:
         if getattr(parameter.initializer, "ends", None) == "auto" and not parameter.rule.default:
             rules.setdefault((parameter.rule.key, parameter.scheme), []).append(parameter)
     for (key, scheme), filled in rules.items():
-        contexts = [block.context for parameter in filled for block, _ in parameter.fills]
+        contexts = [matrix.context for parameter in filled for matrix, _ in parameter.fills]
         if all(context is None or context.known for context in contexts) and not any(
             context is not None and context.branch is not None and context.branch.ends for context in contexts
         ):

@@ -8,8 +8,7 @@ even so (a table of 10⁹ rows, a picture of 10⁴ by 10⁴), or that the CPU ha
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from math import inf
 from typing import Any
@@ -20,10 +19,11 @@ from torch import nn
 from modelforge.core.bounded_cache import Recent
 from modelforge.core.rng import preserved_globals
 from modelforge.core.tensors import Value, leaves
+from modelforge.core.torch_state import without_onednn
 from modelforge.language.registry import LayerType
 from modelforge.planning.batches import CHANGED, alike, positive, times
-from modelforge.planning.forward import FEW, Misfit, Seen, construct, num_held, observe, scaled, values
-from modelforge.planning.smaller import Setting, shrunk
+from modelforge.planning.forward import FEW, MetaRun, Misfit, construct, num_held, observe, scaled, values
+from modelforge.planning.smaller import TrialCase, shrunk
 from modelforge.planning.trial import Broken, Mode, NotTried, Outputs, Trial, seeded
 
 CHEAP, DEAR = 2.0**15, 2.0**24
@@ -55,13 +55,13 @@ class Trials:
             Misfit: it fails, gives values that are not finite, or lets one example see another.
         """
         seen = observe(module, inputs)
-        setting, smaller = Setting(layer, arguments, inputs), shrunk(layer, arguments, inputs)
+        case, smaller = TrialCase(layer, arguments, inputs), shrunk(layer, arguments, inputs)
         tried: Tried | Misfit | None = None
         if smaller is not None and (layer.axes or seen.cost > CHEAP):
             tried = self._found(smaller, lambda: _judge_smaller(smaller, seen))
         if not isinstance(tried, Tried):
             if seen.cost <= DEAR:
-                tried = self._found(setting, lambda: _judge(setting))
+                tried = self._found(case, lambda: _judge(case))
             elif smaller is not None and not _can_run(smaller):  # it must not be that small
                 tried = None
         if isinstance(tried, Misfit):
@@ -71,16 +71,17 @@ class Trials:
         output = values(seen.output, observe(module, inputs, FEW).output)
         return Tried(output, () if tried is None else tried.warnings)
 
-    def _found(self, setting: Setting, judge: Callable[[], Tried | Misfit | None]) -> Tried | Misfit | None:
-        return self._known.get((setting.layer, repr(setting.arguments), repr(setting.inputs)), judge)
+    def _found(self, case: TrialCase, judge: Callable[[], Tried | Misfit | None]) -> Tried | Misfit | None:
+        return self._known.get((case.layer, repr(case.arguments), repr(case.inputs)), judge)
 
 
-def _judge(setting: Setting) -> Tried | Misfit | None:
+def _judge(case: TrialCase) -> Tried | Misfit | None:
     """What a trial finds; None where there can be none."""
-    with preserved_globals(), _without_onednn(), warnings.catch_warnings(record=True) as heard, torch.no_grad():
+    # oneDNN's transposed convolution with a stride of 1,000 takes minutes.
+    with preserved_globals(), without_onednn(), warnings.catch_warnings(record=True) as heard, torch.no_grad():
         warnings.simplefilter("always")
         try:
-            trial = Trial(setting)
+            trial = Trial(case)
             try:
                 found = tuple(_findings(trial))
                 _check_axis(trial, heard)
@@ -93,32 +94,21 @@ def _judge(setting: Setting) -> Tried | Misfit | None:
             return None
 
 
-@contextmanager
-def _without_onednn() -> Generator[None]:
-    """Torch's own kernels: oneDNN's transposed convolution with a stride of 1,000 takes minutes."""
-    before = torch.backends.mkldnn.enabled
-    torch.backends.mkldnn.enabled = False
-    try:
-        yield
-    finally:
-        torch.backends.mkldnn.enabled = before
-
-
-def _judge_smaller(setting: Setting, seen: Seen) -> Tried | Misfit | None:
+def _judge_smaller(case: TrialCase, run: MetaRun) -> Tried | Misfit | None:
     """What is found of a layer in place of a larger one, which was observed and writes no less."""
     try:
-        module = construct(setting.layer, setting.arguments)
-        if replace(seen, held=num_held(module)).cost > DEAR and observe(module, setting.inputs).cost > DEAR:
+        module = construct(case.layer, case.arguments)
+        if replace(run, held=num_held(module)).cost > DEAR and observe(module, case.inputs).cost > DEAR:
             return None
     except Misfit:
         return None
-    return _judge(setting)
+    return _judge(case)
 
 
-def _can_run(setting: Setting) -> bool:
+def _can_run(case: TrialCase) -> bool:
     """Whether it runs on the meta device."""
     try:
-        observe(construct(setting.layer, setting.arguments), setting.inputs)
+        observe(construct(case.layer, case.arguments), case.inputs)
     except Misfit:
         return False
     return True
@@ -145,7 +135,7 @@ def _findings(trial: Trial) -> Iterator[Warned]:
 
 def _check_axis(trial: Trial, heard: Iterable[warnings.WarningMessage]) -> None:
     """Without a `dim`, torch normalises over the first of several axes of an example, and says so in a warning."""
-    several = any(len(value.shape) > 2 for value in leaves(trial.setting.inputs))
+    several = any(len(value.shape) > 2 for value in leaves(trial.case.inputs))
     if several and any("Implicit dimension choice" in str(warning.message) for warning in heard):
         hint, rest = "give `dim`: -1 is the last; dimensions of the example start at 1", ", and torch would choose one"
         raise Misfit("MF043", f"{trial.name} is given no `dim` for {trial.shown}", hint, rest=rest)
@@ -251,7 +241,7 @@ def _mixes_without(trial: Trial, mode: Mode) -> bool:
 def _mixes(trial: Trial, when: str) -> Misfit:
     message = f"the output for an example must not depend on the rest of its batch, but that of {trial.name} does{when}"
     hint = "dimension 0 is the batch; dimensions of the example start at 1"
-    if "dim" in trial.setting.layer.spec.model_fields and trial.setting.arguments.get("dim") is None:
+    if "dim" in trial.case.layer.spec.model_fields and trial.case.arguments.get("dim") is None:
         hint = f"give `dim`: -1 is the last; {hint}"
     if when:
         hint = "where that is its purpose, as in a batch norm, register the layer with `mixes_batch=True`"

@@ -18,7 +18,8 @@ from modelforge.core.complaints import require
 from modelforge.core.errors import ForgeError, Problem
 from modelforge.core.frozen import FrozenDict
 from modelforge.core.rng import keyed_globals
-from modelforge.core.suggestions import did_you_mean
+from modelforge.core.shown import Shown
+from modelforge.core.suggestions import lookup
 from modelforge.core.tensors import TensorValue, Value, to_data
 from modelforge.core.torch_state import one_thread, uncollected
 from modelforge.inits.fills import FilePart
@@ -39,7 +40,7 @@ from modelforge.report.table import to_text
 
 
 @dataclass(frozen=True)
-class Plan:
+class Plan(Shown):
     """A model, decided: its layers, its parameters, and the initial values of each."""
 
     root: LayerPlan
@@ -74,12 +75,13 @@ class Plan:
         """Number of elements in all parameters."""
         return sum(prod(parameter.shape) for parameter in self.parameters)
 
+    @cached_property
+    def _by_path(self) -> dict[str, ParameterPlan]:
+        return {parameter.path: parameter for parameter in self.parameters}
+
     def parameter(self, path: str) -> ParameterPlan:
         """The parameter of that path; KeyError with the nearest paths if there is none."""
-        for parameter in self.parameters:
-            if parameter.path == path:
-                return parameter
-        raise KeyError(did_you_mean(path, [parameter.path for parameter in self.parameters]))
+        return lookup(self._by_path, path, "the plan has no parameter")
 
     def to_dict(self) -> dict[str, Any]:
         """The plan as plain data."""
@@ -109,11 +111,11 @@ class Plan:
         return to_text(self.table())
 
 
-def plan(spec: ModelSpec, studies: Studies | None = None, *, read_files: bool = True) -> Plan:
+def plan(spec: ModelSpec | Plan, studies: Studies | None = None, *, read_files: bool = True) -> Plan:
     """Decides everything about a model without allocating memory.
 
     Args:
-        spec: The model.
+        spec: The model; a `Plan` is returned as it is.
         studies: The layers that earlier plans studied; one for many plans saves time.
         read_files: Whether to look into files of weights; if not, parameters from files are planned, and not found in
             them, and nothing can be built from the plan.
@@ -130,7 +132,9 @@ def plan(spec: ModelSpec, studies: Studies | None = None, *, read_files: bool = 
         >>> round(decided.parameter("hidden.weight").std, 6)  # sqrt(2 / fan_in)
         0.707107
     """
-    require(spec, ModelSpec, "plan takes a ModelSpec, as `parse` and `load` give")
+    if isinstance(spec, Plan):
+        return spec
+    require(spec, ModelSpec, "plan takes a ModelSpec or a Plan, as `parse`, `load` and `plan` give")
     # A constructor that draws must not depend on other draws; threads would wait for each other over small trials.
     with uncollected(), keyed_globals(spec.seed, "plan"), one_thread():
         studies = studies or Studies()
@@ -151,18 +155,24 @@ def plan(spec: ModelSpec, studies: Studies | None = None, *, read_files: bool = 
     found = [*walk.warnings, *problems, *left, *idle_rules(located.parameters)]
     warnings = tuple(spec.origins.locate(problem) for problem in found)
     return Plan(
-        root,
-        FrozenDict(walk.inputs),
-        tuple(_as_stated(item, spec.dtype) for item in located.parameters),
-        spec.seed,
-        FrozenDict(walk.results),
-        FrozenDict(walk.ties),
-        located.buffers,
-        spec.dtype,
-        warnings,
-        spec.lint or LintSpec(),
-        spec.origins,
+        root=root,
+        inputs=FrozenDict(walk.inputs),
+        parameters=tuple(_as_stated(item, spec.dtype) for item in located.parameters),
+        seed=spec.seed,
+        results=FrozenDict(walk.results),
+        ties=FrozenDict(walk.ties),
+        buffers=located.buffers,
+        dtype=spec.dtype,
+        warnings=warnings,
+        lint=spec.lint or LintSpec(),
+        origins=spec.origins,
     )
+
+
+def planned(model: ModelSpec | Plan, function: str) -> Plan:
+    """The plan of what a public function takes; `function` is its name."""
+    require(model, ModelSpec | Plan, f"{function} takes a ModelSpec or a Plan, as `parse`, `load` and `plan` give")
+    return plan(model)
 
 
 def _as_stated(item: ParameterPlan, dtype: str | None) -> ParameterPlan:

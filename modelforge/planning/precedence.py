@@ -63,13 +63,26 @@ class Rule:
         return {"key": self.key, **fields, "verdict": self.verdict, "place": place}
 
 
+@dataclass(slots=True)
+class Matches:
+    """The keys of the blocks that apply to parameters."""
+
+    blocks: set[str] = field(default_factory=set)
+    types: set[str] = field(default_factory=set)
+    """Of blocks for a class of layers, whether they have a rule for the parameter or not."""
+
+    def add(self, other: Matches) -> None:
+        """Takes in those of another parameter."""
+        self.blocks |= other.blocks
+        self.types |= other.types
+
+
 class Precedence:
     """Finds the rules of each parameter, and afterwards the blocks that apply to none."""
 
     def __init__(self) -> None:
         self.problems: list[Problem] = []
-        self._matched: set[str] = set()
-        self._types: set[str] = set()
+        self._matches = Matches()
         self._clashes: set[tuple[str, ...]] = set()
         self._globs: dict[int, tuple[Collection[str], Globs]] = {}
         self._has_names: dict[int, tuple[InitSpec, bool]] = {}
@@ -82,14 +95,11 @@ class Precedence:
 
     def rules(self, parameter: ModelParameter) -> list[Rule]:
         """All rules for a parameter, nearest first."""
-        before, self._matched, self._types = (self._matched, self._types), set(), set()
-        found = [*self._rules(parameter)]
+        matches = Matches()
+        found = [*self._rules(parameter, matches)]
         if parameter.frozen and not any(rule.named for rule in found) and not _from_file(found):
-            found = [Rule.of(FROZEN, parse_block(dict(KEPT)), default=True)]
-        else:
-            before[0].update(self._matched)
-            before[1].update(self._types)
-        self._matched, self._types = before
+            return [Rule.of(FROZEN, parse_block(dict(KEPT)), default=True)]
+        self._matches.add(matches)
         return found
 
     def by_name(self, parameter: ModelParameter) -> bool:
@@ -102,11 +112,12 @@ class Precedence:
             self._has_names[id(block)] = block, has_names  # it keeps the block, and so its id
         return self._has_names[id(block)][1]
 
-    def _rules(self, parameter: ModelParameter) -> Iterator[Rule]:
+    def _rules(self, parameter: ModelParameter, matches: Matches) -> Iterator[Rule]:
+        """The rules as if the parameter was not frozen; notes in `matches` which blocks apply."""
         for scope in parameter.scopes:
             names = _names(parameter, parameter.path, scope.path)
-            if not self._skipped(scope, names):
-                yield from self._in_block(scope.block, scope.key, parameter, names)
+            if not self._skipped(scope, names, matches):
+                yield from self._in_block(scope.block, scope.key, parameter, names, matches)
         layout = parameter.facts.layout
         if layout.default is not None:
             cls = next(iter(parameter.facts.classes))
@@ -115,35 +126,39 @@ class Precedence:
             block = parse_block(dict(ROLE_DEFAULTS[layout.role]))
             yield Rule.of(f"default of role `{layout.role}`", block, default=True)
 
-    def _in_block(self, block: InitSpec, key: str, parameter: ModelParameter, names: list[str]) -> Iterator[Rule]:
+    def _in_block(
+        self, block: InitSpec, key: str, parameter: ModelParameter, names: list[str], matches: Matches
+    ) -> Iterator[Rule]:
         self._count(1, key)
-        yield from self._in_params(block, key, parameter, names)
+        yield from self._in_params(block, key, parameter, names, matches)
         for cls, path in parameter.facts.classes.items():
             if cls in block.types:
                 inner_key = f"{key}.types.{cls}"
-                self._types.add(inner_key)
+                matches.types.add(inner_key)
                 inner_names = _names(parameter, parameter.facts.name, path)
-                yield from self._in_block(block.types[cls], inner_key, parameter, inner_names)
+                yield from self._in_block(block.types[cls], inner_key, parameter, inner_names, matches)
         role = parameter.facts.layout.role
         if role in block.roles:
-            yield self._match(f"{key}.{role}", block.roles[role])
+            yield _applying(f"{key}.{role}", block.roles[role], matches)
         if block.is_rule and (role in ("weight", "recurrent") or _is_for_all(block)):
-            yield self._match(key, block)
+            yield _applying(key, block, matches)
 
-    def _skipped(self, scope: Scope, names: list[str]) -> bool:
+    def _skipped(self, scope: Scope, names: list[str], matches: Matches) -> bool:
         globs = self._matching(scope.skip, f"{scope.key}.skip", names)
-        self._matched.update(f"{scope.key}.skip.{glob}" for glob in globs)
+        matches.blocks.update(f"{scope.key}.skip.{glob}" for glob in globs)
         return bool(globs)
 
-    def _in_params(self, block: InitSpec, key: str, parameter: ModelParameter, names: list[str]) -> Iterator[Rule]:
+    def _in_params(
+        self, block: InitSpec, key: str, parameter: ModelParameter, names: list[str], matches: Matches
+    ) -> Iterator[Rule]:
         written = [name for name in names if name in block.params]
         globs = [glob for glob in self._matching(block.params, f"{key}.params", names) if glob not in written]
         exact = bool(written) and block.params[written[0]].scheme is not None
         for rivals in (written, [] if exact else globs):
             self._refuse_rivals(rivals, key, parameter, names[0])
-        self._matched.update(f"{key}.params.{name}" for name in (*written, *globs))
+        matches.blocks.update(f"{key}.params.{name}" for name in (*written, *globs))
         for name in (*written[:1], *globs[:1]):
-            yield self._match(f"{key}.params.{name}", block.params[name], named=True)
+            yield _applying(f"{key}.params.{name}", block.params[name], matches, named=True)
 
     def _matching(self, globs: Collection[str], key: str, names: list[str]) -> list[str]:
         """The globs of one block that match any of a parameter's names."""
@@ -176,17 +191,19 @@ class Precedence:
                 hint = "it is one parameter with several names: keep one of the rules"
             self.problems.append(Problem("MF024", f"{key}.params.{rivals[-1]}", message, hint, part="key"))
 
-    def _match(self, key: str, block: InitSpec, *, named: bool = False) -> Rule:
-        self._matched.add(key)
-        return Rule.of(key, block, named=named)
-
     def unmatched(
         self, scopes: list[Scope], parameters: list[ModelParameter], written: Callable[[str], bool]
     ) -> list[Problem]:
         """Blocks that apply to no parameter at all; see `Unmatched`."""
-        found = Unmatched(self._matched, self._types, parameters, written)
+        found = Unmatched(self._matches.blocks, self._matches.types, parameters, written)
         # Copies of a `Repeat` share one key, and one copy's match serves.
         return [problem for scope in {scope.key: scope for scope in scopes}.values() for problem in found.of(scope)]
+
+
+def _applying(key: str, block: InitSpec, matches: Matches, *, named: bool = False) -> Rule:
+    """The rule of a block, which is noted."""
+    matches.blocks.add(key)
+    return Rule.of(key, block, named=named)
 
 
 def absent_schemes(block: InitSpec, key: str) -> Iterator[Problem]:

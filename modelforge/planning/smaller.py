@@ -15,7 +15,7 @@ SMALL = 4
 
 
 @dataclass(frozen=True, slots=True)
-class Setting:
+class TrialCase:
     """A layer with its arguments and inputs, as it is or smaller."""
 
     layer: LayerType
@@ -23,7 +23,7 @@ class Setting:
     inputs: tuple[Value, ...]
 
 
-def shrunk(layer: LayerType, arguments: Mapping[str, Any], inputs: tuple[Value, ...]) -> Setting | None:
+def shrunk(layer: LayerType, arguments: Mapping[str, Any], inputs: tuple[Value, ...]) -> TrialCase | None:
     """The layer with small axes where it declares that they may be of any size; None where no size changes."""
     first = next(iter(inputs), None)
     if not isinstance(first, TensorValue):
@@ -42,7 +42,7 @@ def shrunk(layer: LayerType, arguments: Mapping[str, Any], inputs: tuple[Value, 
         size = rule(shapes)
         if name in few and size is not None and name not in layer.at_least:
             few[name] = size
-    return None if (few, few_inputs) == (arguments, inputs) else Setting(layer, few, few_inputs)
+    return None if (few, few_inputs) == (arguments, inputs) else TrialCase(layer, few, few_inputs)
 
 
 def _free_axes(layer: LayerType, first: TensorValue) -> frozenset[int]:

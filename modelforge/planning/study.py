@@ -66,8 +66,8 @@ class LayerFacts:
     has_buffers: bool
     num_branches: int = 0
     """Residual branches inside it."""
-    num_beyond: int = 0
-    """Those of them that are a third of their layer, or a fourth."""
+    num_extra: int = 0
+    """How many of them come after the first two of their layer; see `Branch.extra`."""
     inside_known: bool = True
     """Whether it is known which of its modules make its output, and which residual branches it has."""
     warnings: tuple[Warned, ...] = ()
@@ -135,7 +135,7 @@ def study(
         parameters=tuple(describe(module)),
         has_buffers=any(True for _ in module.buffers()),
         num_branches=num_branches(module),
-        num_beyond=sum(max(len(branches(inner)) - 2, 0) for inner in module.modules()),
+        num_extra=sum(max(len(branches(inner)) - 2, 0) for inner in module.modules()),
         inside_known=all(is_known(inner) for inner in module.modules() if _holds_parameters(inner)),
         warnings=tried.warnings,
     )
@@ -180,10 +180,10 @@ def num_branches(module: nn.Module) -> int:
 def _branches(module: nn.Module) -> dict[str, Branch]:
     """For the paths of modules: the innermost residual branch that each is in."""
     found: dict[str, Branch] = {}
-    count = beyond = 0
+    count = extra = 0
     for prefix, inner in module.named_modules():
         for position, names in enumerate(branches(inner)):
-            beyond += position > 1
+            extra += position > 1
             paths = {join(prefix, name): inner.get_submodule(name) for name in names}
             inside = {
                 join(path, below): (path, below, owner)
@@ -195,7 +195,7 @@ def _branches(module: nn.Module) -> dict[str, Branch]:
             last = [*paths][-1]
             for full, (path, below, _) in inside.items():
                 ends = path == last and makes_output(paths[path], below)
-                found[full] = Branch(count, num_weights, ends, beyond)
+                found[full] = Branch(count, num_weights, ends, extra)
             count += 1
     return found
 
@@ -208,15 +208,15 @@ def describe(module: nn.Module) -> Iterator[ParameterFacts]:
         path = parent(name)
         owner = module.get_submodule(path)
         yield ParameterFacts(
-            name,
-            tuple(weight.shape),
-            str(weight.dtype).removeprefix("torch."),
-            known[name],
-            _classes(module, path),
-            reset_method(owner) is not None,
-            makes_output(module, path),
-            within.get(path),
-            follows(module, path),
+            name=name,
+            shape=tuple(weight.shape),
+            dtype=str(weight.dtype).removeprefix("torch."),
+            layout=known[name],
+            classes=_classes(module, path),
+            resettable=reset_method(owner) is not None,
+            makes_output=makes_output(module, path),
+            branch=within.get(path),
+            follows=follows(module, path),
         )
 
 

@@ -68,14 +68,14 @@ def _rows(table: TreeTable) -> Iterator[_Row]:
         for layer, copies in _runs(layers, alike):
             last = int(layer.name) + copies - 1 if copies > 1 else 0
             yield _Row(
-                depth,
-                f"{layer.name} … {last}" if copies > 1 else layer.name,
-                layer.type,
-                _shown(layer.output),
-                below(layer, sizes) * copies,
-                below(layer, flops) * copies,
-                starts[layer.path],
-                not layer.children,
+                depth=depth,
+                name=f"{layer.name} … {last}" if copies > 1 else layer.name,
+                type=layer.type,
+                output=_shown(layer.output),
+                num_parameters=below(layer, sizes) * copies,
+                num_flops=below(layer, flops) * copies,
+                starts=starts[layer.path],
+                is_leaf=not layer.children,
             )
             yield from visit(layer.children, depth + 1)
 

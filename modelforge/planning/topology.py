@@ -72,8 +72,8 @@ class Topology:
         number, leaf = self._leaf(path)
         branch = self._branches.of.get(number)
         if item.branch is not None:
-            before, beyond = self._branches.first[number], self._branches.beyond[number]
-            branch = replace(item.branch, index=item.branch.index + before, beyond=item.branch.beyond + beyond)
+            before, extra = self._branches.first[number], self._branches.extra[number]
+            branch = replace(item.branch, index=item.branch.index + before, extra=item.branch.extra + extra)
         elif branch is not None:
             branch = replace(branch, ends=branch.ends and item.makes_output)
         first = next((own for own in leaf.facts.parameters if own.layout.role in ("weight", "embedding")), None)

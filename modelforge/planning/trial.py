@@ -30,7 +30,7 @@ from modelforge.planning.batches import (
     with_gradient,
 )
 from modelforge.planning.forward import FEW, FewSteps, Misfit, complaint, construct, tensors_in, values
-from modelforge.planning.smaller import Setting
+from modelforge.planning.smaller import TrialCase
 
 MORE = FEW + 7
 """Examples of another batch, which shows what grows with it."""
@@ -72,12 +72,12 @@ class Trial:
         NotTried: the CPU cannot run it.
     """
 
-    def __init__(self, setting: Setting) -> None:
-        self.setting = setting
-        self.name = setting.layer.name
+    def __init__(self, case: TrialCase) -> None:
+        self.case = case
+        self.name = case.layer.name
         torch.default_generator.manual_seed(0)
         with _marked_memory():
-            self.module = construct(setting.layer, setting.arguments, "cpu")
+            self.module = construct(case.layer, case.arguments, "cpu")
         _scatter(self.module)
         self.buffers = [(buffer, buffer.clone()) for buffer in self.module.buffers()]
         self.declared = [inner for inner in self.module.modules() if isinstance(inner, registry.that_mix())]
@@ -87,7 +87,7 @@ class Trial:
 
     def _first_runs(self) -> tuple[Batch, Batch, dict[Mode, Outputs], Value]:
         failed: Exception | None = None
-        inputs = self.setting.inputs
+        inputs = self.case.inputs
         for integers in ("both", 0, 1) if has_integers(inputs) else (0,):
             one = random_values(inputs, FEW, integers)
             try:
@@ -153,15 +153,15 @@ class Trial:
     @property
     def shown(self) -> str:
         """The inputs in words."""
-        return " and ".join(map(show, self.setting.inputs))
+        return " and ".join(map(show, self.case.inputs))
 
     @property
     def hint(self) -> str:
         """A hint at the arguments that were given."""
-        fields, layer = self.setting.layer.spec.model_fields, self.setting.layer
+        fields, layer = self.case.layer.spec.model_fields, self.case.layer
         own = [
             f"`{name}: {value}`"
-            for name, value in self.setting.arguments.items()
+            for name, value in self.case.arguments.items()
             if name in fields and name not in layer.infer and fields[name].default != value
         ]
         return f"look at {', '.join(own)}" if own else ""
@@ -175,10 +175,10 @@ class Trial:
 
         def again() -> None:
             self.module.train(mode == "training")
-            self.module(*random_values(self.setting.inputs, FEW + 2, integers))
+            self.module(*random_values(self.case.inputs, FEW + 2, integers))
 
         note = " in evaluation" if mode == "evaluation" else ""
-        return complaint(error, self.module, self.setting.inputs, again, (FEW, FEW + 2), note)
+        return complaint(error, self.module, self.case.inputs, again, (FEW, FEW + 2), note)
 
 
 @contextmanager

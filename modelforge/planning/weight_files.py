@@ -123,7 +123,7 @@ class _Source:
     fills: dict[str, FilePart] = field(default_factory=dict[str, FilePart])
     problems: list[Problem] = field(default_factory=list[Problem])
     unsplit: dict[str, FilePart] = field(default_factory=dict[str, FilePart])
-    """Names that are no parameters, by which a tensor cannot be split."""
+    """Names that are not parameters, by which a tensor cannot be split."""
 
     def way_out(self, names: Sequence[str], known: Collection[str]) -> str:
         """A hint for parameters whose values the file lacks, among all that the rule covers."""
@@ -209,12 +209,12 @@ def _unmovable(whole: FilePart) -> str:
     """Why a tensor cannot be squeezed or transposed as it should be; empty where it can."""
     if whole.squeeze and whole.shape[:1] != (1,):
         return "squeezed: its first dimension is not 1"
-    return "transposed: it is no matrix" if whole.transpose and len(whole.part_shape) > 2 else ""
+    return "transposed: it is not a matrix" if whole.transpose and len(whole.part_shape) > 2 else ""
 
 
 def _located(item: ParameterPlan, fill: FilePart) -> ParameterPlan:
     """The parameter with a fill that says where its values are; rows that no scheme may change are read too."""
-    fills = tuple((replace(block, fixed=None), Fill(numbers=fill.numbers, part=fill)) for block, _ in item.fills)
+    fills = tuple((replace(matrix, fixed=None), Fill(numbers=fill.numbers, part=fill)) for matrix, _ in item.fills)
     return replace(item, fills=fills, mean=None, std=None)
 
 

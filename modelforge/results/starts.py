@@ -39,7 +39,7 @@ class RunStart:
 
 
 def write_start(start: RunStart, folder: Path) -> None:
-    """Writes it; infinity is a text, which JSON has no number for, and what is no number is left out.
+    """Writes it; infinity is a text, which JSON has no number for, and what is not a number is left out.
 
     Raises:
         ForgeError: it cannot be written.

@@ -162,7 +162,16 @@ def composed(
     names = {one.document.file: below(side.shown_as, one.document.file) for one in config.origins.contributions}
     merged = tuple((one.package, names[one.document.file]) for one in config.origins.contributions)
     signature = (*merged, *sorted(config.choices.items()), *(one.text for one in config.origins.assignments))
-    return Composition(config, (), frozenset(names.values()), signature, studies, merged, names, unset)
+    return Composition(
+        config=config,
+        problems=(),
+        files=frozenset(names.values()),
+        signature=signature,
+        studies=studies,
+        merged=merged,
+        names=names,
+        unset=unset,
+    )
 
 
 def _given(

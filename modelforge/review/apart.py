@@ -18,7 +18,7 @@ from modelforge.review.affected import PLANNED, Composition
 from modelforge.review.diff import diff
 from modelforge.review.edits import Edit, applied
 from modelforge.review.model_changes import Changes
-from modelforge.review.values import Change, exact, value_changes
+from modelforge.review.values import ValueChange, exact, value_changes
 
 MAX_APART = 16
 """Groups of edits that are planned one by one; more than these count as one group."""
@@ -34,9 +34,9 @@ class Part:
 
     groups: tuple[int, ...]
     """Their numbers."""
-    values: tuple[Change, ...] = ()
+    values: tuple[ValueChange, ...] = ()
     """The composed values at the edited keys."""
-    derived: tuple[Change, ...] = ()
+    derived: tuple[ValueChange, ...] = ()
     """Composed values elsewhere that follow."""
     diff: Changes | None = None
 
@@ -47,7 +47,7 @@ class Part:
 
 
 def apart(
-    old: Composition, new: Composition, groups: Sequence[Edits], values: Sequence[Change], whole: Changes | None
+    old: Composition, new: Composition, groups: Sequence[Edits], values: Sequence[ValueChange], whole: Changes | None
 ) -> list[Part]:
     """What each group of edits does.
 
@@ -82,7 +82,11 @@ def breaking(old: Composition, new: Composition, groups: Sequence[Edits]) -> tup
 
 
 def _part(
-    numbers: Sequence[int], groups: Sequence[Edits], values: Sequence[Change], derived: Sequence[Change], whole: Any
+    numbers: Sequence[int],
+    groups: Sequence[Edits],
+    values: Sequence[ValueChange],
+    derived: Sequence[ValueChange],
+    whole: Any,
 ) -> Part:
     edits = [edit for number in numbers for edit in groups[number]]
     direct = tuple(change for change in values if any(edit.reaches(change.path) for edit in edits))
@@ -95,8 +99,8 @@ def _apart(
     old: Composition,
     new: Composition,
     groups: Sequence[Edits],
-    values: Sequence[Change],
-    follows: Sequence[Change],
+    values: Sequence[ValueChange],
+    follows: Sequence[ValueChange],
     whole: Changes | None,
 ) -> Iterator[Part]:
     before = old.decided if whole is not None and not whole.equal else None
@@ -128,8 +132,8 @@ def _together(
     old: Composition,
     new: Composition,
     groups: Sequence[Edits],
-    values: Sequence[Change],
-    follows: Sequence[Change],
+    values: Sequence[ValueChange],
+    follows: Sequence[ValueChange],
     whole: Changes | None,
 ) -> Part:
     """What groups do that no plan has by themselves: a new argument, and its use."""
@@ -144,12 +148,12 @@ def _together(
 class _Trial:
     """The old side with some of the edits."""
 
-    def __init__(self, old: Composition, new: Composition, edits: Edits, follows: Sequence[Change]) -> None:
+    def __init__(self, old: Composition, new: Composition, edits: Edits, follows: Sequence[ValueChange]) -> None:
         assert old.config is not None
         assert new.config is not None
         inside = [edit for edit in edits if edit.path[:1] and edit.path[0] not in OUTSIDE]
         raw = applied(old.config.origins.config, inside, new.config.origins.config)
-        self.derived: tuple[Change, ...] = ()
+        self.derived: tuple[ValueChange, ...] = ()
         self.replans = False
         try:
             self.config = rewritten(new.config, raw)

@@ -1,4 +1,4 @@
-"""`Cause`: an edit of a review, and all that follows from it."""
+"""`TracedCause`: an edit of a review, and all that follows from it."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from modelforge.review.model_changes import Changes
-from modelforge.review.values import Change
+from modelforge.review.values import ValueChange
 
 Kind = Literal["value", "defaults", "file", "override", "together"]
 
@@ -18,7 +18,7 @@ class Written:
     kind: Kind
     file: str
     """Below the config folder; empty for an override."""
-    change: Change
+    change: ValueChange
     """The key in the file with both values and places; of a whole file its name."""
     how: Literal["set", "added", "removed", "renamed", "moved"] = "set"
     old_name: str = ""
@@ -35,9 +35,9 @@ class Outcome:
     """What a cause does, in one composition or equally in several."""
 
     labels: tuple[str, ...]
-    values: tuple[Change, ...] = ()
+    values: tuple[ValueChange, ...] = ()
     """The composed values at the edited keys."""
-    derived: tuple[Change, ...] = ()
+    derived: tuple[ValueChange, ...] = ()
     """Composed values elsewhere that follow, through interpolations."""
     diff: Changes | None = None
     """What differs in the model; None where it is the same, or not planned."""
@@ -56,7 +56,7 @@ class Outcome:
 
 
 @dataclass(frozen=True)
-class Cause:
+class TracedCause:
     """An edit, or several that work only together, and all that follows."""
 
     edits: tuple[Written, ...]

@@ -9,11 +9,11 @@ from modelforge.config.references import split
 from modelforge.core.errors import Place
 from modelforge.review.affected import Composition
 from modelforge.review.apart import Part, apart, breaking
-from modelforge.review.cause import Cause, Outcome, Written
+from modelforge.review.cause import Outcome, TracedCause, Written
 from modelforge.review.changed_files import PACKAGE, FileDiff
 from modelforge.review.edits import Edit, edits, moved_name, moves
 from modelforge.review.review import EntryDiff
-from modelforge.review.values import ABSENT, Change, Path, exact, meet
+from modelforge.review.values import ABSENT, Path, ValueChange, exact, meet
 
 Key = tuple[str, ...]
 """What makes two causes one: kind, file, and key in it."""
@@ -60,7 +60,7 @@ class Causes:
             numbers = breaking(old, new, edited)
             self._note(_joined(written, numbers), Outcome((found.label,), arrival="broken"))
 
-    def found(self) -> tuple[Cause, ...]:
+    def found(self) -> tuple[TracedCause, ...]:
         """All causes, in the order in which they were found.
 
         An edit that works only with others in one composition is grouped with them in compositions without a plan, too.
@@ -71,7 +71,7 @@ class Causes:
             if around and all(outcome.diff is None and not outcome.arrival for outcome in outcomes.values()):
                 for like, outcome in self._found.pop(keys)[1].items():
                     self._found[around][1].setdefault(like, outcome)
-        return tuple(Cause(written, tuple(outcomes.values())) for written, outcomes in self._found.values())
+        return tuple(TracedCause(written, tuple(outcomes.values())) for written, outcomes in self._found.values())
 
     def _note(self, written: Sequence[Written], outcome: Outcome) -> None:
         """Adds an outcome to its cause, or its composition to an equal one."""
@@ -95,13 +95,13 @@ class Causes:
         files = {file for file, _ in places}
         whole = [self._file(file.path) for file in self.changed.values() if _content_file(file) in files]
         gone = [self._file(file.path) for file in self.changed.values() if file.kind == "removed"]
-        return at or whole or gone or every or [Written("together", "", Change(found.label, ABSENT, ABSENT))]
+        return at or whole or gone or every or [Written("together", "", ValueChange(found.label, ABSENT, ABSENT))]
 
     def _file(self, path: str) -> Written:
         file = self.changed[path]
         how = "set" if file.kind == "changed" else file.kind
         before, after = (Place(side.document.file, line=1) if side else None for side in (file.old, file.new))
-        return Written("file", path, Change(path, ABSENT, ABSENT, before, after), how)
+        return Written("file", path, ValueChange(path, ABSENT, ABSENT, before, after), how)
 
 
 def _joined(written: Sequence[Sequence[Written]], numbers: Sequence[int]) -> list[Written]:
@@ -118,7 +118,7 @@ def _key(written: Written) -> Key:
     return (written.kind, written.file, written.change.name)
 
 
-def _places(change: Change) -> Iterator[Place]:
+def _places(change: ValueChange) -> Iterator[Place]:
     yield from (place for place in (change.old_place, change.new_place) if place is not None)
 
 
@@ -191,14 +191,14 @@ class _Placing:
         for file in files:
             known = self.changed.get(file)
             if known is not None and known.kind != "changed":
-                return Written("file", file, Change(file, ABSENT, ABSENT, old, new), known.kind)
+                return Written("file", file, ValueChange(file, ABSENT, ABSENT, old, new), known.kind)
         if alone := [*self.choosing, *self.overriding]:
             return alone[0]
         return Written("together", "", _change(edit, edit.path, old, new), edit.kind)
 
 
-def _change(edit: Edit, path: Path, old: Place | None, new: Place | None) -> Change:
-    return Change(".".join(path), edit.old, edit.new, old, new, path)
+def _change(edit: Edit, path: Path, old: Place | None, new: Place | None) -> ValueChange:
+    return ValueChange(".".join(path), edit.old, edit.new, old, new, path)
 
 
 def _overrides(old: Composition, new: Composition) -> Iterator[Written]:
@@ -208,10 +208,12 @@ def _overrides(old: Composition, new: Composition) -> Iterator[Written]:
         if (words in sides[0]) != (words in sides[1]):
             place = Place(override=words)
             places = (place, None) if words in sides[0] else (None, place)
-            yield Written("override", "", Change(words, ABSENT, ABSENT, *places), "removed" if places[0] else "added")
+            yield Written(
+                "override", "", ValueChange(words, ABSENT, ABSENT, *places), "removed" if places[0] else "added"
+            )
 
 
-def _groups(change: Change) -> set[str]:
+def _groups(change: ValueChange) -> set[str]:
     """The config groups that an override or the difference of two lists of defaults names."""
     if change.path[:1] != ("defaults",):
         return {change.name.partition("=")[0].lstrip("+~").partition("@")[0]}

@@ -10,11 +10,10 @@ from modelforge.review.fingerprints import fingerprint
 from modelforge.review.kinds import KINDS
 from modelforge.review.rows import bounded, spot
 from modelforge.review.value_words import pair, ratio
-from modelforge.review.values import ABSENT
-from modelforge.review.values import Change as Edit
+from modelforge.review.values import ABSENT, ValueChange
 
 
-def of_kind(kind: str, key: str, words: str, edit: Edit | None = None, **fields: object) -> Change:
+def of_kind(kind: str, key: str, words: str, edit: ValueChange | None = None, **fields: object) -> Change:
     """A change of a kind.
 
     Args:
@@ -36,7 +35,7 @@ def of_kind(kind: str, key: str, words: str, edit: Edit | None = None, **fields:
     )
 
 
-def cause_of(edit: Edit, key: str) -> Cause:
+def cause_of(edit: ValueChange, key: str) -> Cause:
     """An edited value with its key in the composed config."""
     old, new = pair(edit.old, edit.new)
     places = {"old_spot": spot(edit.old_place), "new_spot": spot(edit.new_place)}

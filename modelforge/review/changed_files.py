@@ -19,7 +19,7 @@ from modelforge.config.trust import outside
 from modelforge.core.errors import ForgeError, Place, Problem
 from modelforge.core.limits import MAX_COMPARED_BYTES, MAX_FILES
 from modelforge.review.sides import Side
-from modelforge.review.values import Change, exact, value_changes
+from modelforge.review.values import ValueChange, exact, value_changes
 
 SKIPPED = frozenset({".git", "__pycache__", "node_modules"})
 REVIEW = "review.yaml"
@@ -67,7 +67,7 @@ class FileDiff:
     old: Content | None
     """None where there is no such file, or composition cannot read it."""
     new: Content | None
-    edits: tuple[Change, ...] = ()
+    edits: tuple[ValueChange, ...] = ()
     """The values that differ."""
     reordered: bool = False
     """Whether only the order of its keys differs."""
@@ -165,18 +165,18 @@ def _file_diff(path: str, old: Side | None, new: Side | None, documents: Documen
     return FileDiff(path, "changed", before, after, *edited(before, after))
 
 
-def edited(old: Content, new: Content) -> tuple[tuple[Change, ...], bool]:
+def edited(old: Content, new: Content) -> tuple[tuple[ValueChange, ...], bool]:
     """The values that differ in a file, its package included; and whether only the order of its keys does."""
-    edits: list[Change] = []
+    edits: list[ValueChange] = []
     if old.document.package != new.document.package:
         places = Place(old.document.file, line=1), Place(new.document.file, line=1)
-        edits.append(Change(PACKAGE, old.document.package, new.document.package, *places, (PACKAGE,)))
+        edits.append(ValueChange(PACKAGE, old.document.package, new.document.package, *places, (PACKAGE,)))
     edits += value_changes(old.data, new.data, old.place, new.place)
     return tuple(edits), not edits and exact(old.data) != exact(new.data)
 
 
 def content(side: Side, path: str, documents: Documents | None = None, *, leads_only: bool = False) -> Content | None:
-    """A config file of one side; None where it is no config, not there, or too large.
+    """A config file of one side; None where it is not a config, not there, or too large.
 
     Args:
         side: The side.

@@ -1,10 +1,9 @@
-"""review: two sides → `Review`: everything that differs between their configs, and how much was compared."""
+"""review: a pair of sides → `Review`: everything that differs between their configs, and how much was compared."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 from modelforge.config.composition import Library
@@ -20,62 +19,36 @@ from modelforge.review.changed_files import PACKAGE, FileDiff, changed_files, co
 from modelforge.review.consequences import Known
 from modelforge.review.entry_diff import entry_diff
 from modelforge.review.option_names import choice_of, follows_renames, label_of, option_of, with_choices, with_new_names
-from modelforge.review.pair import Pair, open_sides
+from modelforge.review.pair import Pair
 from modelforge.review.project_code import REASON
 from modelforge.review.renames import renamed_files
 from modelforge.review.review import EntryDiff, FileNote, Review
 from modelforge.review.revision import short
 from modelforge.review.sides import Side
-from modelforge.review.values import Change, exact, meet
+from modelforge.review.values import ValueChange, exact, meet
 
 TRAINED = ("data", "trainer", "scheduler")
 """The sections that set the length of a training."""
 Effective = Callable[[Mapping[str, Any]], Mapping[str, Any]]
 Track = Callable[[Sequence[Entry], str], Iterable[Entry]]
+"""Shows the progress over entries, under a label."""
 
 
 def review(
-    old: str,
-    new: str | None = None,
-    conf: Path | None = None,
-    overrides: Sequence[str] = (),
-    track: Track = lambda items, label: items,
-    opened: Callable[[Sequence[Side]], Sequence[str]] = lambda sides: (),
-    effective: Effective = lambda values: {},
-) -> Review:
-    """Compares all that two sides' configs compose to: every entry that reads a file that differs.
-
-    Args:
-        old: A config folder, an override set, a git revision, `.` for the working tree, or a range (`main...HEAD`).
-        new: The same, but no range; None for the working tree.
-        conf: The config folder; None for the default one.
-        overrides: Hydra overrides for both sides.
-        track: Wraps the entries while they are composed, to show progress.
-        opened: Called with both sides before anything of them is composed; gives overrides of further compositions to
-            compare, each as one text: `"model=gpt2 data=text"`.
-        effective: Composed values → what the training comes to in numbers; `modelforge.train.effective` knows.
-
-    Raises:
-        ForgeError: a side cannot be read, or its default does not compose, or has no plan.
-    """
-    with open_sides(old, new, conf, overrides) as pair:
-        return review_sides(pair, track, opened((pair.old, pair.new)), effective)
-
-
-def review_sides(
     pair: Pair,
+    *,
     track: Track = lambda items, label: items,
     further: Sequence[str] = (),
     effective: Effective = lambda values: {},
     documents: Documents | None = None,
 ) -> Review:
-    """Compares two sides.
+    """Compares all that two sides' configs compose to: every entry that reads a file that differs.
 
     Args:
-        pair: The sides.
-        track: As `review` has it.
-        further: Overrides of further compositions to compare, each as one text.
-        effective: As `review` has it.
+        pair: The sides, as `open_sides` gives them.
+        track: Wraps the entries while they are composed, to show progress.
+        further: Overrides of further compositions to compare, each as one text: `"model=gpt2 data=text"`.
+        effective: Composed values → what the training comes to in numbers; `modelforge.train.effective` knows.
         documents: Files that were parsed, by a scan before.
 
     Raises:
@@ -257,7 +230,7 @@ class _Reviewer:
         rewritten = [edit for edit in idle if self._says_the_same(file, edit)]
         return FileNote(file, "", tuple(edit for edit in idle if edit not in rewritten), tuple(rewritten))
 
-    def _says_the_same(self, file: FileDiff, edit: Change) -> bool:
+    def _says_the_same(self, file: FileDiff, edit: ValueChange) -> bool:
         """Whether an edit without an effect writes a value in another way, or a file by its new name."""
         interpolated = any(map(is_interpolation, (edit.old, edit.new)))
         if edit.path[0] != "defaults":
@@ -277,7 +250,7 @@ class _Reviewer:
             return self.failed[file.path]
         return "no composition reads it"
 
-    def _shows(self, file: FileDiff, edit: Change) -> bool:
+    def _shows(self, file: FileDiff, edit: ValueChange) -> bool:
         """Whether a comparison that read the file shows the effect of an edit."""
         for found, merged in self.read[file.path]:
             if found.kind != "changed" or found.broken:
@@ -326,12 +299,12 @@ class _Numbers:
         self.effective = effective
         self.known: dict[str, Mapping[str, Any]] = {}
 
-    def changes(self, old: Composition, new: Composition) -> Iterator[Change]:
+    def changes(self, old: Composition, new: Composition) -> Iterator[ValueChange]:
         """The numbers that differ; one that a side does not have is left out."""
         before, after = self._of(old), self._of(new)
         for name in before:
             if name in after and before[name] != after[name]:
-                yield Change(name, before[name], after[name])
+                yield ValueChange(name, before[name], after[name])
 
     def _of(self, side: Composition) -> Mapping[str, Any]:
         sections = {name: side.values.get(name) for name in TRAINED}

@@ -14,21 +14,23 @@ from typing import Any
 from modelforge.config.compose import compose
 from modelforge.core.errors import Place
 from modelforge.core.paths import last, parent
+from modelforge.core.shown import Shown
 from modelforge.core.tensors import to_data
 from modelforge.core.words import a_class
 from modelforge.language import parse
 from modelforge.language.model import ModelSpec
-from modelforge.linting.unreached import unreached
 from modelforge.planning.assign import ParameterPlan
 from modelforge.planning.fields import decided_fields, written_place
-from modelforge.planning.plan import LayerPlan, Plan, plan
+from modelforge.planning.plan import LayerPlan, Plan, plan, planned
 from modelforge.planning.references import Read
+from modelforge.planning.unreached import unreached
 from modelforge.report.table import to_text
 from modelforge.review.documented import documented_diff
 from modelforge.review.formats.text import text
-from modelforge.review.model_changes import Change, Changes, LayerDiff, ParameterDiff
+from modelforge.review.model_changes import Changes, LayerDiff, ParameterDiff
 from modelforge.review.pairing import Pairing, paired
 from modelforge.review.sides import open_side
+from modelforge.review.values import ValueChange
 
 SECTIONS = {"results": "outputs", "ties": "tie", "buffers": "layers"}
 """Facts about the whole model that a key of the model section states."""
@@ -41,7 +43,7 @@ FOLLOWING = ("std", "mean", "low", "high", "fan")
 """Numbers that follow from others."""
 
 
-class Diff(Changes):
+class Diff(Shown, Changes):
     """The differences between two models; prints as `modelforge diff` does."""
 
     def __str__(self) -> str:
@@ -51,7 +53,7 @@ class Diff(Changes):
 def diff(old: Plan | ModelSpec, new: Plan | ModelSpec) -> Diff:
     """Compares the models of two configs.
 
-    A line that moved, or an equal rule in another block, is no difference.
+    A line that moved, or an equal rule in another block, is not a difference.
 
     Raises:
         ForgeError: see `plan`; a `Plan` cannot fail.
@@ -66,7 +68,10 @@ def diff(old: Plan | ModelSpec, new: Plan | ModelSpec) -> Diff:
         >>> diff(old, old).equal
         True
     """
-    before, after = _planned(old), _planned(new)
+    for side in (old, new):
+        if isinstance(side, str):
+            raise TypeError("diff takes a ModelSpec or a Plan, but gets a str: `modelforge.review.diff.read` plans it")
+    before, after = planned(old, "diff"), planned(new, "diff")
     pairs = paired(before, after)
     parameters = tuple(_parameters(before, after, pairs))
     different = {item.path for item in parameters}
@@ -94,7 +99,7 @@ def read(name: str, conf: Path | None = None, overrides: Sequence[str] = ()) -> 
 
     Raises:
         ForgeError: the name means nothing, or what it means cannot be planned.
-        TypeError: it is no name.
+        TypeError: it is not a name.
     """
     if not isinstance(name, str):  # pyright: ignore[reportUnnecessaryIsInstance]  # callers need not be typed
         raise TypeError(f"read takes a folder, overrides or a revision as text, but gets {a_class(name)}")
@@ -103,23 +108,14 @@ def read(name: str, conf: Path | None = None, overrides: Sequence[str] = ()) -> 
         return plan(parse(composed))
 
 
-def _planned(side: object) -> Plan:
-    if isinstance(side, ModelSpec):
-        return plan(side)
-    if not isinstance(side, Plan):
-        hint = "; `modelforge.review.diff.read` makes one of a name" if isinstance(side, str) else ""
-        raise TypeError(f"diff takes a Plan or a ModelSpec on each side, but gets {a_class(side)}{hint}")
-    return side
-
-
-def _totals(old: Plan, new: Plan, pairs: Pairing) -> Iterator[Change]:
+def _totals(old: Plan, new: Plan, pairs: Pairing) -> Iterator[ValueChange]:
     before, after = _facts(old, pairs), _facts(new)
     if not all(any(layer.has_buffers for layer in side.layers) for side in (old, new)):
         del before["dtype"]  # which is that of buffers: each parameter has its own
     for name in before:
         one, other = before[name], after[name]
         if one != other or (name in ORDERED and list(one) != list(other)):
-            yield Change(name, one, other, _place(old, name), _place(new, name))
+            yield ValueChange(name, one, other, _place(old, name), _place(new, name))
 
 
 def _facts(plan: Plan, pairs: Pairing | None = None) -> dict[str, Any]:
@@ -196,7 +192,16 @@ def _layers(old: Plan, new: Plan, pairs: Pairing) -> Iterator[LayerDiff]:
             if changes or pairs.outermost(path):
                 old_path, moved = (one.path, pairs.moved(path)) if path != one.path else ("", False)
                 place = new.origins.place(other.key, "key") if old_path else None
-                yield LayerDiff(path, "changed", one, other, changes, place, old_path, moved)
+                yield LayerDiff(
+                    path=path,
+                    kind="changed",
+                    old=one,
+                    new=other,
+                    changes=changes,
+                    place=place,
+                    old_path=old_path,
+                    moved=moved,
+                )
 
 
 def _reads_of(layers: tuple[LayerDiff, ...], plan: Plan, names: Mapping[str, str]) -> Iterator[tuple[str, str]]:
@@ -211,11 +216,11 @@ def _reads_of(layers: tuple[LayerDiff, ...], plan: Plan, names: Mapping[str, str
     yield from found
 
 
-def _layer_changes(one: LayerPlan, other: LayerPlan, old: Plan, new: Plan, pairs: Pairing) -> Iterator[Change]:
-    def change(name: str, before: Any, after: Any) -> Change:
+def _layer_changes(one: LayerPlan, other: LayerPlan, old: Plan, new: Plan, pairs: Pairing) -> Iterator[ValueChange]:
+    def change(name: str, before: Any, after: Any) -> ValueChange:
         key = "inputs" if name == "reads" else name
         places = (written_place(old.origins, one.key, key), written_place(new.origins, other.key, key))
-        return Change(name, before, after, *places)
+        return ValueChange(name, before, after, *places)
 
     if one.type != other.type:
         yield change("type", one.type, other.type)
@@ -230,9 +235,9 @@ def _layer_changes(one: LayerPlan, other: LayerPlan, old: Plan, new: Plan, pairs
     names = pairs.siblings(other.path)
     if one.children and other.children and names.get(last(one.children[-1].path), _last(one)) != _last(other):
         places = (old.origins.place(one.children[-1].key, "key"), new.origins.place(other.children[-1].key, "key"))
-        yield Change("result", _last(one), _last(other), *places)
+        yield ValueChange("result", _last(one), _last(other), *places)
     if one.output != other.output:
-        yield Change("output", to_data(one.output), to_data(other.output))
+        yield ValueChange("output", to_data(one.output), to_data(other.output))
 
 
 # --- parameters -------------------------------------------------------------------------------------------------------
@@ -255,22 +260,22 @@ def _parameters(old: Plan, new: Plan, pairs: Pairing) -> Iterator[ParameterDiff]
             yield ParameterDiff(path, "changed", one, other, changes, old_path)
 
 
-def _parameter_changes(one: ParameterPlan, other: ParameterPlan, old: Plan, new: Plan) -> Iterator[Change]:
+def _parameter_changes(one: ParameterPlan, other: ParameterPlan, old: Plan, new: Plan) -> Iterator[ValueChange]:
     if _drawn_alike(one, other):
         return  # the same values, said in another way: `gain: relu` and its number
     changes = [*_plain_changes(one, other), *_field_changes(one, other, old, new), *_resolved_changes(one, other)]
     if not changes:
         changes += _number_changes(one, other)
     if not changes and _layout(one) != _layout(other):
-        changes.append(Change("matrices", _layout(one), _layout(other)))
+        changes.append(ValueChange("matrices", _layout(one), _layout(other)))
     yield from changes
     if one.mean != other.mean:
-        yield Change("mean", one.mean, other.mean)
+        yield ValueChange("mean", one.mean, other.mean)
     if one.std != other.std:
-        yield Change("std", one.std, other.std)
+        yield ValueChange("std", one.std, other.std)
     # The same values by another block are the same values.
     if changes and one.rule.key != other.rule.key:
-        yield Change("rule", one.rule.key, other.rule.key, one.rule.place, other.rule.place)
+        yield ValueChange("rule", one.rule.key, other.rule.key, one.rule.place, other.rule.place)
 
 
 def _drawn_alike(one: ParameterPlan, other: ParameterPlan) -> bool:
@@ -285,16 +290,16 @@ def _drawn_alike(one: ParameterPlan, other: ParameterPlan) -> bool:
     return sides[0] == sides[1] and all(fill.drawn_by is not None for _, fill in one.fills)
 
 
-def _plain_changes(one: ParameterPlan, other: ParameterPlan) -> Iterator[Change]:
+def _plain_changes(one: ParameterPlan, other: ParameterPlan) -> Iterator[ValueChange]:
     if one.shape != other.shape:
-        yield Change("shape", list(one.shape), list(other.shape))
+        yield ValueChange("shape", list(one.shape), list(other.shape))
     if one.dtype != other.dtype:
-        yield Change("dtype", one.dtype, other.dtype)
+        yield ValueChange("dtype", one.dtype, other.dtype)
     if one.scheme != other.scheme:
-        yield Change("scheme", one.scheme, other.scheme, one.rule.place, other.rule.place)
+        yield ValueChange("scheme", one.scheme, other.scheme, one.rule.place, other.rule.place)
 
 
-def _field_changes(one: ParameterPlan, other: ParameterPlan, old: Plan, new: Plan) -> Iterator[Change]:
+def _field_changes(one: ParameterPlan, other: ParameterPlan, old: Plan, new: Plan) -> Iterator[ValueChange]:
     if one.initializer == other.initializer:
         return
     before = {field.name: field for field in decided_fields(one, old.origins)}
@@ -308,24 +313,24 @@ def _field_changes(one: ParameterPlan, other: ParameterPlan, old: Plan, new: Pla
             differs = one.scheme != other.scheme and field is not None and bool(field.key)
         if differs:
             values = (left and left.value, right and right.value)
-            yield Change(name, *values, left and left.place, right and right.place)
+            yield ValueChange(name, *values, left and left.place, right and right.place)
 
 
-def _resolved_changes(one: ParameterPlan, other: ParameterPlan) -> Iterator[Change]:
-    """Numbers that differ although no field of that name does: `gain: auto` behind another activation, other fans."""
+def _resolved_changes(one: ParameterPlan, other: ParameterPlan) -> Iterator[ValueChange]:
+    """Numbers that differ although no field of that name does: `gain: auto` after another activation, other fans."""
     for name in RESOLVED:
         stated = [getattr(parameter.initializer, name, None) for parameter in (one, other)]
         before, after = one.numbers.get(name), other.numbers.get(name)
         if before != after and before is not None and after is not None and stated[0] == stated[1]:
-            yield Change(name, before, after)
+            yield ValueChange(name, before, after)
 
 
-def _number_changes(one: ParameterPlan, other: ParameterPlan) -> Iterator[Change]:
+def _number_changes(one: ParameterPlan, other: ParameterPlan) -> Iterator[ValueChange]:
     """Numbers of the scheme that nothing else explains, such as the residual branches that `gpt2` counts."""
     for name in one.numbers:
         before, after = one.numbers[name], other.numbers.get(name)
         if name not in FOLLOWING and before != after and after is not None:
-            yield Change(name, before, after)
+            yield ValueChange(name, before, after)
 
 
 def _layout(parameter: ParameterPlan) -> list[Any]:

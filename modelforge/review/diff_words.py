@@ -9,13 +9,14 @@ from modelforge.core.errors import Place
 from modelforge.core.tensors import to_data
 from modelforge.core.words import plural, value, where
 from modelforge.review.groups import Group, grouped
-from modelforge.review.model_changes import Change, LayerDiff, ParameterDiff
+from modelforge.review.model_changes import LayerDiff, ParameterDiff
+from modelforge.review.values import ValueChange
 
 MARKS: Mapping[str, str] = {"added": "+", "removed": "-", "changed": "~"}
 _NAMES = {"num_parameters": "parameters", "result": "last layer", "dtype": "dtype of buffers"}
 
 
-def total(change: Change) -> tuple[str, str]:
+def total(change: ValueChange) -> tuple[str, str]:
     """Name and change of a fact about the whole model."""
     return _NAMES.get(change.name, change.name), _total(change)
 
@@ -42,7 +43,7 @@ def layer_lines(layer: LayerDiff) -> list[tuple[str, str]]:
     return [(f"output {_tensor(_first(to_data(side.output)))}{holds}", where(layer.place))]
 
 
-def change_words(change: Change) -> str:
+def change_words(change: ValueChange) -> str:
     """`gain 1 → 1.4`; a side that has no such fact is a dash."""
     if change.name == "output":
         return f"output {_output(change.old, change.new)}"
@@ -64,7 +65,7 @@ def both_places(old: Place | None, new: Place | None) -> str:
     return f"{before} → {after}"
 
 
-def _total(change: Change) -> str:
+def _total(change: ValueChange) -> str:
     if change.name == "num_parameters":
         difference = change.new - change.old
         percent = f", {100 * difference / change.old:+.3g} %" if change.old else ""

@@ -8,7 +8,7 @@ from dataclasses import replace
 from modelforge.core.errors import Problem
 from modelforge.core.quoting import listed
 from modelforge.core.words import plural
-from modelforge.linting.unreached import START
+from modelforge.planning.unreached import START
 from modelforge.review.acceptances import Acceptances
 from modelforge.review.change import cause_of, labels_of, of_compositions, of_kind
 from modelforge.review.changed_files import REVIEW
@@ -37,8 +37,7 @@ from modelforge.review.revision import short
 from modelforge.review.rows import bounded, spot
 from modelforge.review.titles import follows, head, kind_of
 from modelforge.review.value_words import arrow, list_edit, pair
-from modelforge.review.values import ABSENT, exact
-from modelforge.review.values import Change as Edit
+from modelforge.review.values import ABSENT, ValueChange, exact
 from modelforge.review.verdict import MAX_NAMED, verdict
 
 ORDER = list(SECTIONS)
@@ -111,10 +110,22 @@ def documented_diff(changes: Changes, old: str = "old", new: str = "new") -> Doc
     """
     entry = EntryDiff("the model", "changed", diff=changes)
     causes = explained(changes, entry.label)
-    return documented(Review(old, new, (), (), (), 0, (entry,), 0, causes=causes))
+    return documented(
+        Review(
+            old=old,
+            new=new,
+            overrides=(),
+            notes=(),
+            files=(),
+            num_files=0,
+            entries=(entry,),
+            num_unaffected=0,
+            causes=causes,
+        )
+    )
 
 
-def _where(edit: Edit | None) -> Spot | None:
+def _where(edit: ValueChange | None) -> Spot | None:
     return spot(edit.new_place or edit.old_place) if edit else None
 
 
@@ -149,7 +160,7 @@ def _identity(draft: Draft) -> str:
     return exact([*paths, *([one.name, one.old, one.new] for one in values)], sort=True)
 
 
-def _edit(draft: Draft) -> Edit | None:
+def _edit(draft: Draft) -> ValueChange | None:
     """The edit, or the option that it chooses at its place."""
     edit, choice = draft.edit.change if draft.edit else None, draft.choice
     if edit is None or choice is None:

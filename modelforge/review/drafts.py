@@ -6,14 +6,14 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 from modelforge.core.words import value
-from modelforge.review.cause import Cause, Written
+from modelforge.review.cause import TracedCause, Written
 from modelforge.review.document import Effect
 from modelforge.review.model_changes import Changes, LayerDiff, ParameterDiff
 from modelforge.review.review import Review
 from modelforge.review.rows import rows, value_rows
 from modelforge.review.starts import is_fixed
 from modelforge.review.value_words import MAX_VALUE
-from modelforge.review.values import Change, Path
+from modelforge.review.values import Path, ValueChange
 
 UNPLANNED = frozenset({"model", "init", "choices"})
 """Sections whose values show in layers and parameters, or in the name of the option."""
@@ -28,7 +28,7 @@ class Draft:
     edits: tuple[Written, ...]
     """Empty for differences that no edit explains."""
     labels: dict[str, None] = field(default_factory=dict[str, None])
-    values: dict[Path, Change] = field(default_factory=dict[Path, Change])
+    values: dict[Path, ValueChange] = field(default_factory=dict[Path, ValueChange])
     """The composed values at the edited keys."""
     effects: dict[Effect, dict[str, None]] = field(default_factory=dict[Effect, dict[str, None]])
     layers: dict[str, str] = field(default_factory=dict[str, str])
@@ -58,7 +58,7 @@ class Draft:
         return own or tuple(self.edit.file.split("/")[:1]) or ("model",)
 
     @property
-    def choice(self) -> Change | None:
+    def choice(self) -> ValueChange | None:
         """The chosen option that the edit, or an override, changes; None for any other edit."""
         chosen = [change for path, change in self.values.items() if path[0] == "choices"]
         own = self.edit is not None and self.edit.kind in ("override", "defaults")
@@ -77,7 +77,9 @@ class Draft:
         says_all = bool(written) and all(len(value(side)) <= MAX_VALUE for side in written)
         return len(self.values) > 1 and not says_all
 
-    def add(self, labels: Sequence[str], values: Sequence[Change], derived: Sequence[Change], diff: Changes | None):
+    def add(
+        self, labels: Sequence[str], values: Sequence[ValueChange], derived: Sequence[ValueChange], diff: Changes | None
+    ):
         """Takes in what follows in some compositions."""
         self.labels |= dict.fromkeys(labels)
         self.values |= {change.path: change for change in values}
@@ -91,7 +93,9 @@ class Draft:
                     self.parameters[item.path] = _of_parameter(item)
             self.totals |= {change.name for change in diff.totals}
 
-    def _rows(self, values: Sequence[Change], derived: Sequence[Change], diff: Changes | None) -> Iterator[Effect]:
+    def _rows(
+        self, values: Sequence[ValueChange], derived: Sequence[ValueChange], diff: Changes | None
+    ) -> Iterator[Effect]:
         whole = self.edit is None or self.edit.kind in ("file", "defaults") or (len(values) > 1 and self.holds_values)
         shown = [change for change in values if whole and change.path[0] not in UNPLANNED]
         if diff is not None:
@@ -116,7 +120,7 @@ def drafts(review: Review) -> list[Draft]:
     return found
 
 
-def _draft(cause: Cause) -> Draft | None:
+def _draft(cause: TracedCause) -> Draft | None:
     """What a cause does to compositions of both sides; None where it does nothing to them."""
     outcomes = [outcome for outcome in cause.outcomes if not outcome.arrival]
     if not outcomes:

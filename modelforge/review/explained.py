@@ -5,22 +5,22 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 
-from modelforge.review.cause import Cause, Outcome, Written
+from modelforge.review.cause import Outcome, TracedCause, Written
 from modelforge.review.model_changes import Changes, LayerDiff, ParameterDiff
-from modelforge.review.values import Change, exact
+from modelforge.review.values import ValueChange, exact
 
 
 @dataclass
 class _Fact:
     """A fact that differs, and what differs with it."""
 
-    edit: Change | None
+    edit: ValueChange | None
     layers: list[LayerDiff] = field(default_factory=list[LayerDiff])
     parameters: list[ParameterDiff] = field(default_factory=list[ParameterDiff])
-    totals: list[Change] = field(default_factory=list[Change])
+    totals: list[ValueChange] = field(default_factory=list[ValueChange])
 
 
-def explained(changes: Changes, label: str) -> tuple[Cause, ...]:
+def explained(changes: Changes, label: str) -> tuple[TracedCause, ...]:
     """The differences by the first fact that a config states in each: an argument, a scheme, a gain.
 
     Args:
@@ -29,7 +29,7 @@ def explained(changes: Changes, label: str) -> tuple[Cause, ...]:
     """
     found: dict[str, _Fact] = {}
 
-    def of(key: str, facts: Iterable[Change]) -> _Fact:
+    def of(key: str, facts: Iterable[ValueChange]) -> _Fact:
         stated = next((fact for fact in facts if fact.name != "rule" and (fact.old_place or fact.new_place)), None)
         if stated is None:
             return found.setdefault("", _Fact(None))
@@ -50,14 +50,14 @@ def explained(changes: Changes, label: str) -> tuple[Cause, ...]:
     return tuple(_cause(fact, changes, label) for fact in found.values())
 
 
-def _edit(key: str, fact: Change) -> Change:
+def _edit(key: str, fact: ValueChange) -> ValueChange:
     name = f"{key}.{fact.name}"
     return replace(fact, name=name, path=tuple(name.split(".")))
 
 
-def _cause(fact: _Fact, changes: Changes, label: str) -> Cause:
+def _cause(fact: _Fact, changes: Changes, label: str) -> TracedCause:
     part = replace(
         changes, layers=tuple(fact.layers), parameters=tuple(fact.parameters), totals=tuple(fact.totals), left=()
     )
     edits: Sequence[Written] = [Written("value", "", fact.edit)] if fact.edit else []
-    return Cause(tuple(edits), (Outcome((label,), diff=part),))
+    return TracedCause(tuple(edits), (Outcome((label,), diff=part),))

@@ -9,7 +9,7 @@ from modelforge.review.values import ABSENT, exact
 
 
 def fingerprint(kind: str, section: str, key: str, old: Any = ABSENT, new: Any = ABSENT) -> str:
-    """Twelve hexadecimal digits. Lines, file names and compositions are no part of it.
+    """Twelve hexadecimal digits. Lines, file names and compositions are not part of it.
 
     Example:
         >>> fingerprint("init-changed", "init", "init.gain", 1.0, 1.4)

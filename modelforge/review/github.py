@@ -49,4 +49,4 @@ def read_json(text: bytes, what: str) -> Any:
     try:
         return json.loads(text)
     except (ValueError, RecursionError):
-        raise Refusal(f"{what} is no JSON") from None
+        raise Refusal(f"{what} is not JSON") from None

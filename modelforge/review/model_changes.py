@@ -7,10 +7,10 @@ from math import inf
 from typing import Any, Literal
 
 from modelforge.core.errors import Place
-from modelforge.linting.unreached import BARE, Unreached, unreached_words
 from modelforge.planning.assign import ParameterPlan
 from modelforge.planning.plan import LayerPlan
-from modelforge.review.values import Change as Change
+from modelforge.planning.unreached import BARE, Unreached, unreached_words
+from modelforge.review.values import ValueChange
 
 Kind = Literal["added", "removed", "changed"]
 
@@ -23,7 +23,7 @@ class LayerDiff:
     kind: Kind
     old: LayerPlan | None
     new: LayerPlan | None
-    changes: tuple[Change, ...] = ()
+    changes: tuple[ValueChange, ...] = ()
     place: Place | None = None
     """Where the layer was written, if it is only on one side, or has another name."""
     old_path: str = ""
@@ -65,7 +65,7 @@ class ParameterDiff:
     kind: Kind
     old: ParameterPlan | None
     new: ParameterPlan | None
-    changes: tuple[Change, ...] = ()
+    changes: tuple[ValueChange, ...] = ()
     """`shape`, `dtype`, `scheme`, its fields, resolved numbers (`gain`, `fan_in`, ...), `mean`, `std`, `rule`."""
     old_path: str = ""
     """Its path on the old side, where it has another name there: what is drawn goes by the path."""
@@ -78,7 +78,7 @@ class ParameterDiff:
         return parameter
 
     @property
-    def causes(self) -> tuple[Change, ...]:
+    def causes(self) -> tuple[ValueChange, ...]:
         """The changes that others follow from."""
         effects = {"shape", "dtype", "mean", "std", "fan_in", "fan_out"}
         # A value that a config writes is a cause, whatever its name: a `std` in an init block.
@@ -97,7 +97,7 @@ class ParameterDiff:
             return None
         return new / old if old else (1.0 if not new else inf)
 
-    def change(self, name: str) -> Change | None:
+    def change(self, name: str) -> ValueChange | None:
         """The change of that name, if there is one."""
         return next((change for change in self.changes if change.name == name), None)
 
@@ -118,7 +118,7 @@ class ParameterDiff:
 class Changes:
     """What a change does to a model, as data."""
 
-    totals: tuple[Change, ...]
+    totals: tuple[ValueChange, ...]
     """In the whole model: `seed`, `inputs`, `result` (the layer whose output it is), `output`, `results` (by name),
     `ties`, `buffers` (that a file fills), `dtype` (of buffers), `num_parameters`."""
     layers: tuple[LayerDiff, ...]

@@ -140,7 +140,7 @@ def _between(
     new: Sequence[LayerPlan],
     pairs: Mapping[str, tuple[LayerPlan, LayerPlan]],
 ) -> Iterator[tuple[LayerPlan, LayerPlan]]:
-    """Layers of one type behind the same neighbour."""
+    """Layers of one type after the same neighbour."""
 
     def keys(row: Sequence[LayerPlan], names: Mapping[str, str]) -> dict[int, Hashable]:
         found: dict[int, Hashable] = {}

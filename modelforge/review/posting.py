@@ -74,7 +74,7 @@ class Run:
             )
             kind = run["event"]
         except (KeyError, TypeError, ValueError, AttributeError):
-            raise Refusal("this is no `workflow_run` event") from None
+            raise Refusal("this is not a `workflow_run` event") from None
         names = (found.repository, found.head_repository)
         if not (all(map(_NAME.fullmatch, names)) and _HASH.fullmatch(found.head_sha)):
             raise Refusal("the event names no repository and commit")
@@ -147,7 +147,7 @@ def read_document(file: Path) -> Document:
     except FileNotFoundError:
         raise Refusal("the run left no review") from None
     except (OSError, ValueError):
-        raise Refusal("the review of the run is no regular file, too large, or not UTF-8") from None
+        raise Refusal("the review of the run is not a regular file, too large, or not UTF-8") from None
     try:
         return Document.model_validate_json(text)
     except (ValidationError, RecursionError):
@@ -195,7 +195,7 @@ def _is_of(pull: Mapping[str, Any], run: Run) -> bool:
 def _listed(answer: Any) -> list[dict[str, Any]]:
     """What GitHub lists."""
     if not (isinstance(answer, list) and all(isinstance(one, dict) for one in answer)):
-        raise Refusal("GitHub's answer is no list")
+        raise Refusal("GitHub's answer is not a list")
     return answer
 
 

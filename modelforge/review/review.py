@@ -8,11 +8,11 @@ from typing import Any, Literal
 
 from modelforge.core.errors import Problem
 from modelforge.planning.plan import Plan
-from modelforge.review.cause import Cause
+from modelforge.review.cause import TracedCause
 from modelforge.review.changed_files import REVIEW, FileDiff
 from modelforge.review.consequences import Consequences
 from modelforge.review.model_changes import Changes
-from modelforge.review.values import Change
+from modelforge.review.values import ValueChange
 
 REGISTERED = ("MF010", "MF020")
 """Problems with the name of a layer or an initializer."""
@@ -26,7 +26,7 @@ class EntryDiff:
     kind: Literal["added", "removed", "changed"]
     num_values: int = 0
     """Composed values that were compared."""
-    values: tuple[Change, ...] = ()
+    values: tuple[ValueChange, ...] = ()
     diff: Changes | None = None
     """None where no plans were compared."""
     same_model: bool = False
@@ -36,7 +36,7 @@ class EntryDiff:
     broken: Literal["", "old", "new", "both"] = ""
     """The side that cannot be composed or planned; `both`: composed on both, and planned on neither."""
     problems: tuple[Problem, ...] = ()
-    effective: tuple[Change, ...] = ()
+    effective: tuple[ValueChange, ...] = ()
     """What the training comes to in numbers, such as `total_steps`, where that differs."""
     consequences: Consequences | None = None
     """What follows from the difference of the models; None where there is none."""
@@ -85,16 +85,16 @@ class FileNote:
     file: FileDiff
     reason: str = ""
     """Why it was not compared; empty where it was."""
-    edits: tuple[Change, ...] = ()
+    edits: tuple[ValueChange, ...] = ()
     """Edits without an effect on any composition that was compared."""
-    rewritten: tuple[Change, ...] = ()
+    rewritten: tuple[ValueChange, ...] = ()
     """Edits that write the same value in another way: by an interpolation, or without one."""
     counted: bool = True
     """Whether it is one of the files that the review counts: a file in the folder."""
 
     @property
     def equal(self) -> bool:
-        """Whether it says the same, or is no config: hidden, or `review.yaml`."""
+        """Whether it says the same, or is not a config: hidden, or `review.yaml`."""
         hidden = not self.file.is_config and any(part.startswith(".") for part in self.file.path.split("/"))
         same = self.file.formatting or 0 < len(self.file.edits) == len(self.rewritten)
         return hidden or self.file.path == REVIEW or (same and not self.reason)
@@ -125,7 +125,7 @@ class Review:
     """Further compositions that read none of the files that differ."""
     alone: Mapping[str, str] = field(default_factory=dict[str, str])
     """Further options that cannot be composed alone on either side, each with the reason."""
-    causes: tuple[Cause, ...] = ()
+    causes: tuple[TracedCause, ...] = ()
     """The edits with what each of them does."""
     lacks_plugins: bool = False
     """Whether the project has plugins that were not imported."""

@@ -97,7 +97,7 @@ def merge_base(old: str, new: str, folder: Path) -> str:
     """
     for name in (old, new):
         if not is_revision(name, folder):
-            raise ForgeError([unknown(name, folder, "is no git revision")])
+            raise ForgeError([unknown(name, folder, "is not a git revision")])
     commits = [_object(folder, f"{name}^{{commit}}") for name in (old, new)]
     found = _git(folder, "merge-base", *commits).decode().strip()
     if not found:

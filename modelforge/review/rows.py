@@ -11,10 +11,10 @@ from modelforge.review.document import MAX_TEXT, Effect, Spot
 from modelforge.review.groups import grouped
 from modelforge.review.model_changes import Changes, ParameterDiff
 from modelforge.review.value_words import arrow, pair
-from modelforge.review.values import ABSENT, Change
+from modelforge.review.values import ABSENT, ValueChange
 
 
-def rows(changes: Changes, written: Change | None = None) -> Iterator[Effect]:
+def rows(changes: Changes, written: ValueChange | None = None) -> Iterator[Effect]:
     """What differs in a model: layers, facts about all of it, parameters, and what other shapes go through at last.
 
     Args:
@@ -44,7 +44,7 @@ def rows(changes: Changes, written: Change | None = None) -> Iterator[Effect]:
         yield Effect(mark="~", subject="layer", name=name, copies=group.count, type=kind, words=words)
 
 
-def value_rows(values: Iterable[Change]) -> Iterator[Effect]:
+def value_rows(values: Iterable[ValueChange]) -> Iterator[Effect]:
     """Composed values that differ, as rows."""
     for change in values:
         mark = "+" if change.old is ABSENT else "-" if change.new is ABSENT else "~"
@@ -92,12 +92,12 @@ def _reasons(item: ParameterDiff) -> Iterator[str]:
         yield f"as {dtype.new} in place of {dtype.old}"
 
 
-def _said(written: Change | None) -> tuple[str, ...]:
+def _said(written: ValueChange | None) -> tuple[str, ...]:
     """What an edit says itself: `gain 1 → 1.4` of one of `init.gain`."""
     return (
         ()
         if written is None or not written.path
-        else (change_words(Change(written.path[-1], written.old, written.new)),)
+        else (change_words(ValueChange(written.path[-1], written.old, written.new)),)
     )
 
 

@@ -139,7 +139,9 @@ def _revision(name: str, wanted: Path) -> tuple[str, Path]:
     if Path(name).is_file():
         message = f"`{name}` is a file; a side is a folder, an override set or a git revision"
         raise ForgeError([Problem("MF070", name, message, _WAYS)])
-    problem = unknown(revision if below else name, wanted, "is no folder, no set of overrides and no git revision")
+    problem = unknown(
+        revision if below else name, wanted, "is neither a folder, nor a set of overrides, nor a git revision"
+    )
     hint = "; ".join(filter(None, (problem.hint, _WAYS)))
     raise ForgeError([Problem("MF070", name, problem.message, hint)])
 

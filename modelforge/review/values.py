@@ -24,7 +24,7 @@ ABSENT: Any = _Absent()
 
 
 @dataclass(frozen=True, slots=True)
-class Change:
+class ValueChange:
     """One value that differs, and where each side writes it; `ABSENT` where a side has no such key in its config, None
     where it has no such fact."""
 
@@ -90,7 +90,7 @@ ORDERED = (("data", "augment"), ("callbacks",))
 """The mappings of a config in which the order counts: steps that are done one after the other."""
 
 
-def value_changes(old: Any, new: Any, old_place: Find, new_place: Find) -> Iterator[Change]:
+def value_changes(old: Any, new: Any, old_place: Find, new_place: Find) -> Iterator[ValueChange]:
     """The values that differ between two mappings, in the order of the new one; those of the old alone come last.
 
     Example:
@@ -106,11 +106,11 @@ def value_changes(old: Any, new: Any, old_place: Find, new_place: Find) -> Itera
         if one is ABSENT or other is ABSENT or not (same(one, other) or _one_number(path, one, other)):
             key = ".".join(path)
             old_at, new_at = (None if one is ABSENT else old_place(key)), (None if other is ABSENT else new_place(key))
-            yield Change(key, one, other, old_at, new_at, path)
+            yield ValueChange(key, one, other, old_at, new_at, path)
     for steps in ORDERED:
         for path, one, other in _exchanged(_at(old, steps), _at(new, steps), steps):
             key = ".".join(path)
-            yield Change(key, one, other, old_place(key), new_place(key), path)
+            yield ValueChange(key, one, other, old_place(key), new_place(key), path)
 
 
 def _at(value: Any, path: Path) -> Any:

@@ -70,7 +70,7 @@ class FrozenJob(JobEntry):
 
 @dataclass(frozen=True)
 class LeftOut:
-    """Combinations of values that are no jobs, since a value is invalid."""
+    """Combinations of values that are not jobs, since a value is invalid."""
 
     overrides: tuple[str, ...]
     problems: tuple[Mapping[str, Any], ...]

@@ -32,7 +32,7 @@ def claimed(folder: Path, problem: Problem | None = None) -> Generator[None]:
 
     Args:
         folder: The folder, which is made if it is not there.
-        problem: What to say where another process has it, if that is no run.
+        problem: What to say where another process has it, if that is not a run.
 
     Raises:
         ForgeError: another process has it.

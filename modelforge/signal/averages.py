@@ -9,12 +9,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from itertools import pairwise
 
-from modelforge.signal.flow import Leaf
+from modelforge.signal.flow import LeafLayer
 from modelforge.signal.rule import RULES
 
 
 def lost_to_averages(
-    way: Sequence[str], leaves: Mapping[str, Leaf], energies: Mapping[str, float], sizes: Mapping[str, int]
+    way: Sequence[str], leaves: Mapping[str, LeafLayer], energies: Mapping[str, float], sizes: Mapping[str, int]
 ) -> dict[str, float]:
     """By what averages have divided energies, from the first of some layers to each of them.
 
@@ -36,5 +36,5 @@ def lost_to_averages(
     return found
 
 
-def _averages(leaf: Leaf | None) -> bool:
+def _averages(leaf: LeafLayer | None) -> bool:
     return leaf is not None and leaf.layer.type in RULES and RULES.get(leaf.layer.type).averages

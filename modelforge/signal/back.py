@@ -9,16 +9,14 @@ from typing import TypeAlias
 
 from modelforge.core.tensors import TensorValue, at
 from modelforge.language import registry
-from modelforge.signal.flow import Leaf, Source
-from modelforge.signal.rule import Passed
+from modelforge.signal.flow import LeafLayer, Source
+from modelforge.signal.rule import RULES, Passed
 from modelforge.signal.sums import summed
 from modelforge.signal.value import Gradient, Signal
 
-Done: TypeAlias = "tuple[Leaf, Passed | None, str]"
+Done: TypeAlias = "tuple[LeafLayer, Passed | None, str]"
 """A layer, what it makes of what it reads, and why that is not known or what was assumed."""
 Signals: TypeAlias = "Mapping[Source, Signal | None]"
-CENTRE_NOTHING = ("Linear", "Dropout", "Identity", "Rescale", "Scale", "Add")
-"""Layers that pass on a gradient which all units share, beside activations: none takes a mean over units out."""
 
 
 def backward(
@@ -76,14 +74,13 @@ def _sent_back(
 
 
 def _back(
-    leaf: Leaf, result: Passed, found: Mapping[tuple[int, ...], Gradient], signals: Signals
+    leaf: LeafLayer, result: Passed, found: Mapping[tuple[int, ...], Gradient], signals: Signals
 ) -> tuple[Gradient | None, ...] | None:
     """The gradients of what a layer reads; None where its rule fails.
 
     Where it does the same to all examples, they differ as much as before.
     """
-    known = registry.get(leaf.layer.type).kind == "activation" or leaf.layer.type in CENTRE_NOTHING
-    if not known and any(gradient.aligned is not None for gradient in found.values()):
+    if any(gradient.aligned is not None for gradient in found.values()) and not _keeps_shared(leaf.layer.type):
         return None
     backs = result.sent(found)
     arriving = [gradient.scatter for gradient in found.values()]
@@ -93,6 +90,11 @@ def _back(
     if any(signal is not None and signal.scatter is not None for signal in (*result.outputs.values(), *reads)):
         return backs
     return tuple(back and replace(back, scatter=back.scatter or arriving[0]) for back in backs)
+
+
+def _keeps_shared(kind: str) -> bool:
+    """Whether a layer passes on a gradient that all units share."""
+    return registry.get(kind).kind == "activation" or (kind in RULES and RULES.get(kind).keeps_shared)
 
 
 def _gathered(parts: list[Gradient | None], signal: Signal | None) -> Gradient | None:

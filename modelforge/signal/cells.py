@@ -19,7 +19,7 @@ _WEIGHTS = np.exp(-(_Z**2) / 2) / np.exp(-(_Z**2) / 2).sum()
 
 
 @dataclass(frozen=True, slots=True)
-class Moments:
+class GateMoments:
     """Moments of φ(x), x normal."""
 
     mean: float
@@ -30,7 +30,7 @@ class Moments:
     """E φ′²."""
 
 
-def moments(kinds: Sequence[Kind], means: Sequence[float], variances: Sequence[float]) -> list[Moments]:
+def moments(kinds: Sequence[Kind], means: Sequence[float], variances: Sequence[float]) -> list[GateMoments]:
     """The moments of several functions of normal numbers, all at once; that of a rectifier by its formula."""
     if "relu" in kinds:
         return [_rectified(mean, variance) for mean, variance in zip(means, variances, strict=True)]
@@ -40,15 +40,15 @@ def moments(kinds: Sequence[Kind], means: Sequence[float], variances: Sequence[f
     shares = 1 / (1 + np.exp(np.minimum(-double * x, 700.0)))
     values, slopes = double * shares - (double - 1), double**2 * shares * (1 - shares)
     found = [part @ _WEIGHTS for part in (values, values**2, slopes, slopes**2)]
-    return [Moments(*numbers) for numbers in zip(*(part.tolist() for part in found), strict=True)]
+    return [GateMoments(*numbers) for numbers in zip(*(part.tolist() for part in found), strict=True)]
 
 
-def _rectified(mean: float, variance: float) -> Moments:
+def _rectified(mean: float, variance: float) -> GateMoments:
     if variance == 0:
-        return Moments(max(0.0, mean), max(0.0, mean) ** 2, float(mean > 0), float(mean > 0))
+        return GateMoments(max(0.0, mean), max(0.0, mean) ** 2, float(mean > 0), float(mean > 0))
     ratio = mean / sqrt(variance)
     above, density = (1 + erf(ratio / sqrt(2))) / 2, sqrt(variance / (2 * pi)) * exp(-(ratio**2) / 2)
-    return Moments(mean * above + density, (mean**2 + variance) * above + mean * density, above, above)
+    return GateMoments(mean * above + density, (mean**2 + variance) * above + mean * density, above, above)
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +93,7 @@ class Step:
     state: tuple[float, ...]
     """Energies of h (and c) before; last the covariance of what is kept with what comes next."""
     made: tuple[float, ...]
-    gates: tuple[Moments, ...]
+    gates: tuple[GateMoments, ...]
     alike: Alike = APART
     """How alike it and the step before are before the gate of what is added."""
     mean: float = 0.0
@@ -143,7 +143,7 @@ class Cell(ABC):
         del step, alike
         return APART
 
-    def _gates(self, kinds: Sequence[Kind], x: float, h: float) -> list[Moments]:
+    def _gates(self, kinds: Sequence[Kind], x: float, h: float) -> list[GateMoments]:
         variances = [gate.before(x, h) for gate in self.gates[: len(kinds)]]
         return moments(kinds, [gate.bias for gate in self.gates[: len(kinds)]], variances)
 
@@ -183,7 +183,7 @@ def _before(gate: Gate, inputs: Alike, states: Alike, reset: float = 1.0) -> Ali
     return Alike(total, sum(part * decay for part, decay in parts) / total) if total else APART
 
 
-def _common(found: Moments, alike: Alike) -> float:
+def _common(found: GateMoments, alike: Alike) -> float:
     """E φ φ′ of neighbouring steps, to first order in the covariance of what is before the gate."""
     return min(found.second, found.slope**2 * alike.covariance)
 

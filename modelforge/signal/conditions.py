@@ -133,7 +133,7 @@ def _recurrent(node: Node, rule: SignalRule, lever: Lever) -> Node:
 
 
 def _made(node: Node, rule: SignalRule, number: int) -> float:
-    """The energy that the first of several recurrent layers in one give to the next, behind the dropout between."""
+    """The energy that the first of several recurrent layers in one give to the next, after the dropout between."""
     arguments = FrozenDict({**node.layer.arguments, "num_layers": number})
     made = output_of(rule.predict(replace(node, layer=replace(node.layer, arguments=arguments))))
     return made.second / (1 - arguments["dropout"]) if arguments["dropout"] < 1 else 0.0

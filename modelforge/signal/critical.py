@@ -51,7 +51,7 @@ def critical_gain(planned: Callable[[float], Plan], around: float = 1.0) -> Crit
         around: The gain in the middle of those that are tried: from a 16th of it to 16 times it.
 
     Returns:
-        None where gradients are not known or do not depend on the gain, as behind norms.
+        None where gradients are not known or do not depend on the gain, as after norms.
 
     Example:
         >>> import modelforge as mf

@@ -25,7 +25,7 @@ Ref: TypeAlias = "Source | tuple[Source, ...]"
 
 
 @dataclass(frozen=True, slots=True)
-class Leaf:
+class LeafLayer:
     """A layer that is not made of layers, and what it reads."""
 
     layer: LayerPlan
@@ -33,26 +33,26 @@ class Leaf:
 
 
 @dataclass(frozen=True, slots=True)
-class Flow:
+class LeafGraph:
     """All leaves in execution order, and the results of the model."""
 
-    leaves: tuple[Leaf, ...]
+    leaves: tuple[LeafLayer, ...]
     results: Mapping[str, Source]
 
 
-def flow(plan: Plan) -> Flow:
+def flow(plan: Plan) -> LeafGraph:
     """The leaves of a plan, with the combinators around them taken away."""
     scope: dict[str, Ref] = {name: Source(f"@{name}") for name in plan.inputs}
     leaves = tuple(_children(plan.root, scope))
-    return Flow(leaves, {name: _whole(_at(scope, read)) for name, read in plan.results.items()})
+    return LeafGraph(leaves, {name: _whole(_at(scope, read)) for name, read in plan.results.items()})
 
 
-def _children(layer: LayerPlan, scope: dict[str, Ref]) -> Iterator[Leaf]:
+def _children(layer: LayerPlan, scope: dict[str, Ref]) -> Iterator[LeafLayer]:
     """The leaves below a combinator; `scope` gains the names of its children."""
     for child in layer.children:
         reads = [_at(scope, read) for read in child.reads]
         if not child.children:
-            yield Leaf(child, tuple(map(_whole, reads)))
+            yield LeafLayer(child, tuple(map(_whole, reads)))
             scope[child.name] = Source(child.path)
             continue
         arrive, around = reads[: len(reads) - len(child.captured)], reads[len(reads) - len(child.captured) :]

@@ -1,4 +1,4 @@
-"""What norms around an activation make of it: they hold energies before it, and divide by those behind it."""
+"""What norms around an activation make of it: they hold energies before it, and divide by those after it."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def loose_part(function: Activation, signal: Signal, one: Single) -> float:
 def before_norms(
     gradient: Gradient, function: Activation, signal: Signal, one: Single
 ) -> tuple[Inverse, Pull | None, Divided | None]:
-    """What slopes make of the variances that norms behind them divided by, and what is left of it before."""
+    """What slopes make of the variances that norms after them divided by, and what is left of it before."""
     pull, divided = gradient.pull, gradient.divided
     power = one.growth * signal.variance / one.second if one.second else 0.0
     if pull is not None:
@@ -74,7 +74,7 @@ def before_norms(
 
 
 def realigned(aligned: float, function: Activation, signal: Signal, one: Single) -> float:
-    """What slopes make of `Gradient.aligned`, as in `scatter`: a larger signal is another one behind φ, too.
+    """What slopes make of `Gradient.aligned`, as in `scatter`: a larger signal is another one after φ, too.
 
     Formula: r ← (r·p² + E x²φ′²/E φ² - p²)·E φ²/(E x²·E φ′²), p = d ln E φ²/d ln q
     """

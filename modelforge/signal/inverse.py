@@ -32,7 +32,7 @@ class Inverse:
 
 @dataclass(frozen=True, slots=True)
 class Level:
-    """Energies of positions behind norms in series: (v + top)/(v + bottom), v ~ χ²/freedom."""
+    """Energies of positions after norms in series: (v + top)/(v + bottom), v ~ χ²/freedom."""
 
     freedom: float
     top: float

@@ -8,8 +8,8 @@ computed whole, row by row; of a large one the largest singular values are estim
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Generator, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -20,6 +20,7 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from modelforge.core.errors import ForgeError
 from modelforge.core.rng import Key
+from modelforge.core.torch_state import without_onednn
 
 MAX_OUTPUTS = 1024
 """Outputs of a block up to which it is computed whole."""
@@ -111,17 +112,6 @@ def _largest(block: _Block, images: Tensor) -> tuple[float, ...]:
     return tuple(torch.linalg.svdvals(images).tolist()[: max(NUM_PROBES // 2, 1)])
 
 
-@contextmanager
-def _without_onednn() -> Generator[None]:
-    """As `torch.backends.mkldnn.flags`, which also sets what warns on most machines."""
-    unchanged: Any = None
-    before, *_ = torch.backends.mkldnn.set_flags(False, _fp32_precision=unchanged)
-    try:
-        yield
-    finally:
-        torch.backends.mkldnn.set_flags(before, _fp32_precision=unchanged)
-
-
 class _Block:
     """A network near one batch as a matrix, by its products with vectors."""
 
@@ -145,7 +135,7 @@ class _Block:
             stack.enter_context(forward_ad.dual_level())
             # Fused attention and fused recurrences have no forward-mode derivatives; their plain forms have.
             stack.enter_context(sdpa_kernel(SDPBackend.MATH))
-            stack.enter_context(_without_onednn())
+            stack.enter_context(without_onednn())
             stack.enter_context(torch.backends.cudnn.flags(enabled=False))
             duals = [
                 forward_ad.make_dual(value.detach(), part.to(value.device, value.dtype).view(value.shape))

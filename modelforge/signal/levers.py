@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from modelforge.core.matrix import Branch
 from modelforge.planning.assign import ParameterPlan
-from modelforge.signal.flow import Flow, Leaf, Source
+from modelforge.signal.flow import LeafGraph, LeafLayer, Source
 from modelforge.signal.retuned import root_mean_square
 from modelforge.signal.rule import RULES
 
@@ -27,7 +27,7 @@ class Lever:
     """Residual branches of the model, where this layer ends one; else 0."""
     begins: int = 0
     """The same where it is the first of a branch that has weights."""
-    joins: Leaf | None = None
+    joins: LeafLayer | None = None
     """The layer that adds a branch that ends here to something."""
     shortcut: Source | None = None
     """What it is added to."""
@@ -46,12 +46,12 @@ class LeftAlone:
     reason: str
 
 
-Readers = Mapping[Source, Sequence[Leaf]]
+Readers = Mapping[Source, Sequence[LeafLayer]]
 
 
-def readers(flowing: Flow) -> Readers:
+def readers(flowing: LeafGraph) -> Readers:
     """Who reads each tensor."""
-    found: dict[Source, list[Leaf]] = {}
+    found: dict[Source, list[LeafLayer]] = {}
     for leaf in flowing.leaves:
         for read in leaf.reads:
             found.setdefault(read, []).append(leaf)
@@ -59,7 +59,7 @@ def readers(flowing: Flow) -> Readers:
 
 
 def levers(
-    flowing: Flow, owned: Mapping[str, Mapping[str, ParameterPlan]]
+    flowing: LeafGraph, owned: Mapping[str, Mapping[str, ParameterPlan]]
 ) -> tuple[dict[str, Lever], tuple[LeftAlone, ...]]:
     """The lever of each leaf that has one, and the weights that are none."""
     read_by = readers(flowing)
@@ -82,7 +82,7 @@ def levers(
     return found, tuple(left)
 
 
-def _fixed(leaf: Leaf, name: str, parameter: ParameterPlan, read_by: Readers) -> str:
+def _fixed(leaf: LeafLayer, name: str, parameter: ParameterPlan, read_by: Readers) -> str:
     """Why a weight is no lever; empty if it is one."""
     if parameter.path != f"{leaf.layer.path}.{name}":
         return f"it is `{parameter.path}`, which two layers share"
@@ -101,7 +101,7 @@ def _fixed(leaf: Leaf, name: str, parameter: ParameterPlan, read_by: Readers) ->
     return ""
 
 
-def _scale(leaf: Leaf, parameters: Mapping[str, ParameterPlan], read_by: Readers) -> list[str]:
+def _scale(leaf: LeafLayer, parameters: Mapping[str, ParameterPlan], read_by: Readers) -> list[str]:
     """The scale of a norm at the end of a residual branch."""
     if leaf.layer.type not in RULES or not RULES.get(leaf.layer.type).restarts:
         return []
@@ -110,7 +110,7 @@ def _scale(leaf: Leaf, parameters: Mapping[str, ParameterPlan], read_by: Readers
 
 
 def _lever(
-    leaf: Leaf, names: list[str], parameters: Mapping[str, ParameterPlan], begun: set[int], read_by: Readers
+    leaf: LeafLayer, names: list[str], parameters: Mapping[str, ParameterPlan], begun: set[int], read_by: Readers
 ) -> Lever:
     recurrent = tuple(name for name in names if parameters[name].role == "recurrent")
     rest = [name for name in names if name not in recurrent]
@@ -138,7 +138,7 @@ def _is_inner(parameter: ParameterPlan) -> bool:
     return attention is not None and "o" not in attention.projections
 
 
-def _sum(leaf: Leaf, read_by: Readers) -> tuple[Leaf | None, Source | None]:
+def _sum(leaf: LeafLayer, read_by: Readers) -> tuple[LeafLayer | None, Source | None]:
     """The layer that adds something to what a leaf gives, layers without parameters between, and what that is."""
     source = Source(leaf.layer.path)
     while True:

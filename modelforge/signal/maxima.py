@@ -47,18 +47,20 @@ def maxima(signal: Signal, windows: Windows) -> Maxima:
     Given what all elements of a unit share they are independent, and the largest of n independent numbers has the
     distribution function Fⁿ (order statistics, David and Nagaraja 2003).
     """
-    behind = signal.behind
-    mean, variance = (signal.mean, signal.variance) if behind is None else (behind.mean, behind.variance)
-    along = signal.correlation(signal.along) if behind is None else behind.along
-    across = signal.correlation(signal.across) if behind is None else behind.across
+    preactivation = signal.preactivation
+    mean, variance = (
+        (signal.mean, signal.variance) if preactivation is None else (preactivation.mean, preactivation.variance)
+    )
+    along = signal.correlation(signal.along) if preactivation is None else preactivation.along
+    across = signal.correlation(signal.across) if preactivation is None else preactivation.across
     along, across = max(0.0, along), max(0.0, across)
     z, weights = normal_points()
     x = mean + math.sqrt(variance) * (math.sqrt(along) * z[:, None] + math.sqrt(1 - along) * z)
-    if behind is None:
+    if preactivation is None:
         value, slope = x, np.ones_like(x)
     else:
         points = torch.from_numpy(x.ravel())
-        function = behind.activation.function
+        function = preactivation.activation.function
         value, slope = evaluate(function, points).reshape(x.shape), differentiate(function, points).reshape(x.shape)
     order = np.argsort(value, axis=1, kind="stable")
     below = np.cumsum(weights[order], axis=1).clip(max=1.0)

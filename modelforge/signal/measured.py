@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
 from rich.console import RenderableType
 
+from modelforge.core.shown import Shown
+from modelforge.core.suggestions import lookup
 from modelforge.report.table import to_text
 from modelforge.signal.jacobian import Jacobian
-from modelforge.signal.nodes import Node, finite
+from modelforge.signal.nodes import ProbedNode, finite
 from modelforge.signal.probe_table import probe_table
 from modelforge.signal.recurrent import Spectrum
 
@@ -18,12 +20,12 @@ Mode = Literal["train", "eval", "mixed"]
 
 
 @dataclass(frozen=True, slots=True)
-class Probe:
+class Probe(Shown):
     """How a network starts, as measured on a batch."""
 
-    inputs: tuple[Node, ...]
+    inputs: tuple[ProbedNode, ...]
     """The floating-point tensors of the batch."""
-    nodes: tuple[Node, ...]
+    nodes: tuple[ProbedNode, ...]
     """Modules in the order in which they finish; a container that gives what its last module gave is left out."""
     jacobian: Jacobian | None
     spectra: tuple[Spectrum, ...]
@@ -32,16 +34,22 @@ class Probe:
     same: Mapping[str, str]
     """The containers that are left out, each with the module that has their node."""
 
-    def __getitem__(self, path: str) -> Node:
+    def __getitem__(self, path: str) -> ProbedNode:
         """The node of a module; of a container that is left out, that of the module which made its output.
 
         Raises:
-            KeyError: nothing was measured there.
+            KeyError: nothing was measured there; it names the nearest paths.
         """
-        return self.by_path[path]
+        return lookup(self.by_path, path, "nothing was measured at")
+
+    def __contains__(self, path: object) -> bool:
+        return path in self.by_path
+
+    def __iter__(self) -> Iterator[ProbedNode]:
+        return iter(self.nodes)
 
     @property
-    def by_path(self) -> Mapping[str, Node]:
+    def by_path(self) -> Mapping[str, ProbedNode]:
         """The nodes by path, also those of containers that are left out."""
         found = {node.path: node for node in self.nodes}
         return found | {path: found[maker] for path, maker in self.same.items()}

@@ -26,7 +26,7 @@ from modelforge.planning.plan import Plan
 from modelforge.planning.study import construct
 from modelforge.report.aligned import PATH
 from modelforge.report.table import Fitted
-from modelforge.signal.flow import Leaf, Source, flow
+from modelforge.signal.flow import LeafLayer, Source, flow
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,7 +150,7 @@ class _Kept:
         self._done: set[Source] = set()
         self._known = known
 
-    def of(self, leaf: Leaf) -> int | None:
+    def of(self, leaf: LeafLayer) -> int | None:
         """Bytes that this layer keeps and none before it did."""
         needed = tuple(self._root(read) in self._needed for read in leaf.reads)
         learns = tuple(f"{leaf.layer.path}.{name}" in self._trained for name in leaf.layer.parameters)
@@ -189,7 +189,7 @@ class _Kept:
         name = self._dtype if self._dtype is not None and value.dtype.startswith("float") else value.dtype
         return getattr(torch, name)
 
-    def _run(self, leaf: Leaf, needed: tuple[bool, ...]) -> _Saved | None:
+    def _run(self, leaf: LeafLayer, needed: tuple[bool, ...]) -> _Saved | None:
         module = construct(registry.get(leaf.layer.type), leaf.layer.arguments)
         if self._dtype is not None:
             module = module.to(getattr(torch, self._dtype))

@@ -47,7 +47,7 @@ class Single:
     slope_growth: float
     """d E φ′² / d variance."""
 
-    def scaled(self, square: float) -> Single:
+    def stretched(self, square: float) -> Single:
         """The moments of s·x, where φ(s·x) = s·φ(x), by s²."""
         size = math.sqrt(square)
         return replace(
@@ -73,7 +73,7 @@ class Pair:
     slope_squares: float
     """Cov(φ′², φ′²)."""
 
-    def scaled(self, square: float) -> Pair:
+    def stretched(self, square: float) -> Pair:
         """The moments at s·x, where φ(s·x) = s·φ(x), by s²."""
         return replace(self, product=self.product * square, squares=self.squares * square * square)
 
@@ -91,7 +91,7 @@ def single(activation: Activation, mean: float, variance: float, lean: float = 0
     lean = round(float(np.clip(lean, -MOST_LEAN, MOST_LEAN)), 4)
     unit = _unit(activation.function, variance)
     one = _single(activation.function, _rounded(mean / math.sqrt(unit)), _rounded(variance / unit), lean)
-    return one if unit == 1 else one.scaled(unit)
+    return one if unit == 1 else one.stretched(unit)
 
 
 def over_energies(activation: Activation, mean: float, variance: float, logs: np.ndarray) -> np.ndarray:
@@ -117,7 +117,7 @@ def pair(activation: Activation, mean: float, variance: float, correlation: floa
     correlation = round(float(np.clip(correlation, -1, 1)), DIGITS)
     unit = _unit(activation.function, variance)
     both = _pair(activation.function, _rounded(mean / math.sqrt(unit)), _rounded(variance / unit), correlation)
-    return both if unit == 1 else both.scaled(unit)
+    return both if unit == 1 else both.stretched(unit)
 
 
 def steeper(

@@ -1,4 +1,4 @@
-"""`Node`: what was measured of one module; from what each seed and each call saw of it."""
+"""`ProbedNode`: what was measured of one module; from what each seed and each call saw of it."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class Step:
 
 
 @dataclass(frozen=True, slots=True)
-class Node:
+class ProbedNode:
     """What one module makes of the batch, and the gradient that reaches it. Over several calls and seeds: means."""
 
     path: str
@@ -62,13 +62,13 @@ def finite(value: Any) -> Any:
 # --- means over calls and seeds ---------------------------------------------------------------------------------------
 
 
-def node_of(runs: Sequence[Record]) -> Node:
+def node_of(runs: Sequence[Record]) -> ProbedNode:
     """The node of one module, from what each seed saw of it."""
     calls = [seen for record in runs for seen in record.seen]
     first = calls[0]
     num_steps = min(len(record.seen) for record in runs)
     times = [[record.seen[time] for record in runs] for time in range(num_steps)] if num_steps > 1 else []
-    return Node(
+    return ProbedNode(
         runs[0].path,
         runs[0].kind,
         first.shape,

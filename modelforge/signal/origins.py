@@ -6,14 +6,13 @@ from collections.abc import Hashable, Mapping
 from itertools import combinations
 
 from modelforge.planning.assign import ParameterPlan
-from modelforge.signal.flow import Leaf, Source
+from modelforge.signal.flow import LeafLayer, Source
+from modelforge.signal.rule import RULES
 from modelforge.signal.value import Signal
 
 WEIGHTS = ("weight", "recurrent")
 """Roles of parameters that mix what is read. Where they are drawn about 0, or are 0, what they make has no covariance
 with it."""
-WITH_SHORTCUTS = ("TransformerEncoderLayer", "TransformerDecoderLayer", "Transformer")
-"""Layers with weights that add what they read."""
 
 
 class Origins:
@@ -22,7 +21,7 @@ class Origins:
     def __init__(self) -> None:
         self._made_of: dict[str, frozenset[Hashable]] = {}
 
-    def add(self, leaf: Leaf, parameters: Mapping[str, ParameterPlan]) -> None:
+    def add(self, leaf: LeafLayer, parameters: Mapping[str, ParameterPlan]) -> None:
         """Notes what a layer reads."""
         path, kind = leaf.layer.path, leaf.layer.type
         own: frozenset[Hashable] = frozenset([path])
@@ -30,17 +29,21 @@ class Origins:
         if kind == "Select":  # other units or positions are taken as other tensors
             self._made_of[path] = frozenset([(leaf.reads[0], str(leaf.layer.arguments))])
         elif any(map(_mixes, parameters.values())):
-            self._made_of[path] = own | before if kind in WITH_SHORTCUTS else own
+            self._made_of[path] = own | before if _has_shortcut(kind) else own
         else:
             self._made_of[path] = before or own
 
-    def dependent(self, leaf: Leaf, signals: Mapping[Source, Signal | None]) -> bool:
+    def dependent(self, leaf: LeafLayer, signals: Mapping[Source, Signal | None]) -> bool:
         """Whether two different tensors of a layer's input are made of one without drawn weights between."""
         reads = {read for read in leaf.reads if _has_energy(signals.get(read))}
         return any(not self._of(one).isdisjoint(self._of(other)) for one, other in combinations(reads, 2))
 
     def _of(self, source: Source) -> frozenset[Hashable]:
         return self._made_of.get(source.maker, frozenset([source]))
+
+
+def _has_shortcut(kind: str) -> bool:
+    return kind in RULES and RULES.get(kind).has_shortcut
 
 
 def _mixes(parameter: ParameterPlan) -> bool:

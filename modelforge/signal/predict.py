@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
@@ -10,27 +10,30 @@ from typing import Any
 from rich.console import RenderableType
 from rich.text import Text
 
-from modelforge.core.complaints import require, require_count
-from modelforge.core.suggestions import did_you_mean
+from modelforge.core.complaints import require_count
+from modelforge.core.shown import Shown
+from modelforge.core.suggestions import lookup
 from modelforge.core.tensors import TensorValue
 from modelforge.core.words import number
 from modelforge.language import registry
+from modelforge.language.model import ModelSpec
 from modelforge.planning.assign import ParameterPlan
-from modelforge.planning.plan import Plan
+from modelforge.planning.plan import Plan, planned
 from modelforge.report.aligned import PATH, WORDS
 from modelforge.report.table import Fitted, to_text
 from modelforge.signal.back import backward
-from modelforge.signal.flow import Leaf, Source, flow
+from modelforge.signal.flow import LeafLayer, Source, flow
 from modelforge.signal.moments import correlation_depth, single
 from modelforge.signal.origins import Origins
 from modelforge.signal.rule import RULES, Node, Passed, SignalRule, Unpredictable
 from modelforge.signal.rules.elementwise import activation
-from modelforge.signal.value import Gradient, Shape, Signal
+from modelforge.signal.shape import Shape
+from modelforge.signal.value import Gradient, Signal
 
 SHARED = "all units share a sum"
-"""Why nothing is known behind weights with a mean, not even behind a norm, which may take out all there is."""
+"""Why nothing is known after weights with a mean, not even after a norm, which may take out all there is."""
 ONCE = "from here on"
-"""What a note begins with that holds for all layers behind."""
+"""What a note begins with that holds for all layers after it."""
 SMALLEST, LARGEST = 1e-140, 1e140
 """Mean squares of which the squares, and sums of those over a batch, are still numbers of double precision."""
 
@@ -57,11 +60,11 @@ class NodeSignal:
     def correlation_depth(self) -> float | None:
         """ξ of an activation and the weights before it: about 6ξ layers can be trained; None where no bias keeps its
         variance."""
-        behind = None if self.signal is None else self.signal.behind
-        if behind is None or not self.chi:
+        preactivation = None if self.signal is None else self.signal.preactivation
+        if preactivation is None or not self.chi:
             return None
-        gain = self.chi / single(behind.activation, behind.mean, behind.variance).slope_second
-        return correlation_depth(behind.activation, behind.variance, gain)
+        gain = self.chi / single(preactivation.activation, preactivation.mean, preactivation.variance).slope_second
+        return correlation_depth(preactivation.activation, preactivation.variance, gain)
 
     def to_dict(self) -> dict[str, Any]:
         """The prediction as plain data."""
@@ -81,7 +84,7 @@ class NodeSignal:
 
 
 @dataclass(frozen=True)
-class Prediction:
+class Prediction(Shown):
     """What signals and gradients to expect, node by node in execution order; prints as a table."""
 
     nodes: tuple[NodeSignal, ...]
@@ -94,11 +97,23 @@ class Prediction:
         """The nodes by path."""
         return {node.path: node for node in self.nodes}
 
+    def __getitem__(self, path: str) -> NodeSignal:
+        """The node of a layer or an input.
+
+        Raises:
+            KeyError: there is none; it names the nearest paths.
+        """
+        return lookup(self.by_path, path, "the prediction has no layer or input")
+
+    def __contains__(self, path: object) -> bool:
+        return path in self.by_path
+
+    def __iter__(self) -> Iterator[NodeSignal]:
+        return iter(self.nodes)
+
     def node(self, path: str) -> NodeSignal:
-        """The node of a layer or an input; KeyError with the nearest paths if there is none."""
-        if path not in self.by_path:
-            raise KeyError(did_you_mean(path, list(self.by_path)))
-        return self.by_path[path]
+        """The same as `prediction[path]`."""
+        return self[path]
 
     @property
     def unknown(self) -> tuple[NodeSignal, ...]:
@@ -135,7 +150,7 @@ def _cells(node: NodeSignal) -> list[str]:
     ]
 
 
-def predict(plan: Plan, *, batch: int = 32, training: bool = True) -> Prediction:
+def predict(plan: ModelSpec | Plan, *, batch: int = 32, training: bool = True) -> Prediction:
     """What signals and gradients to expect at the start of training, layer by layer, without values.
 
     Inputs of real numbers are taken as independent with mean 0 and variance 1, whole numbers as uniform, and the
@@ -148,7 +163,7 @@ def predict(plan: Plan, *, batch: int = 32, training: bool = True) -> Prediction
         arXiv:1812.05994
 
     Args:
-        plan: The plan.
+        plan: The plan of the model, or its spec.
         batch: Examples in a batch, which batch norms and the spread depend on.
         training: Dropout and batch norms act as in training.
 
@@ -160,11 +175,11 @@ def predict(plan: Plan, *, batch: int = 32, training: bool = True) -> Prediction
         >>> from modelforge.language import parse
         >>> layers = {"hidden": {"type": "Linear", "out_features": 256}, "act": "ReLU"}
         >>> decided = plan(parse({"input": {"shape": [256]}, "layers": layers}, init={"scheme": "kaiming"}))
-        >>> node = predict(decided).node("act")
+        >>> node = predict(decided)["act"]
         >>> round(node.signal.second, 6), round(node.chi, 6)
         (1.0, 1.0)
     """
-    require(plan, Plan, "predict takes a Plan, as `plan` gives")
+    plan = planned(plan, "predict")
     require_count(batch, "predict takes `batch` examples")
     flowing = flow(plan)
     signals: dict[Source, Signal | None] = {
@@ -173,7 +188,7 @@ def predict(plan: Plan, *, batch: int = 32, training: bool = True) -> Prediction
     parameters = {parameter.path: parameter for parameter in plan.parameters}
     parameters |= {name: parameters[first] for name, first in plan.ties.items() if first in parameters}
     owned = by_owner(parameters)
-    done: list[tuple[Leaf, Passed | None, str]] = []
+    done: list[tuple[LeafLayer, Passed | None, str]] = []
     causes, origins = dict[str, str](), Origins()
     for leaf in flowing.leaves:
         node = Node(
@@ -222,7 +237,7 @@ def rule_of(node: Node) -> SignalRule | None:
 
 
 def forward(
-    node: Node, leaf: Leaf, signals: Mapping[Source, Signal | None], causes: dict[str, str]
+    node: Node, leaf: LeafLayer, signals: Mapping[Source, Signal | None], causes: dict[str, str]
 ) -> tuple[Passed | None, str]:
     """What a layer makes of what it reads; or None and the reason, which `causes` then holds by path."""
     result, reason = _asked(node, leaf, signals, causes)
@@ -232,7 +247,7 @@ def forward(
 
 
 def _asked(
-    node: Node, leaf: Leaf, signals: Mapping[Source, Signal | None], causes: Mapping[str, str]
+    node: Node, leaf: LeafLayer, signals: Mapping[Source, Signal | None], causes: Mapping[str, str]
 ) -> tuple[Passed | None, str]:
     rule = rule_of(node)
     if rule is None:
@@ -260,7 +275,7 @@ def _check_range(result: Passed) -> None:
 
 def _nodes(
     plan: Plan,
-    done: list[tuple[Leaf, Passed | None, str]],
+    done: list[tuple[LeafLayer, Passed | None, str]],
     signals: Mapping[Source, Signal | None],
     gradients: Mapping[Source, Gradient | None],
     lost: Mapping[Source, str],

@@ -22,7 +22,7 @@ from modelforge.modules.untouched import gpus, random_state, untouched
 from modelforge.signal.blocks import blocks
 from modelforge.signal.jacobian import Jacobian, jacobian_of, mean_of
 from modelforge.signal.measured import Mode, Probe
-from modelforge.signal.nodes import Node, node_of
+from modelforge.signal.nodes import ProbedNode, node_of
 from modelforge.signal.passes import Loss, bare, eager, ends_of
 from modelforge.signal.recurrent import Spectrum, spectra
 from modelforge.signal.watch import Record, Watch
@@ -52,7 +52,7 @@ def probe(
         model: A network with values, or a function that makes one from a seed.
         batch: A tensor, or a tuple or list of arguments, or a mapping of keyword arguments. It is not changed.
         loss: What gradients are of, as a function of the output. Default is a random direction: N(0, 1) for each
-            number of the output, so that a gradient's mean square says how much the layers behind amplify.
+            number of the output, so that a gradient's mean square says how much the layers after it amplify.
         seeds: Of what the builder makes, of dropout and of the random direction. Of several the means are given.
         jacobian: Whether to measure the Jacobian of the first output by the input; an integer input is replaced by
             its embedding.
@@ -158,7 +158,7 @@ def _backward(model: nn.Module, batch: Any, output: Any, leaves: list[Tensor], l
         raise ForgeError([Problem("MF050", "batch", message, hint if "inplace" in message else "")]) from error
 
 
-def _nodes(runs: list[dict[str, Record]]) -> tuple[Node, ...]:
+def _nodes(runs: list[dict[str, Record]]) -> tuple[ProbedNode, ...]:
     """The nodes of the first seed's network, each from all seeds that have it."""
     return tuple(node_of([run[path] for run in runs if path in run]) for path in runs[0])
 

@@ -11,7 +11,7 @@ from modelforge.core.words import number, plural, shape
 from modelforge.report.aligned import Wrapped
 from modelforge.report.table import PATH, Fitted
 from modelforge.signal.jacobian import Jacobian
-from modelforge.signal.nodes import Node
+from modelforge.signal.nodes import ProbedNode
 from modelforge.signal.recurrent import Spectrum
 
 MAX_VALUES = 5
@@ -19,7 +19,7 @@ MAX_VALUES = 5
 
 
 def probe_table(
-    inputs: Sequence[Node], nodes: Sequence[Node], jacobian: Jacobian | None, spectra: Sequence[Spectrum]
+    inputs: Sequence[ProbedNode], nodes: Sequence[ProbedNode], jacobian: Jacobian | None, spectra: Sequence[Spectrum]
 ) -> RenderableType:
     """What each module makes of the batch. Where the terminal is narrow, shapes and classes are left out first."""
     header = ("module", "class", "output", "mean", "std", "gradient\nrms", "saturated", "dead", "rank")
@@ -35,7 +35,7 @@ def probe_table(
     return Group(*parts)
 
 
-def _line(node: Node, style: str) -> tuple[Text, ...]:
+def _line(node: ProbedNode, style: str) -> tuple[Text, ...]:
     gradient = None if node.gradient is None else node.gradient.second_moment**0.5
     dead = "" if not node.num_dead else f"{number(node.num_dead)}/{node.num_units}"
     cells = (
@@ -52,7 +52,7 @@ def _line(node: Node, style: str) -> tuple[Text, ...]:
     return tuple(Text(cell, "cyan" if index == 1 and not style else style) for index, cell in enumerate(cells))
 
 
-def _steps_table(nodes: Sequence[Node]) -> RenderableType:
+def _steps_table(nodes: Sequence[ProbedNode]) -> RenderableType:
     """What is called, or carried on, several times: the root mean squares at the first and the last step."""
     header = ("over time", "steps", "rms\nfirst", "\nlast", "gradient\nfirst", "\nlast")
     body = [
@@ -62,11 +62,11 @@ def _steps_table(nodes: Sequence[Node]) -> RenderableType:
     return Fitted(header, body, right=range(1, 6), folds={0: PATH}, steps=((0, 12),))
 
 
-def _ends(node: Node) -> list[float]:
+def _ends(node: ProbedNode) -> list[float]:
     return [step.forward.second_moment**0.5 for step in (node.steps[0], node.steps[-1])]
 
 
-def _gradients(node: Node) -> list[float | None]:
+def _gradients(node: ProbedNode) -> list[float | None]:
     ends = [step.gradient for step in (node.steps[0], node.steps[-1])]
     return [None if moments is None else moments.second_moment**0.5 for moments in ends]
 

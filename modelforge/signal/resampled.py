@@ -16,7 +16,8 @@ from torch import Tensor
 from modelforge.core.frozen import FrozenDict
 from modelforge.signal.rule import Passed, passed
 from modelforge.signal.rules.dense import normal_noise
-from modelforge.signal.value import FLAT, Behind, Gradient, Profile, Shape, Signal, inherited
+from modelforge.signal.shape import Shape
+from modelforge.signal.value import FLAT, Gradient, Preactivation, Profile, Signal, inherited
 
 LONGEST = 1024
 """Positions of a dimension from which on fewer stand for all: borders hardly count there."""
@@ -55,7 +56,7 @@ def resampled(signal: Signal, shape: Shape, matrices: Sequence[np.ndarray]) -> P
         profile=profile,
         later=FLAT,
         near=_near(signal, one),
-        behind=_copied(signal, one),
+        preactivation=_copied(signal, one),
     )
     output = replace(
         output, noise=max(signal.noise, normal_noise(output)), swing=signal.swing_of(output, min(1.0, alike))
@@ -133,11 +134,11 @@ def _near(signal: Signal, axes: Sequence[_Axis]) -> float:
     return own + (1 - own) * signal.near ** max(1.0, step)
 
 
-def _copied(signal: Signal, axes: Sequence[_Axis]) -> Behind | None:
+def _copied(signal: Signal, axes: Sequence[_Axis]) -> Preactivation | None:
     """The activation before, if all that is made is a copy of something."""
-    if signal.behind is None or not all(axis.copies for axis in axes):
+    if signal.preactivation is None or not all(axis.copies for axis in axes):
         return None
-    return replace(signal.behind, near=_near(replace(signal, near=signal.behind.near), axes))
+    return replace(signal.preactivation, near=_near(replace(signal, near=signal.preactivation.near), axes))
 
 
 def adaptive_means(size: int, count: int) -> np.ndarray:

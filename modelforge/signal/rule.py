@@ -12,8 +12,9 @@ from modelforge.core.registry import Registry
 from modelforge.core.tensors import TensorValue, at
 from modelforge.planning.assign import ParameterPlan
 from modelforge.planning.layer_plan import LayerPlan
-from modelforge.signal.own_values import OWN_VALUES
-from modelforge.signal.value import Gradient, Shape, Signal
+from modelforge.signal.own_values import Law
+from modelforge.signal.shape import Shape
+from modelforge.signal.value import Gradient, Signal
 
 Index = tuple[int, ...]
 """Where in what a layer gives a tensor is; `()` is all of it."""
@@ -100,7 +101,8 @@ class Node:
         fill = next(fill for it, fill in planned.fills if it is first)
         mean, std = (planned.mean, planned.std) if matrix is None else (fill.mean, fill.std)
         if (mean is None or std is None) and planned.initializer.values_from == "module":
-            law = OWN_VALUES.get(self.drawn_by or self.layer.type)
+            kind = self.drawn_by or self.layer.type
+            law = RULES.get(kind).own_values if kind in RULES else None
             mean, std = (law and law(self.parameters, name)) or (None, None)
         if mean is None or std is None:
             raise Unpredictable(f"`{planned.scheme}` promises no mean and std of {planned.path}")
@@ -152,6 +154,14 @@ class SignalRule:
     """Whether a norm is inside."""
     averages: bool = False
     """Whether it gives means over positions."""
+    centres_channels: bool = False
+    """Whether it subtracts the mean of each channel."""
+    keeps_shared: bool = False
+    """Whether it takes no mean over units out of a gradient."""
+    has_shortcut: bool = False
+    """Whether what it reads is a part of what it gives, beside what its weights make."""
+    own_values: Law | None = None
+    """What its parameters start as where no scheme does that."""
 
     @property
     def normalizes(self) -> bool:
@@ -197,7 +207,15 @@ unregister_signal = RULES.remove
 
 
 def register_signal(
-    name: str, *aliases: str, restarts: bool = False, has_norm: bool = False, averages: bool = False
+    name: str,
+    *aliases: str,
+    restarts: bool = False,
+    has_norm: bool = False,
+    averages: bool = False,
+    centres_channels: bool = False,
+    keeps_shared: bool = False,
+    has_shortcut: bool = False,
+    own_values: Law | None = None,
 ) -> Callable[[AnyPredict], AnyPredict]:
     """Makes a function known as what `mf.predict` asks about the layer types of these names.
 
@@ -208,16 +226,33 @@ def register_signal(
         has_norm: The layer has a norm inside, as a transformer layer has: `mf.lint` takes it for one.
         averages: The layer gives means over positions. By how much they lower an energy depends on how alike positions
             are, so linter and diagnosis do not count it.
+        centres_channels: The layer subtracts the mean of each channel, as a batch norm does: `mf.lint` says so of a
+            bias before it.
+        keeps_shared: The layer takes no mean over units out, so that a gradient which all units share is known before
+            it. No activation does.
+        has_shortcut: The layer adds what it reads to what its weights make of it, so that both depend on each other.
+        own_values: From the parameters of a layer and the name of one to its mean and std, where the layer fills
+            them by itself (`scheme: torch`).
 
     Example:
         >>> @register_signal("Halve")
         ... def halve(node: Node) -> Passed:
-        ...     return passed(node.signal.scaled(0.5), lambda gradient: gradient.scaled(0.25))
+        ...     return passed(node.signal.times(0.5), lambda gradient: gradient.times(0.5))
         >>> unregister_signal("Halve")
     """
 
     def register(predict: AnyPredict) -> AnyPredict:
-        RULES.add(name, SignalRule(predict, restarts, has_norm, averages), aliases)
+        rule = SignalRule(
+            predict,
+            restarts=restarts,
+            has_norm=has_norm,
+            averages=averages,
+            centres_channels=centres_channels,
+            keeps_shared=keeps_shared,
+            has_shortcut=has_shortcut,
+            own_values=own_values,
+        )
+        RULES.add(name, rule, aliases)
         return predict
 
     return register

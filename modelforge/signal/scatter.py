@@ -218,7 +218,7 @@ class Slopes:
     factor: np.ndarray
     """On `GradientScatter.radial`: p²·E φ²/(q·E φ′²), p = d ln E φ²/d ln q."""
     turned: np.ndarray
-    """What is added to it, as a larger signal is another one behind: (E z²φ′²/E φ² - p²)·E φ²/(q·E φ′²)."""
+    """What is added to it, as a larger signal is another one after them: (E z²φ′²/E φ² - p²)·E φ²/(q·E φ′²)."""
     uneven: float
     """E φ′⁴/(E φ′²)²: what they make of that of the elements of a gradient."""
 
@@ -255,7 +255,7 @@ class GradientScatter:
         return _moments_of_log_mean(values.tobytes(), correlation_of(values, wanted), count, self.present)
 
     def through(self, slopes: Slopes, units: int) -> GradientScatter:
-        """Behind slopes; what two examples share of the noise is left to say."""
+        """After slopes; what two examples share of the noise is left to say."""
         radial = slopes.factor * self.radial + slopes.turned
         noise = thinned(self.noise, slopes.uneven, units)
         return GradientScatter(self.logs + slopes.logs[:, None], self.shared, radial, noise, present=self.present)
@@ -269,16 +269,16 @@ class GradientScatter:
         """The same whatever the signal is."""
         return replace(self, logs=np.tile(mixture(self.logs, MASSES), (len(POINTS), 1)), radial=np.ones(len(POINTS)))
 
-    def scaled(self, logs: np.ndarray | float) -> GradientScatter:
+    def shifted(self, logs: np.ndarray | float) -> GradientScatter:
         """What factors make of it, ln of each, one for each of the `POINTS` of the signal or one for all."""
         return replace(self, logs=self.logs + np.reshape(logs, (-1, 1)))
 
     def thinned(self, share: float) -> GradientScatter:
         """What is left where each example is kept with a probability, and divided by that; in units of its mean."""
-        return replace(self.scaled(-log(share * self.mean)), present=share * self.present)
+        return replace(self.shifted(-log(share * self.mean)), present=share * self.present)
 
     def unweighted(self, before: Scatter, after: Scatter, share: float, units: int) -> GradientScatter:
-        """Before weights, which made several signals behind of each one.
+        """Before weights, which made several signals of each one.
 
         Given what they made of its signal, the weights send the gradient in any direction, except for the one of the
         signal: there, Σ x g is what it was. E g² ← E g²·(1 + (r - 1)/n) for r = `radial`.

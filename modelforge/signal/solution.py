@@ -12,6 +12,7 @@ from typing import Any
 from rich.console import Group, RenderableType
 from rich.text import Text
 
+from modelforge.core.shown import Shown
 from modelforge.core.words import number
 from modelforge.planning.assign import ParameterPlan
 from modelforge.planning.plan import Plan
@@ -30,7 +31,7 @@ BARS = "▁▂▃▄▅▆▇"
 
 
 @dataclass(frozen=True)
-class Solution:
+class Solution(Shown):
     """Initial values with which energies stay the same, as overrides of the config; prints as a table."""
 
     direction: str

@@ -9,14 +9,15 @@ from functools import cached_property
 from math import exp, log
 from typing import Literal, get_args
 
-from modelforge.core.complaints import require, require_count
+from modelforge.core.complaints import require_count
 from modelforge.inits import registry
 from modelforge.inits.defaults import ROLE_DEFAULTS, constant
+from modelforge.language.model import ModelSpec
 from modelforge.planning.assign import ParameterPlan, moments
-from modelforge.planning.plan import Plan
+from modelforge.planning.plan import Plan, planned
 from modelforge.signal.back import backward
 from modelforge.signal.conditions import Condition, Unsolvable, met, output_of
-from modelforge.signal.flow import Flow, Leaf, Source, flow
+from modelforge.signal.flow import LeafGraph, LeafLayer, Source, flow
 from modelforge.signal.levers import LeftAlone, Lever, levers
 from modelforge.signal.origins import Origins
 from modelforge.signal.predict import arriving_at, by_owner, forward, rule_of
@@ -34,7 +35,7 @@ ENOUGH = 1e-4
 Parameters = Mapping[str, ParameterPlan]
 
 
-def solve(plan: Plan, direction: Direction = "forward", *, batch: int = 32) -> Solution:
+def solve(plan: ModelSpec | Plan, direction: Direction = "forward", *, batch: int = 32) -> Solution:
     """Finds initial values with which neither signals nor gradients grow or shrink with depth, as predicted.
 
     Every layer with weights gets one condition, and its std follows from that: in one pass through the network where
@@ -50,7 +51,7 @@ def solve(plan: Plan, direction: Direction = "forward", *, batch: int = 32) -> S
     Source: Glorot and Bengio 2010 (of both, they take the harmonic mean); He et al. 2015, arXiv:1502.01852
 
     Args:
-        plan: The plan.
+        plan: The plan of the model, or its spec.
         direction: What must stay the same.
         batch: Examples in a batch, as in `predict`.
 
@@ -66,7 +67,7 @@ def solve(plan: Plan, direction: Direction = "forward", *, batch: int = 32) -> S
         >>> solve(decided).overrides
         ('++model.init.params={down.weight: {gain: 1.4142}}',)
     """
-    require(plan, Plan, "solve takes a Plan, as `plan` gives")
+    plan = planned(plan, "solve")
     require_count(batch, "solve takes `batch` examples")
     if direction not in get_args(Direction):
         raise ValueError(f"`direction` is one of {', '.join(get_args(Direction))}, not {direction!r}")
@@ -92,7 +93,7 @@ class _Network:
     batch: int
 
     @cached_property
-    def flow(self) -> Flow:
+    def flow(self) -> LeafGraph:
         return flow(self.plan)
 
     @cached_property
@@ -113,7 +114,7 @@ class _Network:
         return self._levers[1]
 
     @cached_property
-    def leaves(self) -> Mapping[str, Leaf]:
+    def leaves(self) -> Mapping[str, LeafLayer]:
         return {leaf.layer.path: leaf for leaf in self.flow.leaves}
 
     def named(self, parameters: Parameters) -> dict[str, ParameterPlan]:
@@ -146,7 +147,7 @@ class _Pass:
         self.signals: dict[Source, Signal | None] = {
             Source(f"@{name}"): arriving_at(value, network.batch) for name, value in network.plan.inputs.items()
         }
-        self.done: dict[str, tuple[Leaf, Passed | None, str]] = {}
+        self.done: dict[str, tuple[LeafLayer, Passed | None, str]] = {}
         self._excesses: dict[str, float] = {}
         self._streams: dict[str, float] = {}
         """The energy that a residual stream has at its beginning, by the sums on its way."""
@@ -182,7 +183,7 @@ class _Pass:
         changes = (log(_square(self.parameters[path]) / _square(before[path])) for path in self.sized)
         return max(map(abs, changes), default=0.0)
 
-    def _met(self, leaf: Leaf, node: Node, lever: Lever) -> Node:
+    def _met(self, leaf: LeafLayer, node: Node, lever: Lever) -> Node:
         path, rule = leaf.layer.path, rule_of(node)
         condition = self._condition(leaf, lever)
         try:
@@ -201,7 +202,7 @@ class _Pass:
             self.sized.append(node.parameters[name].path)
         return node
 
-    def _condition(self, leaf: Leaf, lever: Lever) -> Condition:
+    def _condition(self, leaf: LeafLayer, lever: Lever) -> Condition:
         energy, direction = 1.0, self.network.direction
         if lever.joins is not None and lever.shortcut is not None:
             shortcut = self.signals.get(lever.shortcut)
@@ -214,7 +215,7 @@ class _Pass:
         passes = 1 / max(1, lever.begins)
         return Condition(energy, passes, passed, self._excess(leaf), forward=direction == "both")
 
-    def _excess(self, leaf: Leaf) -> float:
+    def _excess(self, leaf: LeafLayer) -> float:
         """By how much what a layer reads exceeds what conditions on signals alone would make: the geometric mean."""
         known = [log(self._excesses.get(read.maker, 1.0)) for read in leaf.reads]
         return exp(sum(known) / len(known)) if known else 1.0

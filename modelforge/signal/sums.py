@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from itertools import combinations
 from math import sqrt
 
 import numpy as np
@@ -26,6 +27,34 @@ def summed_drift(parts: Sequence[tuple[float, Signal | Gradient]]) -> tuple[floa
     drift = sum(energy / total * sqrt(part.drift) for energy, part in parts) ** 2
     noise = sum((energy / total) ** 2 * part.noise for energy, part in parts)
     return drift, noise
+
+
+def noise_of_products(signals: Sequence[Signal]) -> float:
+    """Relative variance of the energy of a sum by the products of its parts, whose mean alone is in the energy.
+
+    Formula: Var 2·Σ a·b over n units = 4/n·(E a a′·E b b′ - (E a·E b)²), a mean over pairs of elements of a unit
+
+    Args:
+        signals: What is added up; no part depends on another, and all have one shape.
+    """
+    total = sum(signal.second for signal in signals)
+    if total <= 0:
+        return 0.0
+    return 4 * sum(_of_product(one, other) for one, other in combinations(signals, 2)) / total**2
+
+
+def _of_product(one: Signal, other: Signal) -> float:
+    """Variance of the mean of the products of two signals' elements."""
+    shape, chance = one.shape, sqrt(one.chance * other.chance)
+
+    def both(first: float, second: float) -> float:
+        rest = max(0.0, one.second**2 - first**2) * max(0.0, other.second**2 - second**2)
+        return first * second + chance * sqrt(rest)
+
+    across = one.over_places(*(both(*pair) for pair in zip(one.by_place, other.by_place, strict=True)))
+    fewer = shape.fewer(sqrt(one.swing * other.swing))
+    products = one.overlap(one.second * other.second, both(one.along, other.along), across, fewer)
+    return max(0.0, products - (one.mean * other.mean) ** 2) / shape.num_units
 
 
 def mixed_profile(parts: Sequence[tuple[float, Profile]], sizes: tuple[int, ...]) -> Profile:
@@ -85,4 +114,4 @@ def _together(gradient: Gradient, all_of_them: list[Gradient], signal: Signal | 
     others = [one.taken[0].share for one in all_of_them if one.taken and one.taken[0].origin is pull.origin]
     shares = pull.share, min(1.0, sum(others))
     factors = [pull.kept(fan_in, share, signal.chance, signal.held).factor for share in shares]
-    return gradient.scaled(factors[1] / factors[0])
+    return gradient.amplified(factors[1] / factors[0])

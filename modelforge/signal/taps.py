@@ -137,7 +137,7 @@ def spread(value: Any, rank: int) -> tuple[int, ...]:
 
 
 def along_each(taps: Sequence[Taps], profile: Profile, first_axis: int, *, back: bool = False) -> tuple[float, Profile]:
-    """The factor on the energy that windows make or send back, and the profile behind."""
+    """The factor on the energy that windows make or send back, and the profile of what they make."""
     factors: list[float] = []
     shapes: dict[int, np.ndarray] = {}
     for axis, one in enumerate(taps, start=first_axis):

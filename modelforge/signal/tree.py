@@ -34,13 +34,13 @@ def strength(node: NodeSignal) -> dict[str, float | None]:
 
 
 def read_by(parameter: ParameterPlan) -> str | None:
-    """The activations that `gain: auto` finds behind a weight; None where they are not known."""
+    """The activations that `gain: auto` finds after a weight; None where they are not known."""
     found = next((matrix.activations for matrix, _ in parameter.fills if matrix.fixed is None), None)
     return None if found is None else ", ".join(activation.name for activation in found) or "none"
 
 
 def facts(plan: Plan, prediction: Prediction) -> dict[str, dict[str, Any]]:
-    """What is predicted of each leaf, and the activation behind it, by path."""
+    """What is predicted of each leaf, and the activation after it, by path."""
     followed = {
         parameter.path.rpartition(".")[0]: read_by(parameter)
         for parameter in plan.parameters
@@ -54,7 +54,7 @@ def facts(plan: Plan, prediction: Prediction) -> dict[str, dict[str, Any]]:
 
 
 def signals_tree(plan: Plan, prediction: Prediction) -> RenderableType:
-    """The layers with the std of what they give, the root mean square of its gradient, and the activation behind it."""
+    """The layers with the std of what they give, the root mean square of its gradient, and the activation after it."""
     known = facts(plan, prediction)
     header = ["layer", "type", "output", "std", "± %", "gradient", "± %", "read by", "note"]
     inputs = [
@@ -74,10 +74,10 @@ def _lines(
         shown = at(layer.output, first(layer.output))
         own = known.get(layer.path)
         numbers = [Text()] * 4 if own is None else _numbers(own)
-        behind = "" if own is None or layer.type == own["read_by"] else own["read_by"] or ""
+        read_by = "" if own is None or layer.type == own["read_by"] else own["read_by"] or ""
         name = Text("  " * depth + layer.name, "bold" if layer.children else "")
         cells = (Text(layer.type, "cyan"), Text(str(shown) if shown is not None else ""))
-        yield [name, *cells, *numbers, Text(behind), Text(notes.get(layer.path, ""))]
+        yield [name, *cells, *numbers, Text(read_by), Text(notes.get(layer.path, ""))]
         yield from _lines(layer.children, depth + 1, known, notes)
 
 

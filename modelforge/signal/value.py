@@ -4,13 +4,25 @@ Elements are taken as exchangeable: all pairs of one kind have one covariance. W
 that exact for inputs that are exchangeable themselves, as independent numbers are; a signal is then the kernel of the
 neural network as a Gaussian process (Lee et al. 2018, arXiv:1711.00165; Novak et al. 2019, arXiv:1810.05148) with three
 entries in place of one for each pair. Where zero padding makes positions unequal, `profile` holds how unequal.
+
+Pairs are of one unit at two positions of an example (`along`), or in two examples (`across`); of the latter, `placed`
+is how much more they have at one position than at two. Over draws of all weights, ln of the mean energy scatters:
+
+- `drift`: by what was drawn before; layers that follow inherit it. `noise`: by the number of elements here, on top.
+- `lift`: the mean of ln is that much above a lognormal law's. `scatter`: ln of single examples, where they are far
+  apart.
+- `chance`: vectors of few units point to similar directions, as a squared correlation.
+
+Energies differ from place to place: `profile` by padding, `swing` by chance, `loose` what a norm leaves of that,
+`level` after norms in series. The law of one element is normal but for `third` and `tail`; `preactivation` knows it
+whole. What norms took out of a gradient, or made of it, is `radial`, `turned`, `square`, `pull` and `divided`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from math import log, prod, sqrt
+from math import log, sqrt
 from typing import Any
 
 import numpy as np
@@ -20,6 +32,7 @@ from modelforge.core.matrix import Activation
 from modelforge.signal.inverse import Inverse, Level
 from modelforge.signal.pull import Divided, Pull
 from modelforge.signal.scatter import POINTS, GradientScatter, Scatter, shared_part
+from modelforge.signal.shape import Shape
 
 LEAST = 1e-9
 """A share that counts as none."""
@@ -30,42 +43,7 @@ FLAT: Profile = FrozenDict()
 
 
 @dataclass(frozen=True, slots=True)
-class Shape:
-    """The sizes of a tensor, and which of its dimensions are what."""
-
-    sizes: tuple[int, ...]
-    """Batch included."""
-    batch: int | None
-    """The dimension of the examples; None where there is none."""
-    units: int
-    """The dimension of the features or channels; all others but the batch's are positions."""
-
-    @property
-    def num_units(self) -> int:
-        return self.sizes[self.units] if self.sizes else 1
-
-    @property
-    def num_examples(self) -> int:
-        return 1 if self.batch is None else self.sizes[self.batch]
-
-    def fewer(self, swing: float) -> float:
-        """How many times fewer examples and positions there seem to be, as those of large energies count more.
-
-        Formula: 1/Σ p² of their shares p is n·(1 + s)/(n + s) times less than n: one has all where s is large
-
-        Args:
-            swing: s, the relative variance of their energies.
-        """
-        count = self.num_examples * self.num_positions
-        return (1 + swing) * count / (count + swing)
-
-    @property
-    def num_positions(self) -> int:
-        return prod(size for axis, size in enumerate(self.sizes) if axis not in (self.batch, self.units))
-
-
-@dataclass(frozen=True, slots=True)
-class Behind:
+class Preactivation:
     """Normal numbers, and the function that was applied to them."""
 
     activation: Activation
@@ -94,7 +72,7 @@ class Signal:
     placed: float = 0.0
     """By how much more that is at one position than at two: padding leaves each position taps of its own."""
     drift: float = 0.0
-    """Variance of ln E x² over draws of the weights before it, which the layers behind it inherit."""
+    """Variance of ln E x² over draws of the weights before it, which the layers after it inherit."""
     noise: float = 0.0
     """Variance of ln E x² on top of that, from the number of elements here."""
     lift: float = 0.0
@@ -114,7 +92,7 @@ class Signal:
     loose: float = 1.0
     """The share of what the number of units makes energies of positions differ by; 0 where a norm holds each at 1."""
     shared: bool = False
-    """Whether its units share a sum, as behind weights with a mean."""
+    """Whether its units share a sum, as after weights with a mean."""
     balanced: bool = False
     """Whether a norm holds means of positions as well."""
     weight_gain: float | None = None
@@ -130,7 +108,7 @@ class Signal:
     """Energies of positions, where norms of small ones made them and nothing mixed them since."""
     near: float = 0.0
     """Correlation of neighbouring positions on top of that of any two, where both were made of the same ones."""
-    behind: Behind | None = None
+    preactivation: Preactivation | None = None
     """The activation that made it, and the normal numbers before it; None where its elements are taken as normal."""
     scatter: Scatter | None = field(default=None, repr=False)
     """How examples differ, where `drift` and `lift` come from that; None where they are near each other."""
@@ -212,7 +190,7 @@ class Signal:
             "placed": 0.0,
             "loose": 1.0,
             "balanced": False,
-            **dict.fromkeys(("level", "table", "held", "weight_gain", "behind", "scatter")),
+            **dict.fromkeys(("level", "table", "held", "weight_gain", "preactivation", "scatter")),
         }
         return replace(self, shape=shape, **(own | moments))
 
@@ -241,7 +219,7 @@ class Signal:
         own = max(0.0, 1 - abs(sums.along) / sums.second) if sums.second > 0 else 0.0
         return alike * self.swing + 2 * (1 - alike) * self.chance * own**2
 
-    def scaled(self, factor: float) -> Signal:
+    def times(self, factor: float) -> Signal:
         """The signal of a number times the tensor."""
         square = factor**2
         return replace(
@@ -253,7 +231,7 @@ class Signal:
             placed=square * self.placed,
             third=factor**3 * self.third,
             table=self.table and (self.table[0], factor * self.table[1]),
-            behind=None,
+            preactivation=None,
         )
 
 
@@ -290,11 +268,11 @@ class Gradient:
     level: Level | None = None
     """Energies by position that norms in series make of even ones, in units of their mean."""
     radial: Inverse | None = None
-    """What a norm of each position left of the gradient in the direction of what it reads; None behind other layers."""
+    """What a norm of each position left of the gradient in the direction of what it reads; None after other layers."""
     turned: float = 0.0
-    """The share of E (Σ g x)² of a position that a norm behind it has taken out."""
+    """The share of E (Σ g x)² of a position that a norm after it has taken out."""
     square: float = 0.0
-    """The share of E (Σ g x)² of a unit over the batch that a norm behind it has taken out: all of it where each unit
+    """The share of E (Σ g x)² of a unit over the batch that a norm after it has taken out: all of it where each unit
     is read alone, as by a depthwise convolution."""
     lift: float = 0.0
     """By how much the mean of ln E g² over draws is above that of a lognormal law of this energy and spread."""
@@ -305,15 +283,15 @@ class Gradient:
     swing: float = 0.0
     """Relative variance of E g² over positions and examples, as that of a signal."""
     aligned: float | None = None
-    """n·(Σ x g)²/(Σ x²·Σ g²) where weights with a mean are behind it, so that units share a part; 1 by chance."""
+    """n·(Σ x g)²/(Σ x²·Σ g²) where weights with a mean are after it, so that units share a part; 1 by chance."""
     divided: Divided | None = None
-    """What a norm of each position by itself behind it made of it."""
+    """What a norm of each position by itself after it made of it."""
     taken: tuple[Pull, float] | None = None
     """The pull that the weights which it has just come through have taken back, and how many numbers they read."""
 
     @property
     def holds(self) -> bool:
-        """Whether norms behind it have taken out a direction."""
+        """Whether norms after it have taken out a direction."""
         return self.radial is not None or self.turned > 0 or self.square > 0
 
     @property
@@ -336,9 +314,13 @@ class Gradient:
         start = GradientScatter.normal((1 - alike) * total, alike * total, self.lift)
         return replace(start, noise=noise, shared_noise=shared_part(noise, self.noise, count / shape.fewer(self.swing)))
 
-    def scaled(self, factor: float) -> Gradient:
-        """The gradient of which each number is √factor as large."""
-        return replace(self, energy=factor * self.energy, along=factor * self.along, across=factor * self.across)
+    def times(self, factor: float) -> Gradient:
+        """The gradient of which each number is `factor` times as large."""
+        return self.amplified(factor**2)
+
+    def amplified(self, ratio: float) -> Gradient:
+        """The gradient of `ratio` times the energy."""
+        return replace(self, energy=ratio * self.energy, along=ratio * self.along, across=ratio * self.across)
 
 
 def inherited(gradient: Gradient) -> Gradient:

@@ -25,7 +25,7 @@ from hydra_plugins.hydra_joblib_launcher._core import process_joblib_cfg
 from joblib import Parallel, delayed
 from omegaconf import DictConfig
 
-from modelforge.core.later import put_off_extras
+from modelforge.core.lazy_extras import import_extras_late
 from modelforge.runs.liveness import SILENCE, STATUS
 from modelforge.runs.status import read_state
 from modelforge.sweeps.interrupts import held_back, let_through
@@ -150,7 +150,7 @@ def begin(parent: int) -> None:
         signal.signal(signal.SIGINT, leave_to_parent)
     let_through()
     threading.Thread(target=end_with, args=(parent,), daemon=True).start()
-    put_off_extras()
+    import_extras_late()
     import_module(NEEDED)
 
 

@@ -153,7 +153,7 @@ def _range(values: Sequence[float], step: float) -> BaseDistribution:
         raise ValueError("it stands for no value")
     if all(isinstance(value, int) for value in values):
         return IntDistribution(int(min(values)), int(max(values)), step=abs(int(step)))
-    # Sums of floats drift (0.3 + 0.3 + 0.3 < 0.9), and Optuna leaves out a last value that is no whole step away.
+    # Sums of floats drift (0.3 + 0.3 + 0.3 < 0.9), and Optuna leaves out a last value that is not a whole step away.
     first, between = Decimal(str(values[0])), Decimal(str(step))
     low, high = sorted((first, first + (len(values) - 1) * between))
     return FloatDistribution(float(low), float(high), step=float(abs(between)))

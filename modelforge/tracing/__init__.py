@@ -21,7 +21,7 @@ from modelforge.language.layer import NAME
 from modelforge.modules.arguments import layer_of
 from modelforge.tracing.nest import nest
 from modelforge.tracing.prove import prove
-from modelforge.tracing.state import refuse_state, refuse_unused
+from modelforge.tracing.state import refuse_left_behind, refuse_state, refuse_unused
 from modelforge.tracing.steps import Ref, Steps
 from modelforge.tracing.text import ModelConfig as ModelConfig
 from modelforge.tracing.trace import Trace, trace
@@ -46,9 +46,9 @@ def from_module(module: nn.Module, *example_inputs: Tensor) -> ModelConfig:
         The model section of a config, for `mf.parse`; `str()` of it is YAML.
 
     Raises:
-        ForgeError: all that a config cannot express: classes and functions that are no layers, parameters and buffers
+        ForgeError: all that a config cannot express: classes and functions that are not layers, parameters and buffers
             outside of layers, hooks, frozen parameters, decisions by values, modules with parameters that run twice.
-        TypeError: `module` is no module, or an example is no tensor.
+        TypeError: `module` is not a module, or an example is not a tensor.
 
     Example:
         >>> net = nn.Sequential(nn.Flatten(), nn.Linear(12, 8), nn.ReLU(), nn.Linear(8, 2))
@@ -73,6 +73,7 @@ def from_module(module: nn.Module, *example_inputs: Tensor) -> ModelConfig:
         traced = trace(twin.eval(), example_inputs)
         found = Steps(traced, twin)
         training = trace(twin.train(), example_inputs)
+        problems += [] if problems else refuse_left_behind(twin)
         in_training = Steps(training, twin)
     twin.eval()
     problems += traced.problems + found.problems + training.problems + in_training.problems

@@ -267,7 +267,7 @@ def _of_two(call: Call, kind: str, names: str) -> Layer:
     given = call.bound(f"x1 x2 {names}")
     first, second = given.pop("x1"), given.pop("x2")
     if not isinstance(first, fx.Node) or not isinstance(second, fx.Node):
-        raise Refusal(f"{call.shown} compares with something that is no tensor of the network")
+        raise Refusal(f"{call.shown} compares with something that is not a tensor of the network")
     if isinstance(given.get("dim"), int) and given["dim"] % len(first.meta["value"].shape) == 0:
         raise Refusal(f"{call.shown} compares the examples of the batch", BATCH_FIRST)
     return Layer(kind, given, (first, second))

@@ -72,7 +72,7 @@ def prove(config: Mapping[str, Any], module: nn.Module, inputs: tuple[Tensor, ..
             its, ours = _run(module, batch), _run(twin, batch)
         except Exception as error:
             reason = f"the network cannot run on {plural(len(batch[0]), 'example')}: {sentence(error)}"
-            # Without memory, what is no parameter and no buffer got no values.
+            # Without memory, what is neither a parameter nor a buffer got no values.
             return ([], reason) if empty else ([_problem(module, reason)], "")
         if not _same(its, ours):
             message = (

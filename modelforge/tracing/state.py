@@ -118,7 +118,7 @@ def _unregistered(path: str, module: nn.Module) -> Iterator[Problem]:
 
 
 def _holdings(path: str, module: nn.Module) -> Iterator[Problem]:
-    """Parameters and buffers of a module that is no layer but made of layers."""
+    """Parameters and buffers of a module that is not a layer but made of layers."""
     for kind, table in (("parameter", module._parameters), ("buffer", module._buffers)):
         names = [name for name, value in table.items() if value is not None]
         if names:
@@ -138,6 +138,17 @@ def _shared(module: nn.Module, layers: Collection[str]) -> list[Problem]:
         hint = "make a second module, and share its parameters: `tie` says so in a config"
         problems[path] = _problem(path, inner, f"`{path}` is the same module as `{other}`", hint, "MF133")
     return list(problems.values())
+
+
+def refuse_left_behind(module: nn.Module) -> list[Problem]:
+    """The problem of a module whose own `train` leaves parts in evaluation mode, once that was called."""
+    still = next((path or type(module).__name__ for path, inner in module.named_modules() if not inner.training), None)
+    if still is None:
+        return []
+    hint = (
+        "a config has one mode: leave that out of `train`, and call `.eval()` on the parts of what `mf.build` returns"
+    )
+    return [_problem("", module, f"`{still}` stays in evaluation mode while the model trains", hint)]
 
 
 def _whole(module: nn.Module) -> list[Problem]:

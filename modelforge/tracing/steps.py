@@ -108,7 +108,18 @@ class Steps:
             reads = self._reads(node, module)
         name = path.rpartition(".")[2]
         container, kept = node.meta["container"], "" if again else path
-        self.steps.append(Step(node, layer.name, arguments, reads, container, kept, name, stateful))
+        self.steps.append(
+            Step(
+                node=node,
+                type=layer.name,
+                arguments=arguments,
+                reads=reads,
+                container=container,
+                path=kept,
+                name=name,
+                has_state=stateful,
+            )
+        )
 
     def _reads(self, node: fx.Node, module: nn.Module) -> tuple[Ref, ...]:
         """The inputs of a layer, in the order of its `forward`."""
@@ -194,7 +205,17 @@ class Steps:
         else:
             reads = tuple(self.ref(item) for item in result.reads)
             container, name = node.meta["container"], result.name or result.type.lower()
-            self.steps.append(Step(node, result.type, result.arguments, reads, container, "", name))
+            self.steps.append(
+                Step(
+                    node=node,
+                    type=result.type,
+                    arguments=result.arguments,
+                    reads=reads,
+                    container=container,
+                    path="",
+                    name=name,
+                )
+            )
 
     def _refuse_made(self, node: fx.Node, who: str) -> None:
         """Refuses a tensor that no layer makes: one of `forward` itself, or a parameter of a layer. A parameter of a

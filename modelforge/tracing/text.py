@@ -8,9 +8,10 @@ from typing import Any
 import yaml
 
 from modelforge.core.quoting import printable
+from modelforge.core.shown import Shown
 
 
-class ModelConfig(dict[str, Any]):
+class ModelConfig(Shown, dict[str, Any]):
     """The model section of a config, as `mf.parse` reads it; its text is YAML, as in a file of `conf/model`."""
 
     unproven: str = ""

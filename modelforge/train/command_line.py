@@ -21,7 +21,7 @@ from modelforge.config.origins import Origins
 from modelforge.config.overrides import parse
 from modelforge.config.sweeps import compose_jobs, read_sweep, sweep_words, unread
 from modelforge.core.errors import ForgeError, Place, Problem
-from modelforge.core.later import put_off_extras
+from modelforge.core.lazy_extras import import_extras_late
 from modelforge.core.plugins import load_plugins
 from modelforge.report.stream import Stream, complain, exiting
 from modelforge.runs.jobs import read_sweep_file
@@ -85,7 +85,7 @@ def check_command_line(conf: str | Path, arguments: Sequence[str]) -> None:
         _check_info(Path(conf), arguments)
         sys.stdout, sys.stderr = (Stream(one, escaped=True) for one in (sys.stdout, sys.stderr))  # Hydra prints
         return
-    put_off_extras()
+    import_extras_late()
     overrides = [argument for argument in arguments if argument not in MULTIRUN]
     with exiting():
         for warning in _check(Path(conf), overrides, multirun=bool(flags)):

@@ -90,7 +90,7 @@ ARTIFACTS = ("config.yaml", "plan.json", "ledger.json", "preprocessing.json")
 
 
 def flat(values: Any, key: str = "") -> Iterator[tuple[str, Any]]:
-    """Every value of a config that is no mapping, with its override key.
+    """Every value of a config that is not a mapping, with its override key.
 
     Example:
         >>> dict(flat({"seed": 0, "model": {"input": {"shape": [1, 8]}}, "callbacks": {}}))

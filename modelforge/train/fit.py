@@ -27,7 +27,6 @@ from modelforge.core.plugins import imported
 from modelforge.core.quoting import sentence
 from modelforge.core.rng import narrow
 from modelforge.core.torch_state import threads
-from modelforge.core.words import plural
 from modelforge.linting.lint import findings
 from modelforge.runs.environment import complete
 from modelforge.train.arguments import misuse
@@ -38,6 +37,7 @@ from modelforge.train.data.distributed_samplers import DataShard
 from modelforge.train.data.module import DataModule
 from modelforge.train.data.parts import Examples
 from modelforge.train.data.read import read
+from modelforge.train.data.shared import shared
 from modelforge.train.diagnosed import FILE, write_diagnosis
 from modelforge.train.divergence import NotFinite, diverged
 from modelforge.train.examined import Examined
@@ -49,18 +49,18 @@ from modelforge.train.learner import Learner
 from modelforge.train.lengths import Lengths, lengths, out_of_step, too_short, too_short_to_evaluate, unmeasured
 from modelforge.train.parallel.launch import Launch
 from modelforge.train.parallel.rendezvous import Rendezvous
-from modelforge.train.parallel.replicas import agreed_digest
+from modelforge.train.parallel.replicas import agreed_digest, check_dealt
 from modelforge.train.parallel.workers import run_workers
 from modelforge.train.parallel.world import SINGLE_PROCESS, RunSpec, World
 from modelforge.train.prepare import Job, located, prepare
 from modelforge.train.preprocessing import write_preprocessing
-from modelforge.train.progress import EpochBar
+from modelforge.train.progress import EpochBar, of_optimized
 from modelforge.train.promises import broken_promises
 from modelforge.train.resume import ASK, adopt, check_data
 from modelforge.train.rows import Rows
 from modelforge.train.tasks.task import Task
 from modelforge.train.trackers.history import History, history_of
-from modelforge.train.trainer import check_trainer, complaint, device_of, make_trainer, quiet, size_of
+from modelforge.train.trainer import check_trainer, complaint, device_of, make_trainer, quiet, size_of, substituted
 
 
 @dataclass(frozen=True)
@@ -109,6 +109,8 @@ def fit(
             raise ForgeError(wrong)
         run = Running(config, folder, console, interrupts, note, show_plan)
         size = size_of(job.trainer, rendezvous.launch if rendezvous else None)
+        for problem in substituted(job.trainer, size.device):
+            run.warn(problem)
         if not size.is_parallel:
             return _begin(job, run, lambda: SINGLE_PROCESS)
         join = partial(Rendezvous.join, device=size.device, sharded=size.strategy == "fsdp")
@@ -151,7 +153,7 @@ def _begin(job: Job, run: Running, join: Callable[[], World], launch: Launch | N
     settings, folder = job.settings, run.folder
     examples = read(settings.data)
     examples = replace(examples, fitted={**examples.fitted, "digest": digest(examples)})
-    for problem in filter(None, (*job.warnings, *examples.warnings, job.start.warning)):
+    for problem in filter(None, (*job.warnings, *examples.warnings, *shared(examples), job.start.warning)):
         run.warn(problem)
     if run.show_plan:
         run.console.print(job.plan.table())
@@ -165,7 +167,7 @@ def _begin(job: Job, run: Running, join: Callable[[], World], launch: Launch | N
         run.warn(problem)
     if world.size > 1:
         run.say(f"batch: {length.batch_words} examples")
-        _check_data(examples, world)
+        check_dealt(examples, world)
     check_data(job.start, examples, settings.data)
     source = settings.data.model_copy(update={"task": settings.data.task.prepared(examples, settings.data)})
     if world.is_rank_zero:
@@ -174,22 +176,6 @@ def _begin(job: Job, run: Running, join: Callable[[], World], launch: Launch | N
         write_preprocessing(folder, source, examples.fitted)
     with quiet(), threads(settings.num_threads):
         return _fit(job, source.task, run, examples, length, world, launch)
-
-
-def _check_data(examples: Examples, world: World) -> None:
-    """Checks that all processes read the same data, and that there is enough of it.
-
-    Raises:
-        ForgeError: they did not, or there is not.
-    """
-    found, rows = examples.fitted["digest"], len(examples.train)
-    if other := next((rank for rank, one in enumerate(world.gather(found)) if one != found), None):
-        message = f"process {other} of {world.size} reads other data than process 0: its digest differs"
-        hint = "give all machines the same files, in one folder that they share"
-        raise ForgeError([Problem("MF054", "data", message, hint, part="key")])
-    if rows < world.size:
-        message = f"{plural(rows, 'example')} to train on cannot be dealt to {world.size} processes"
-        raise ForgeError([misuse("trainer.devices", message, "choose fewer processes")])
 
 
 def _fit(
@@ -239,7 +225,8 @@ def _fit(
         # All processes: each runs its part of a sharded model.
         finish = partial(task.finish, model, examples, metrics, seed=settings.seed)
         metrics |= finish(folder=Path(own), console=run.console)
-    return Outcome(metrics, seconds, tuple(task.results(metrics, examples)), pruned.is_set())
+    words = (*task.results(metrics, examples), *of_optimized(job.settings.metric, task.metric, metrics))
+    return Outcome(metrics, seconds, words, pruned.is_set())
 
 
 def _start(job: Job, run: Running, world: World) -> Model:
@@ -257,15 +244,15 @@ def _start(job: Job, run: Running, world: World) -> Model:
 
 def _checkpoints(job: Job, context: Context, history: History, world: World, data: str) -> Checkpoints:
     return Checkpoints(
-        context.folder / "checkpoints",
-        job.settings.metric,
-        context.mode,
-        history,
-        job.start,
-        context.config,
-        job.settings.checkpoint.every_n_steps,
-        world.size,
-        data,
+        folder=context.folder / "checkpoints",
+        metric=job.settings.metric,
+        mode=context.mode,
+        history=history,
+        start=job.start,
+        config=context.config,
+        every_n_steps=job.settings.checkpoint.every_n_steps,
+        processes=world.size,
+        data=data,
     )
 
 
@@ -280,7 +267,7 @@ def _callbacks(
         yield RecordStart(job.plan, run.folder)
         yield checkpoints
     if job.trainer.get("enable_progress_bar", True):
-        yield EpochBar(run.console, shown)
+        yield EpochBar(run.console, shown, job.settings.metric)
 
 
 def _check_lengths(job: Job, length: Lengths, examples: Examples) -> list[Problem]:

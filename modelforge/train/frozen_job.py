@@ -16,7 +16,7 @@ from modelforge.config.compose import Config
 from modelforge.config.origins import Origins
 from modelforge.core.errors import ForgeError, Problem
 from modelforge.core.files import remove_leftovers, unwritable
-from modelforge.core.later import put_off_extras
+from modelforge.core.lazy_extras import import_extras_late
 from modelforge.core.quoting import printable
 from modelforge.report.stream import complain
 from modelforge.runs.jobs import FrozenJob, read_job
@@ -116,7 +116,7 @@ def _last_checkpoint(run: Path) -> Path | None:
     last = run / "checkpoints" / "last.ckpt"
     if not last.exists():
         return None
-    put_off_extras()
+    import_extras_late()
     from modelforge.train.resume import load_checkpoint
 
     try:

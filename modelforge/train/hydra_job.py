@@ -17,7 +17,7 @@ from omegaconf import DictConfig, OmegaConf
 from modelforge.config.compose import Config, from_hydra
 from modelforge.config.sweeps import unread
 from modelforge.core.errors import ForgeError, Problem
-from modelforge.core.later import put_off_extras
+from modelforge.core.lazy_extras import import_extras_late
 from modelforge.core.plugins import load_plugins
 from modelforge.report.stream import complain
 from modelforge.train.frozen_job import work
@@ -40,7 +40,7 @@ def run(config: DictConfig, conf: str | Path | None = None) -> float:
         The optimized metric for Hydra's sweepers, NaN where the job failed.
     """
     keep_streams()
-    put_off_extras()
+    import_extras_late()
     hydra: Any = HydraConfig.get()
     alone = hydra.mode is not RunMode.MULTIRUN
     try:

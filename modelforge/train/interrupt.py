@@ -19,7 +19,7 @@ ECHO = 0.5
 class Interrupted(BaseException):
     """The user or the system asked the run to stop; `exit_code` is what a shell expects then.
 
-    It is no `Exception`, as KeyboardInterrupt is none: libraries catch those and go on.
+    It is not an `Exception`, as KeyboardInterrupt is none: libraries catch those and go on.
     """
 
     def __init__(self, number: int) -> None:

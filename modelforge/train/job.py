@@ -20,7 +20,7 @@ from modelforge.config.compose import Config
 from modelforge.core.errors import ForgeError, Problem
 from modelforge.core.files import unwritable, write_atomically
 from modelforge.core.frozen import plain
-from modelforge.core.later import put_off_extras
+from modelforge.core.lazy_extras import import_extras_late
 from modelforge.core.project import shown
 from modelforge.core.quoting import printable
 from modelforge.core.words import plural
@@ -98,7 +98,7 @@ def execute(
     Raises:
         Exception: a bug of ours or of a library's, after the status is written.
     """
-    put_off_extras()
+    import_extras_late()
     record = _Record(folder, replace(begin(overrides, repeats), job=job, attempt=attempt), screen())
     try:
         outcome = record.train(compose, without_effect, show_plan=show_plan)

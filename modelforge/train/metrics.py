@@ -46,7 +46,7 @@ def register_metric(name: str) -> Callable[[AnyMetric], AnyMetric]:
     direction.
 
     Raises:
-        TypeError: the class is no metric.
+        TypeError: the class is not a metric.
         ValueError: another class has the name.
     """
 

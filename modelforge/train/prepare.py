@@ -5,7 +5,7 @@ Imports torch, and not Lightning.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -93,58 +93,102 @@ def prepare(config: Config, studies: Studies | None = None, *, looks: Looks | No
         raise ForgeError(map(config.origins.locate, unreadable))
     looks = looks or Looks(studies or Studies())
     decided, wrong = _tried(lambda: looks.plan(config))
-    settings, problems = parse_settings(config.values)
-    problems += _too_many_threads(settings)
-    section, warnings, more = _section(config, "optimizer", optimizer_arguments())
-    problems += more
-    optimizer, refused = parse_optimizer(section)
-    problems += refused
-    metrics = settings.directions if settings else val_metrics(*TASKS.names())
-    section, notes, more = _section(config, "scheduler", scheduler_arguments())
-    warnings += notes
-    problems += more
-    metric = settings.metric if settings else "val/loss"
-    scheduler, more = parse_scheduler(section, metrics, config.values.get("trainer"), metric)
-    problems += more
-    freezing = Freezing()
-    if decided is not None:
-        freezing, more = parse_freeze(config.values.get("freeze"), decided)
-        problems += more
-        if optimizer is not None and not (more or refused):
-            optimizer, more = optimizer.following(decided, freezing.never_trained)
-            problems += more
-    arguments, more = parse_trainer(config.values.get("trainer", {}))
-    problems += [*more, *_unfit_steps(optimizer, arguments), *_unfit_shards(optimizer, settings, arguments)]
-    warnings += without_steps(arguments)
-    terms = None
-    if settings is not None:
-        terms = Terms(settings.metric, settings.directions, arguments, bool(config.values.get("scheduler")))
-        problems += check_callbacks(settings.callbacks, terms)
-        problems += missing_packages("callbacks", settings.callbacks)
-        warnings += _without_effect(settings)
-        problems += missing_packages("logger", settings.logger)
+    found = _Findings()
+    settings = found.take(parse_settings(config.values))
+    found.problems += _too_many_threads(settings)
+    optimizer, freezing = _optimizer(config, decided, found)
+    scheduler = _scheduler(config, settings, found)
+    trainer = found.take(parse_trainer(config.values.get("trainer", {})))
+    found.problems += [*_unfit_steps(optimizer, trainer), *_unfit_shards(optimizer, settings, trainer)]
+    found.warnings += without_steps(trainer)
+    terms = _terms(config, settings, trainer, found)
     if decided is not None and settings is not None:
-        problems += misfits(decided, settings.data)
-        length = lengths(settings.data, arguments)
-        problems += [problem for problem in out_of_step(scheduler, length) if problem.severity == "error"]
-        if not (wrong or problems):
-            problems += looks.too_short(decided, settings.data, length)
+        found.problems += misfits(decided, settings.data)
+        length = lengths(settings.data, trainer)
+        found.problems += [problem for problem in out_of_step(scheduler, length) if problem.severity == "error"]
+        if not (wrong or found.problems):
+            found.problems += looks.too_short(decided, settings.data, length)
+    # What the model says of a value is enough.
     known = {problem.key for problem in wrong}
-    wrong += [problem for problem in problems if problem.key not in known]
-    start: Start | None = Start()
-    if settings is not None and (ckpt := settings.ckpt) is not None:
-        metric, batches = settings.metric, Batches(settings.data.batch_size, processes_here(arguments))
-        start, more = _tried(lambda: check_resumable(Path(ckpt), config, metric, batches))
-        wrong += more
-    if wrong:
+    wrong += [problem for problem in found.problems if problem.key not in known]
+    start, unfit_checkpoint = _start(config, settings, trainer)
+    wrong += unfit_checkpoint
+    # What could not be made has a problem.
+    if wrong or decided is None or settings is None or optimizer is None or terms is None or start is None:
         raise ForgeError(map(config.origins.locate, wrong))
-    assert decided is not None
-    assert settings is not None
-    assert optimizer is not None
-    assert terms is not None
-    assert start is not None
-    notes = tuple(map(config.origins.locate, warnings))
-    return Job(settings, decided, optimizer, scheduler, freezing, arguments, terms, start, notes)
+    return Job(
+        settings=settings,
+        plan=decided,
+        optimizer=optimizer,
+        scheduler=scheduler,
+        freezing=freezing,
+        trainer=trainer,
+        terms=terms,
+        start=start,
+        warnings=tuple(map(config.origins.locate, found.warnings)),
+    )
+
+
+@dataclass
+class _Findings:
+    """What is found in the sections of a config."""
+
+    problems: list[Problem] = field(default_factory=list)
+    warnings: list[Problem] = field(default_factory=list)
+
+    def take(self, read: tuple[T, Iterable[Problem]]) -> T:
+        """What was read of a section; keeps its problems."""
+        value, problems = read
+        self.problems += problems
+        return value
+
+    def section(self, config: Config, name: str, known: Mapping[str, frozenset[str]]) -> Any:
+        """A section of a config without what was left in it; keeps the warnings and problems of that."""
+        section, warnings, problems = _section(config, name, known)
+        self.warnings += warnings
+        self.problems += problems
+        return section
+
+
+def _optimizer(config: Config, decided: Plan | None, found: _Findings) -> tuple[OptimizerFactory | None, Freezing]:
+    """The optimizer, with the groups of the model if there is one, and what is frozen."""
+    optimizer, refused = parse_optimizer(found.section(config, "optimizer", optimizer_arguments()))
+    found.problems += refused
+    if decided is None:
+        return optimizer, Freezing()
+    freezing, unfrozen = parse_freeze(config.values.get("freeze"), decided)
+    found.problems += unfrozen
+    if optimizer is not None and not (refused or unfrozen):
+        optimizer = found.take(optimizer.following(decided, freezing.never_trained))
+    return optimizer, freezing
+
+
+def _scheduler(config: Config, settings: Settings | None, found: _Findings) -> SchedulerFactory | None:
+    """The scheduler; where the settings are wrong, any task's metrics will do for it."""
+    section = found.section(config, "scheduler", scheduler_arguments())
+    metrics = settings.directions if settings else val_metrics(*TASKS.names())
+    metric = settings.metric if settings else "val/loss"
+    return found.take(parse_scheduler(section, metrics, config.values.get("trainer"), metric))
+
+
+def _terms(config: Config, settings: Settings | None, trainer: Mapping[str, Any], found: _Findings) -> Terms | None:
+    """What callbacks are checked against, and the problems of callbacks and loggers."""
+    if settings is None:
+        return None
+    terms = Terms(settings.metric, settings.directions, trainer, bool(config.values.get("scheduler")))
+    found.problems += check_callbacks(settings.callbacks, terms)
+    found.problems += missing_packages("callbacks", settings.callbacks)
+    found.warnings += _without_effect(settings)
+    found.problems += missing_packages("logger", settings.logger)
+    return terms
+
+
+def _start(config: Config, settings: Settings | None, trainer: Mapping[str, Any]) -> tuple[Start | None, list[Problem]]:
+    """Where the training starts: at a checkpoint, if the settings name one."""
+    if settings is None or (checkpoint := settings.ckpt) is None:
+        return Start(), []
+    batches = Batches(settings.data.batch_size, processes_here(trainer))
+    return _tried(lambda: check_resumable(Path(checkpoint), config, settings.metric, batches))
 
 
 def settled(config: Config) -> Config:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from lightning import LightningModule, Trainer
@@ -19,14 +19,19 @@ NUM_PLAIN_LINES = 10
 
 
 class EpochBar(ProgressBar):
-    """Epochs, loss and the task's `metric` of training and validation; `console` decides whether it can be live."""
+    """Epochs, loss and the task's `metric` of training and validation; `console` decides whether it can be live.
 
-    def __init__(self, console: Console, metric: str) -> None:
+    What is `optimized`, such as `val/auroc`, is shown as well where it is none of these.
+    """
+
+    def __init__(self, console: Console, metric: str, optimized: str = "val/loss") -> None:
         super().__init__()
         self.console = console
         trained = {"train/loss": "loss", f"train/{metric}": metric}
         self.short = {**trained, f"val/{metric}": "val"}
         self.long = {**trained, "val/loss": "val loss", f"val/{metric}": f"val {metric}"}
+        if optimized not in self.long:
+            self.short[optimized] = self.long[optimized] = optimized.replace("/", " ")
         self._enabled = True
         self._bar: Progress | None = None
         self._last_refresh = 0.0
@@ -117,6 +122,13 @@ def _epoch(trainer: Trainer) -> str:
 def _values(trainer: Trainer, names: Mapping[str, str]) -> str:
     metrics = trainer.callback_metrics
     return "  ".join(f"{word} {digits(float(metrics[name]))}" for name, word in names.items() if name in metrics)
+
+
+def of_optimized(optimized: str, metric: str, metrics: Mapping[str, float]) -> Iterator[str]:
+    """What the best checkpoint was chosen by, on the test part, in words; the `metric` of the task is named anyway."""
+    name = optimized.removeprefix("val/")
+    if name not in ("loss", metric) and (value := metrics.get(f"test/{name}")) is not None:
+        yield f"test {name} {digits(value)}"
 
 
 def _count(trainer: Trainer) -> tuple[int, int]:

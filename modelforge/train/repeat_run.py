@@ -18,7 +18,7 @@ from modelforge.config.nodes import nodes
 from modelforge.config.templates import is_template
 from modelforge.core.ctrl_c import raise_at_ctrl_c
 from modelforge.core.errors import ForgeError, Place, Problem
-from modelforge.core.later import put_off_extras
+from modelforge.core.lazy_extras import import_extras_late
 from modelforge.core.limits import MAX_CONFIG_BYTES
 from modelforge.core.plugins import load_plugins
 from modelforge.core.quoting import listed, printable, shortened
@@ -54,7 +54,7 @@ def repeat(arguments: Sequence[str], conf: str | Path | None = None) -> None:
     raise_at_ctrl_c()
     with exiting():
         launch = launch_of()
-    put_off_extras()
+    import_extras_late()
     if launch is not None and launch.rank:
         from modelforge.train.parallel.worker import exit_now, run_worker
 

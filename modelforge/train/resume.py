@@ -98,7 +98,7 @@ def check_resumable(path: Path, config: Config, metric: str, batches: Batches = 
         Where to go on.
 
     Raises:
-        ForgeError: there is no such file, it is no checkpoint of modelforge, or the config is another.
+        ForgeError: there is no such file, it is not a checkpoint of modelforge, or the config is another.
     """
     checkpoint = load_checkpoint(path)
     try:
@@ -191,14 +191,14 @@ def _within_epoch(position: Position, batches: Batches, checkpoint: Mapping[str,
 
 
 def _within_step(position: Position, checkpoint: Mapping[str, Any], config: Config) -> Problem | None:
-    """The problem of a checkpoint after batches that are no whole steps of those to come: the first would be cut."""
+    """The problem of a checkpoint after batches that are not whole steps of those to come: the first would be cut."""
     name = "accumulate_grad_batches"
     now = (config.values.get("trainer") or {}).get(name, 1)
     was = _count(checkpoint.get(ACCUMULATED, now))
     if was == now or position.num_batches % now == 0:
         return None
     done = f"the checkpoint is from the middle of an epoch, after {position.num_batches:,} batches"
-    message = f"{done}, which are no whole steps of {now:,} batches"
+    message = f"{done}, which are not whole steps of {now:,} batches"
     return misuse(f"trainer.{name}", message, f"write `trainer.{name}={was}`, as before")
 
 

@@ -159,8 +159,15 @@ def training_of(values: Mapping[str, Any]) -> Training | None:
         return None
     task = task_type(data)
     scored = task in TASKS and TASKS.get(task).target_kind in ("class", "token")
-    count = data.get("num_outputs") if scored and isinstance(data, Mapping) else None
-    return Training(str(optimizer.get("type")), optimizer.get("mup") is True, count if isinstance(count, int) else None)
+    of_data: Mapping[str, Any] = data if isinstance(data, Mapping) else {}
+    count, padding = of_data.get("num_outputs") if scored else None, of_data.get("padding_id")
+    return Training(
+        optimizer=str(optimizer.get("type")),
+        by_width=optimizer.get("mup") is True,
+        num_classes=count if isinstance(count, int) else None,
+        padding_idx=padding if isinstance(padding, int) else None,
+        padding=str(of_data.get("padding", "right")),
+    )
 
 
 def _problem(detail: ErrorDetails, values: Mapping[str, Any]) -> Problem:

@@ -246,7 +246,7 @@ def load_run(folder: str | Path, *, device: torch.device | str = "cpu") -> Run:
         device: Where the model is to live.
 
     Raises:
-        ForgeError: the folder is no run, or not whole.
+        ForgeError: the folder is not a run, or not whole.
     """
     folder = Path(folder)
     config = _config(folder)
@@ -270,14 +270,14 @@ def load_run(folder: str | Path, *, device: torch.device | str = "cpu") -> Run:
     except RuntimeError as error:
         raise _no_run(path, f"it does not fit the model of config.yaml: {sentence(error)}") from None
     return Run(
-        folder,
-        MappingProxyType(config),
-        settings,
-        MappingProxyType({name: value for name, value in kept.items() if name != "data"}),
-        model.eval(),
-        path,
-        MappingProxyType(reported(folder)),
-        arithmetic,
+        folder=folder,
+        config=MappingProxyType(config),
+        settings=settings,
+        fitted=MappingProxyType({name: value for name, value in kept.items() if name != "data"}),
+        model=model.eval(),
+        checkpoint=path,
+        reported=MappingProxyType(reported(folder)),
+        arithmetic=arithmetic,
     )
 
 

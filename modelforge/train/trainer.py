@@ -11,6 +11,7 @@ from collections.abc import Generator, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import torch
@@ -48,6 +49,7 @@ QUIET = (
     ".*GPU available but not used.*",
     ".*module.s. in eval mode at the start of training.*",  # norms of which all is frozen
     ".*FSDP2-wrapped module .* returned a view tensor.*",  # no layer of modelforge works in place
+    ".*AMP with fp16 is not supported on CPU.*",  # `substituted` says it
     ".*OneCycleLR.* scheduler is using 'interval': 'epoch'.*",
 )
 
@@ -69,12 +71,31 @@ class NarrowModel(HalfPrecision):
         yield  # the default dtype stays
 
 
+OLD_NAMES = MappingProxyType({"16": "16-mixed", "bf16": "bf16-mixed", "32": "32-true", "64": "64-true"})
+"""Precisions of which Lightning has another name now."""
+
+
 def with_precision(arguments: Mapping[str, Any]) -> dict[str, Any]:
     """The arguments for Lightning, with the plugin that stands for a `precision` of the whole model, as `bf16-true`."""
-    given = for_lightning(arguments)
+    given = _with_new_name(arguments)
     if given.get("precision") in ("bf16-true", "16-true"):
         return {**given, "precision": None, "plugins": [NarrowModel(given["precision"])]}
     return given
+
+
+def _with_new_name(arguments: Mapping[str, Any]) -> dict[str, Any]:
+    given = for_lightning(arguments)
+    name = OLD_NAMES.get(str(given.get("precision")))
+    return given if name is None else {**given, "precision": name}
+
+
+def substituted(arguments: Mapping[str, Any], device: torch.device) -> Iterator[Problem]:
+    """The warning about a precision in place of which another one is used on a device."""
+    precision = arguments.get("precision")
+    if device.type == "cpu" and OLD_NAMES.get(str(precision), precision) == "16-mixed":
+        message = "the CPU has no `16-mixed`: torch lacks layers in float16 there, so that `bf16-mixed` is used"
+        hint = "write `trainer.precision=bf16-mixed`"
+        yield Problem("MW220", "trainer.precision", message, hint, severity="warning")
 
 
 class Launched(LightningEnvironment):
@@ -135,7 +156,7 @@ def size_of(arguments: Mapping[str, Any], launch: Launch | None = None) -> Size:
 
 def _bare(arguments: Mapping[str, Any], launch: Launch) -> Trainer:
     """A trainer that is made to see whether Lightning takes its arguments."""
-    given: dict[str, Any] = {**for_lightning(arguments), "enable_progress_bar": False}
+    given: dict[str, Any] = {**_with_new_name(arguments), "enable_progress_bar": False}
     if is_sharded(arguments):
         given["strategy"] = _sharded(1)
     with quiet():

@@ -311,7 +311,7 @@ def test_a_scheme_that_draws_from_anything_else_is_refused(source: str):
         unregister_initializer("elsewhere")
     (problem,) = caught.value.problems
     assert (problem.code, problem.key) == ("MF026", "init")
-    assert problem.message == "`elsewhere` gives other values for the same key: they are no function of the seed"
+    assert problem.message == "`elsewhere` gives other values for the same key: they are not a function of the seed"
     assert sorted(filled) == [6, 6, 64, 64]
 
 

@@ -198,6 +198,30 @@ def test_parts_that_are_compiled_have_the_names_of_what_was_compiled():
     assert [type(module) for module in net.modules()] == before
 
 
+def test_a_module_without_parameters_is_refused():
+    """So that a loop over `modules()`, in which equal layers would start equal, does not go unnoticed."""
+    with pytest.raises(mf.ForgeError) as caught:
+        mf.initialize(nn.ReLU(), "xavier")
+    (problem,) = caught.value.problems
+    assert problem.message == "ReLU has no parameters: there is nothing to fill"
+    assert problem.hint.startswith("give it the whole network, once")
+    assert [*mf.initialize(nn.ReLU(), "keep")] == []
+
+
+@pytest.mark.parametrize(
+    ("function", "here"),
+    [
+        (nn.init.kaiming_normal_, ", here `torch.kaiming_normal`"),
+        (nn.init.sparse_, ", here `sparse`"),
+        (nn.init.calculate_gain, ""),
+        (len, ""),
+    ],
+)
+def test_a_function_of_torch_is_answered_with_the_scheme(function: Any, here: str):
+    with pytest.raises(TypeError, match=f"takes an init block or the name of a scheme{here}, but gets"):
+        mf.initialize(nn.Linear(2, 2), function)
+
+
 def _initialised(net):
     mf.initialize(net, "orthogonal")
     return net

@@ -232,6 +232,9 @@ def test_a_name_that_is_not_in_the_ledger_has_a_hint():
     ledger = mf.initialize(torch.nn.Sequential(torch.nn.Linear(2, 2)), "kaiming")
     with pytest.raises(KeyError, match=r"the ledger has no parameter '0.weigth': did you mean `0.weight`\?"):
         ledger["0.weigth"]
+    assert "0.weight" in ledger
+    assert ledger["0.weight"] in ledger
+    assert "0.weigth" not in ledger
 
 
 @pytest.mark.parametrize(

@@ -105,7 +105,7 @@ def test_what_is_missing_or_too_much():
             place = place[name]
         del place[at[-1]]
         place["extra"] = place.pop("digest", 1)
-        with pytest.raises(ValueError, match=r"this is no ledger: `[a-z_\[\]0-9.]*` is (missing|not part)"):
+        with pytest.raises(ValueError, match=r"this is not a ledger: `[a-z_\[\]0-9.]*` is (missing|not part)"):
             Ledger.from_dict(data)
 
 
@@ -131,7 +131,7 @@ def test_what_is_missing_or_too_much():
 def test_what_contradicts_itself(edit, message: str):
     data = copy.deepcopy(WRITTEN)
     edit(data)
-    with pytest.raises(ValueError, match=f"this is no ledger: .*{message}"):
+    with pytest.raises(ValueError, match=f"this is not a ledger: .*{message}"):
         Ledger.from_dict(data)
 
 

@@ -297,6 +297,25 @@ def test_a_tie_of_two_parameters_with_equal_values_shows():
     assert problem.message == "`1.bias` and `0.bias` are two parameters in the ledger, but one in the model"
 
 
+@pytest.mark.parametrize("cut", [slice(0, 4), slice(3, 7)])
+def test_parameters_that_share_memory_show_also_where_their_values_are_as_they_were(cut: slice):
+    module = nn.Sequential(nn.Linear(4, 8), nn.Linear(8, 4))
+    ledger = mf.initialize(module, {"scheme": "normal", "std": 0.1, "bias": "zeros"})
+    module[1].bias = nn.Parameter(module[0].bias.detach()[cut])
+    found = mf.verify(module, ledger)
+    assert found.states["1.bias"] == "tied"
+    [problem] = found.problems
+    assert problem.message == "`1.bias` and `0.bias` are two parameters in the ledger, but share memory in the model"
+
+
+def test_parameters_side_by_side_in_one_memory_are_two():
+    module = nn.Sequential(nn.Linear(4, 4), nn.Linear(4, 4))
+    ledger = mf.initialize(module, "orthogonal")
+    whole = torch.cat([module[0].weight.detach().flatten(), module[1].weight.detach().flatten()])
+    module[0].weight, module[1].weight = (nn.Parameter(part.view(4, 4)) for part in whole.chunk(2))
+    assert mf.verify(module, ledger).ok
+
+
 def test_equal_constants_are_no_place_that_values_came_from():
     module = nn.Sequential(nn.Linear(4, 4), nn.Linear(4, 4))
     ledger = mf.initialize(

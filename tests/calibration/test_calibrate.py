@@ -458,7 +458,7 @@ def test_an_empty_batch():
 
 def test_what_does_not_vary_is_named_and_everything_is_put_back():
     model = mlp(3, 8)
-    mf.initialize(model, {"scheme": "orthogonal", "gain": 3.0, "params": {"4.weight": "zeros"}})
+    mf.initialize(model, {"scheme": "orthogonal", "gain": 3.0, "params": {"2.weight": "zeros"}})
     assert refused(model, normal(20, 8)) == [
         (
             "MF123",
@@ -474,6 +474,18 @@ def test_what_does_not_vary_is_named_and_everything_is_put_back():
             "8 of 8 channels of the output of Linear do not vary over the batch",
         )
     ]
+
+
+def test_a_kernel_of_zeros_is_left():
+    """As of Fixup: the last kernel of a branch, and the head, start at 0."""
+    model = mlp(3, 8)
+    ledger = mf.initialize(model, {"scheme": "orthogonal", "gain": 3.0, "params": {"4.weight": "zeros"}})
+    after = mf.calibrate(model, normal(20, 8), ledger=ledger)
+    left = after["4.weight"].calibration
+    assert left is not None
+    assert left.left == "it starts at zeros, which stay zeros whatever they are multiplied by"
+    assert variances(model, normal(20, 8)) == [pytest.approx(1, abs=0.1), pytest.approx(1, abs=0.1), 0]
+    assert after.ok
 
 
 def test_what_is_not_finite_is_named_and_everything_is_put_back():

@@ -3,19 +3,29 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import subprocess
 import sys
 from pathlib import Path
+from pkgutil import resolve_name
 from types import SimpleNamespace
 
 import pytest
+from typer.testing import CliRunner
 
 from modelforge._version import __version__
+from modelforge.cli import config_commands, file_commands, run_commands
+from modelforge.cli.app import app
 from modelforge.cli.front import named_form
 from modelforge.cli.options import Results
 from modelforge.core import plugins
 
+SOURCES = [
+    Path(module.__file__).read_text(encoding="utf-8") for module in (config_commands, file_commands, run_commands)
+]
+COMMANDS = {one.name or one.callback.__name__: one.callback.__module__ for one in app.registered_commands}
+WITHOUT_JSON = {"schema", "git-diff-driver", "sweep work"}
 COMMAND = "from modelforge.cli import main; main()"
 HERE = Path(__file__).parent
 
@@ -32,6 +42,23 @@ def modelforge(*arguments: str, script: str = COMMAND) -> subprocess.CompletedPr
         encoding="utf-8",
         check=False,
     )
+
+
+def test_every_module_of_commands_has_some():
+    assert {*COMMANDS.values()} == {module.__name__ for module in (config_commands, file_commands, run_commands)}
+
+
+@pytest.mark.parametrize("target", [name for source in SOURCES for name in re.findall(r'answer\("([\w:]+)"', source)])
+def test_a_command_is_carried_out_by_a_function(target: str):
+    assert callable(resolve_name(f"modelforge.cli.{target}"))
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_a_command_explains_its_options(name: str):
+    result = CliRunner().invoke(app, [*name.split(), "--help"], env={"COLUMNS": "80"})
+    assert result.exit_code == 0
+    assert ("--json" in result.output) == (name not in WITHOUT_JSON)
+    assert max(map(len, result.output.splitlines())) <= 80
 
 
 @pytest.mark.parametrize("arguments", [("--help",), ("diff", "--help"), ("--version",)])

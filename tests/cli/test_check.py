@@ -17,6 +17,17 @@ def test_warnings_alone_exit_with_0(text, snapshot):
     assert text("check", "model=blocks", "init=constant") == snapshot
 
 
+def test_the_warnings_of_a_folder_with_one_config_are_printed(text, tmp_path):
+    (tmp_path / "config.yaml").write_text(
+        "model: {input: {shape: [4]}, layers: {a: {type: Linear, out_features: 8}, act: ReLU, b: {type: Linear, "
+        "out_features: 2}}}\ninit: {scheme: constant, value: 0.5}\n"
+    )
+    said = text("check", "--conf", str(tmp_path))
+    assert "warning[MW101]" in said
+    assert "1 checked: 0 ok, 1 with warnings, 0 with problems" in said
+    assert "to read the warnings" not in said
+
+
 def test_all_problems_of_one_config(text, snapshot):
     overrides = ["model.layers.rnn.hidden_size=wide", "+model.layers.head.hiden=3", "init.gain=-1"]
     assert text("check", *overrides, status=1) == snapshot

@@ -132,7 +132,7 @@ def test_a_problem_of_both_sides_is_said_once(text):
 
 def test_a_name_that_means_nothing(text):
     shown = text("diff", "nowhere", status=2)
-    assert shown.startswith("error[MF070]: `nowhere` is no folder, no set of overrides and no git revision")
+    assert shown.startswith("error[MF070]: `nowhere` is neither a folder, nor a set of overrides, nor a git revision")
 
 
 def test_a_quotation_mark_that_is_not_closed(text):

@@ -146,7 +146,6 @@ def test_a_metric_that_was_not_finite_in_the_run(run: Path, tmp_path: Path, left
 
 
 @pytest.mark.parametrize("precision", ["bf16-mixed", "bf16-true", "64-true", "16-mixed"])
-@pytest.mark.filterwarnings("ignore:.*AMP with fp16 is not supported on CPU.*")  # which Lightning says of 16-mixed
 def test_a_run_is_evaluated_in_its_own_precision(tmp_path: Path, precision: str):
     run = trained(tmp_path / "run", "data=digits", f"trainer.precision={precision}", "data.batch_size=50")
     answer = evaluate(run, [], None, "cpu", plots=False)

@@ -109,3 +109,20 @@ def test_a_folder_of_a_later_version_is_refused(project: Path):
     config.write_text(config.read_text().replace("modelforge: 1\n", "modelforge: 7\n"))
     assert "MF161" in call("upgrade", status=1)
     assert "MF161" in call("check", "model=mlp", status=1)
+
+
+@pytest.mark.parametrize(
+    "words",
+    [("fmt",), ("upgrade",), ("schema", "--write"), ("check",), ("check", "--untrusted"), ("lint",)],
+    ids=" ".join,
+)
+def test_a_folder_without_configs_never_means_those_of_modelforge(
+    words: tuple[str, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    """They are fine, and nobody's to write: "ok" in the wrong folder would be no answer."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "configs").mkdir()
+    (tmp_path / "configs/config.yaml").touch()
+    said = call(*words, status=1)
+    assert "there is no `conf/config.yaml` here" in said
+    assert "write `--conf configs`" in said

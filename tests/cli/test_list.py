@@ -53,7 +53,7 @@ def test_a_class_that_is_left_out(text, data):
     shown = text("list", "layers", "LazyLinear")
     assert (
         shown.replace("\n", " ")
-        == "LazyLinear is no layer here: shapes are inferred here: use the class without `Lazy`"
+        == "LazyLinear is not a layer here: shapes are inferred here: use the class without `Lazy`"
     )
     assert data("list", "layers", "LazyLinear")["left_out"]
 

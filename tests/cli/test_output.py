@@ -78,7 +78,7 @@ def test_a_folder_that_is_not_there_is_named(text, tmp_path):
 def test_a_file_is_no_folder_and_a_folder_no_file(text, tmp_path):
     (tmp_path / "file").touch()
     shown = text("lint", "model=rnn", "--output", str(tmp_path / "file" / "x.json"), status=1)
-    assert "file` is no folder" in shown
+    assert "file` is not a folder" in shown
     assert "choose another folder" in shown
     shown = text("lint", "model=rnn", "--output", str(tmp_path), status=1)
     assert "it is a folder" in shown

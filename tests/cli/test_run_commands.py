@@ -1,29 +1,20 @@
-"""The commands about runs: each names a function that there is, and explains itself."""
+"""The commands about runs: options that do not go together."""
 
 from __future__ import annotations
 
-import re
-from pathlib import Path
-from pkgutil import resolve_name
-
 import pytest
-from typer.testing import CliRunner
-
-from modelforge.cli import run_commands
-from modelforge.cli.app import app
-
-SOURCE = Path(run_commands.__file__).read_text(encoding="utf-8")
-COMMANDS = re.findall(r"^@app\.command\((?:(?:name=)?\"(.*?)\")?\)\ndef (\w+)", SOURCE, re.MULTILINE)
 
 
-@pytest.mark.parametrize("target", re.findall(r'answer\("([\w:]+)"', SOURCE))
-def test_a_command_is_carried_out_by_a_function(target: str):
-    assert callable(resolve_name(f"modelforge.cli.{target}"))
-
-
-@pytest.mark.parametrize("name", [given or function for given, function in COMMANDS])
-def test_a_command_explains_its_options(name: str):
-    result = CliRunner().invoke(app, [*name.split(), "--help"], env={"COLUMNS": "80"})
-    assert result.exit_code == 0
-    assert "--json" in result.output or name == "sweep work"
-    assert max(map(len, result.output.splitlines())) <= 80
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("tune", "batch_size", "--min", "1e-3"), "--curve are for `tune lr`"),
+        (("sweep", "work", "runs"), "give one of --index N and --any"),
+        (("sweep", "work", "runs", "--index", "1", "--any"), "give one of --index N and --any"),
+        (("sweep", "work", "runs", "--index", "1", "--retry-failed"), "--retry-failed goes with --any"),
+        (("sweep",), "name a folder"),
+        (("gallery", "--list", "--seed", "1"), "--list prints all claims"),
+    ],
+)
+def test_options_that_do_not_go_together_are_refused(run, arguments, said):
+    assert said in run(*arguments, status=2).stderr

@@ -12,8 +12,8 @@ ROOT = Path(__file__).parents[2]
 CHECKED = """
 import sys
 from pathlib import Path
-from modelforge.core.dynamo import put_off
-put_off()
+from modelforge.core.lazy_torch import import_compiler_late
+import_compiler_late()
 from modelforge.cli import comparing, untrusted
 from modelforge.review.pair import Pair
 from modelforge.review.sides import Side

@@ -51,8 +51,8 @@ def test_a_condition_holds_or_not(text: str, holds: bool):
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("init.gain = 2", "is no condition"),
-        ("", "is no condition"),
+        ("init.gain = 2", "is not a condition"),
+        ("", "is not a condition"),
         ("init.gain", "`init.gain` is 2, which is neither true nor false"),
         ("init", "`init` is 'orthogonal', which is neither true nor false"),
         ("not seed", "`seed` is 1, which is neither true nor false"),
@@ -68,9 +68,9 @@ def test_a_condition_holds_or_not(text: str, holds: bool):
         ("(lambda: 1)() == 1", "may not stand in a condition"),
         ("init.gain ** 99999 > 1", "may not stand in a condition"),
         ("f'{seed}' == '1'", "may not stand in a condition"),
-        ("seed := 1", "is no condition"),
+        ("seed := 1", "is not a condition"),
         ("x" * 2_000, "may have"),
-        ("(" * 400 + "1" + ")" * 400 + " < 2", "is no condition"),
+        ("(" * 400 + "1" + ")" * 400 + " < 2", "is not a condition"),
         ("seed < 'a'", "`<` does not compare 1 with 'a'"),
         ("seed / 0 > 1", "`seed / 0` divides by zero"),
         ("on + 1 == 2", "calculates with numbers"),

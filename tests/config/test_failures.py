@@ -43,7 +43,7 @@ FILES = [
         """,
     ),
     (
-        "defaults that are no list",
+        "defaults that are not a list",
         {"config.yaml": "defaults: {model: a}\n"},
         """
         error[MF001]: Invalid defaults list in 'config', defaults must be a list (got mapping)

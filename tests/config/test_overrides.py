@@ -225,7 +225,6 @@ SETTINGS = {
             "leave this override out: null says that there is none",
         ),
         ("optimizer=null", "`optimizer` has no option `null`", "known: `adam`"),
-        ("logger=null", "`logger` has no option `null`", "to leave it out: `~logger`"),
     ],
 )
 def test_what_was_meant(write, override, said, hint):
@@ -233,6 +232,17 @@ def test_what_was_meant(write, override, said, hint):
         compose(write(SETTINGS), [override])
     (problem,) = caught.value.problems
     assert (problem.message, problem.hint) == (said, hint)
+
+
+@pytest.mark.parametrize("model", ["plain", "logging"])
+def test_null_leaves_a_group_out_that_a_defaults_list_may_leave_out(write, model: str):
+    files = {"model/plain.yaml": "a: 1\n", "model/logging.yaml": "defaults: [override /logger@_global_.logger: csv]\n"}
+    defaults = SETTINGS["config.yaml"].replace("logger: null", "logger: null, model: plain")
+    conf = write({**SETTINGS, **files, "config.yaml": defaults})
+    composed = compose(conf, [f"model={model}", "logger=null"])
+    assert "logger" not in composed.values
+    assert composed.overrides == (f"model={model}", "logger=null")
+    assert compose(conf, [f"model={model}", "logger=csv"]).values["logger"] == {"name": "csv"}
 
 
 def test_a_large_group_says_where_its_options_lie(write):

@@ -1,4 +1,4 @@
-"""The one reader of files: what is no regular file is refused before it is opened, and no more is read than may be."""
+"""The one reader of files: what is not a regular file is never opened, and no more is read than may be."""
 
 import os
 import socket

@@ -112,8 +112,8 @@ def test_a_model_that_was_saved_in_parts(tmp_path: Path):
 @pytest.mark.parametrize(
     ("index", "says"),
     [
-        ("{", "it is no index"),
-        ("[]", "it is no index"),
+        ("{", "it is not an index"),
+        ("[]", "it is not an index"),
         ({"weight_map": {"a": "../other.safetensors"}}, "it names `../other.safetensors`"),
         ({"weight_map": {"a": "w.safetensors.index.json"}}, "it names `w.safetensors.index.json`"),
         ({"weight_map": {"a": "w-1.safetensors"}}, "there is no such file"),

@@ -115,7 +115,7 @@ def test_stated_std():
     [
         (
             Matrix(shape=(8,), fan_in=8, fan_out=8, activations=TANH, role="scale"),
-            "`critical` needs a matrix, but this is a vector of 8: it is no bias, and fans are not defined for it",
+            "`critical` needs a matrix, but this is a vector of 8: it is not a bias, and fans are not defined for it",
         ),
         (
             Matrix(shape=(8, 4), fan_in=4, fan_out=8, activations=(*TANH, Activation("ReLU", torch.relu))),

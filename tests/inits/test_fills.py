@@ -33,7 +33,7 @@ def test_what_cannot_be_hashed_or_is_no_law_is_refused():
 
     with pytest.raises(Refusal, match="its law, of class Unhashable, cannot be hashed"):
         Moments.of(Unhashable())  # pyright: ignore[reportArgumentType]  # that is the point
-    with pytest.raises(Refusal, match="which is no law: it has no `mean`"):
+    with pytest.raises(Refusal, match="which is not a law: it has no `mean`"):
         Moments.of("normal")  # pyright: ignore[reportArgumentType]  # that is the point
 
 

@@ -246,7 +246,7 @@ def test_files_that_give_nothing(tmp_path):
         str(folder): "it is a folder, not a file",
         str(text): "it is neither safetensors nor a checkpoint of torch 1.6 or later",
         str(broken): "it is damaged: ",
-        str(scripted): "it is no checkpoint of tensors: ",
+        str(scripted): "it is not a checkpoint of tensors: ",
     }
     for path, reason in reasons.items():
         [(code, where, message)] = problems(mf.plan, dense({"scheme": "pretrained", "path": path}))

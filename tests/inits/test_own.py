@@ -73,9 +73,9 @@ class Unhashed(Whole):
 @pytest.mark.parametrize(
     ("law", "reason"),
     [
-        (lambda: None, "its `law` gives None, which is no law: it has no `mean`, `std`, `kurtosis`, `bounds`, `cdf`"),
-        (lambda: 0.5, "its `law` gives 0.5, which is no law: it has no `mean`"),
-        (Half, "which is no law: it has no `cdf`"),
+        (lambda: None, "gives None, which is not a law: it has no `mean`, `std`, `kurtosis`, `bounds`, `cdf`"),
+        (lambda: 0.5, "its `law` gives 0.5, which is not a law: it has no `mean`"),
+        (Half, "which is not a law: it has no `cdf`"),
         (lambda: Whole(std=-1.0), "the `std` of its law must be a finite number, not below 0, but is -1.0"),
         (lambda: Whole(mean=None), "the `mean` of its law must be a finite number, but is None"),
         (lambda: Whole(std=float("nan")), "the `std` of its law must be a finite number, not below 0, but is nan"),

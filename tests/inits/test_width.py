@@ -82,7 +82,7 @@ def test_learning_rates_of_sgd():
     ],
 )
 def test_every_row_for_every_kind_of_parameter(optimizer, expected):
-    """What grows with the width decides: norms and scales before the first kernel and behind the last do not."""
+    """What grows with the width decides: norms and scales before the first kernel and after the last do not."""
     net = {
         "before": "BatchNorm1d",
         "one": linear(256),
@@ -273,7 +273,7 @@ def test_without_a_graph_the_block_says_what_it_is():
     bias = Matrix((8,), fan_in=8, fan_out=8, role="bias")
     adam, sgd = ({"scheme": "mup", "width": 8, "base_width": 4, "optimizer": name} for name in ("adam", "sgd"))
     assert inits.create(adam).resolve(bias).numbers["learning_rate_multiplier"] == 1
-    with pytest.raises(Refusal, match="for SGD `mup` treats vectors behind the last weights apart"):
+    with pytest.raises(Refusal, match="for SGD `mup` treats vectors after the last weights apart"):
         inits.create(sgd).resolve(bias)
     for position, rate in (("hidden", 2), ("output", 1)):
         fill = inits.create({**sgd, "position": position}).resolve(bias)

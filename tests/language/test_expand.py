@@ -184,7 +184,7 @@ def test_what_grows_without_bound_is_refused():
 def test_a_template_that_does_not_end_is_told():
     layers = {"fc": {"type": "Linear", "out_features": "${arg:width"}, "head": {"type": "Linear", "out_features": 2}}
     config = model(layers, args={"width": 3})
-    assert ("model.layers.fc.out_features", "`${arg:width` is no complete template") in told(config)
+    assert ("model.layers.fc.out_features", "`${arg:width` is not a complete template") in told(config)
 
 
 def test_too_many_layers_are_told_once():

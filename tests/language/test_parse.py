@@ -6,6 +6,7 @@ import copy
 from typing import Any
 
 import pytest
+from omegaconf import OmegaConf
 
 import modelforge as mf
 from modelforge.config.compose import Config
@@ -31,6 +32,34 @@ def test_the_three_ways_in_are_one():
     alone = mf.parse(section, init="xavier", seed=3)
     assert mf.parse(config) == alone
     assert mf.parse(Config(config, Origins.empty(), (), {})) == alone
+
+
+def test_sections_of_a_hydra_config_are_taken_as_they_are():
+    cfg = OmegaConf.create(
+        {
+            "width": 4,
+            "net": {"input": {"shape": ["${width}"]}, "layers": {"head": LINEAR}},
+            "start": {"scheme": "xavier", "bias": {"scheme": "constant", "value": "${start_bias}"}},
+            "start_bias": 0.5,
+            "folder": "???",
+        }
+    )
+    plain = {"input": {"shape": [4]}, "layers": {"head": LINEAR}}
+    block = {"scheme": "xavier", "bias": {"scheme": "constant", "value": 0.5}}
+    expected = mf.parse(plain, init=block)
+    assert mf.parse(cfg.net, init=cfg.start) == expected
+    cfg.model, cfg.init = "${net}", "${start}"
+    assert mf.parse(cfg) == expected
+
+
+def test_a_section_that_looks_like_the_model_is_named():
+    with pytest.raises(mf.ForgeError) as caught:
+        mf.parse({"net": {"input": {"shape": [4]}, "layers": {"head": LINEAR}}, "data": {}})
+    (problem,) = caught.value.problems
+    assert (problem.message, problem.hint) == (
+        "there is no `model` section",
+        "`net` looks like one: call `net` `model`",
+    )
 
 
 def test_arguments_win_over_the_config():
@@ -111,11 +140,11 @@ def test_parsing_does_not_touch_what_it_reads():
         (lambda: mf.load(overrides="model=lstm"), "but is 'model=lstm': write ['model=lstm']"),
         (
             lambda: mf.diff("a", "b"),
-            "diff takes a Plan or a ModelSpec on each side, but gets a str; `modelforge.review",
+            "diff takes a ModelSpec or a Plan, but gets a str: `modelforge.review.diff.read` plans it",
         ),
         (
             lambda: mf.diff(mf.plan(mf.parse(one(LINEAR).to_dict(), init="xavier")), None),
-            "diff takes a Plan or a ModelSpec on each side, but gets None",
+            "diff takes a ModelSpec or a Plan, as `parse`, `load` and `plan` give, but gets None",
         ),
         (lambda: read(3), "read takes a folder, overrides or a revision as text, but gets an int"),
     ],

@@ -52,5 +52,5 @@ def test_a_new_model_has_nothing_to_keep() -> None:
 
 
 def test_a_plan_is_made_from_a_spec() -> None:
-    with pytest.raises(TypeError, match="plan takes a ModelSpec, as `parse` and `load` give, but gets a dict"):
+    with pytest.raises(TypeError, match=r"plan takes a ModelSpec or a Plan, .* but gets a dict"):
         mf.plan({"layers": {}})

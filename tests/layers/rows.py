@@ -254,6 +254,7 @@ ROWS: dict[str, list[Row]] = {
     "Concat": [Row({}, ((4,), (5,))), Row({"dim": 2}, ((6, 4), (6, 2)))],
     "Select": [Row({"dim": 1, "index": -1})],
     "Mean": [Row({"dim": 1}), Row({"dim": (1, 2), "keepdim": True})],
+    "PaddingMask": [Row({"padding_idx": 0}, ((6,),), dtype="int64")],
     "Scale": [Row({}, STEPS, {"weight": "scale"})],
     "LayerScale": [Row({}, STEPS, {"weight": "scale"})],
     "PositionEmbedding": [

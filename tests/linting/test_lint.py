@@ -96,8 +96,8 @@ def test_a_rule_for_ends_of_branches_that_fills_none(scheme):
         f"`{scheme}` starts the ends of residual branches differently, but fills none of them, only `block.norm.weight`"
     )
     assert found == [("MW108", message)]
-    behind = {"block": {"type": "Residual", "layers": {"dense": DENSE, "norm": "LayerNorm"}}}
-    assert warned(behind, {**NORMAL, "scale": scheme}) == []
+    normed = {"block": {"type": "Residual", "layers": {"dense": DENSE, "norm": "LayerNorm"}}}
+    assert warned(normed, {**NORMAL, "scale": scheme}) == []
 
 
 def test_depth_that_no_kernel_sees():

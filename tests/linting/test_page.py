@@ -23,7 +23,7 @@ def test_every_page_is_linked_once():
 def test_a_page_shows_both_configs_and_what_is_printed():
     rule = RULES.get("MW101")
     text = page(rule, "what is printed")
-    assert all(part in text for part in (rule.bad, rule.good, rule.why, rule.numbers, "what is printed"))
+    assert all(part in text for part in (rule.bad, rule.good, rule.why, rule.when, "what is printed"))
 
 
 def test_the_rule_of_the_index_finds_what_it_says():

@@ -54,7 +54,7 @@ def test_pages_are_up_to_date():
 def test_a_page_says_all_in_whole_sentences(code: str):
     rule = RULES.get(code)
     assert rule.title == CODES[code]
-    for text in (rule.why, rule.numbers):
+    for text in (rule.why, rule.when):
         assert text[0].isupper() or text[0] in "`V(χ"
         assert text.endswith(".")
         assert "  " not in text
@@ -71,7 +71,7 @@ init: xavier
 
 
 def register(**settings: Any) -> None:
-    @register_rule("ACME101", title="a wide layer", why="Slow.", numbers="4.", bad="", good="", **settings)
+    @register_rule("ACME101", title="a wide layer", why="Slow.", when="4.", **settings)
     def wide(subject):
         for parameter in subject.parameters:
             if parameter.role == "weight" and parameter.shape[0] > 4:
@@ -102,11 +102,16 @@ def test_a_retired_rule_finds_nothing_and_keeps_its_page():
         unregister_rule("ACME101")
 
 
+def test_a_rule_has_a_title():
+    with pytest.raises(ValueError, match="`title` must say what ACME101 finds"):
+        register_rule("ACME101", why="", when="")
+
+
 def test_a_code_has_one_form_and_one_rule():
     with pytest.raises(ValueError, match="letters and three digits"):
-        register_rule("wide", why="", numbers="", bad="", good="")
+        register_rule("wide", title="wide", why="", when="")
     with pytest.raises(ValueError, match="exists already"):
-        register_rule("MW101", why="", numbers="", bad="", good="")(lambda subject: ())
+        register_rule("MW101", why="", when="")(lambda subject: ())
     with pytest.raises(mf.ForgeError, match="unknown lint rule `MW1O1`"):
         linted(WIDE, "MW1O1")
 

@@ -44,9 +44,9 @@ def test_readers_are_those_that_name_a_layer():
 
 def test_what_is_known_of_a_parameter():
     weight, bias = (subject().by_path[path] for path in ("a.weight", "a.bias"))
-    behind = followed_by(weight)
-    assert behind is not None
-    assert round(behind.forward_gain, 4) == 1.4142
+    followed = followed_by(weight)
+    assert followed is not None
+    assert round(followed.forward_gain, 4) == 1.4142
     assert followed_by(subject().by_path["b.weight"]) is None
     assert (is_constant(weight), is_constant(bias)) == (False, True)
     assert (key_of(weight), key_of(bias)) == ("init", "model.layers.a")

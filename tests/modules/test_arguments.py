@@ -219,7 +219,7 @@ def same(one: Any, other: Any, *, exact: bool) -> None:
         for mine, its in zip(one, other, strict=True):
             same(mine, its, exact=exact)
     elif exact:
-        torch.testing.assert_close(one, other, equal_nan=True)  # an odd norm of negative numbers is no number
+        torch.testing.assert_close(one, other, equal_nan=True)  # an odd norm of negative numbers is not a number
     else:
         assert one.shape == other.shape
 

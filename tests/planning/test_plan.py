@@ -41,6 +41,26 @@ def test_layers_paths_keys_and_reads():
     assert plan.layers[4].arguments["normalized_shape"] == 3
 
 
+def test_what_takes_a_plan_takes_its_spec():
+    """And so does `plan`, which returns a plan as it is."""
+    model = spec("mlp")
+    plan = mf.plan(model)
+    assert mf.plan(plan) is plan
+    assert mf.lint(model) == mf.lint(plan)
+    assert mf.predict(model).to_dict() == mf.predict(plan).to_dict()
+    assert mf.solve(model).to_dict() == mf.solve(plan).to_dict()
+    assert mf.diff(model, plan).equal
+    found = mf.diagnose({"spec": model, "plan": plan}, measure=False)
+    assert [start.cause for start in found.starts] == [mf.diagnose(model, measure=False).first.cause] * 2
+
+
+@pytest.mark.parametrize("function", ["build", "diagnose", "lint", "plan", "predict", "solve"])
+def test_what_is_no_plan_is_refused_by_name(function):
+    said = f"{function} takes a ModelSpec or a Plan, as `parse`, `load` and `plan` give, but gets a list"
+    with pytest.raises(TypeError, match=said):
+        getattr(mf, function)([])
+
+
 @pytest.mark.parametrize("name", MODELS)
 def test_the_sum_of_all_parameters(name):
     plan = mf.plan(spec(name))
@@ -50,7 +70,7 @@ def test_the_sum_of_all_parameters(name):
 def test_one_parameter_by_path():
     plan = mf.plan(spec("mlp"))
     assert plan.parameter("hidden.weight").shape == (16, 32)
-    with pytest.raises(KeyError, match=r"did you mean `hidden\.weight`"):
+    with pytest.raises(KeyError, match=r"the plan has no parameter 'hiden\.weight': did you mean `hidden\.weight`"):
         plan.parameter("hiden.weight")
 
 

@@ -58,7 +58,7 @@ TABLE = [
         {"init": number(1) | {"bias": number(2)}, "layer": {"bias": number(3)}},
         {B: 3},
     ),
-    ("a nearer weight is no bias", {"init": number(1) | {"bias": number(2)}, "layer": number(3)}, {W: 3, B: 2}),
+    ("a nearer weight is not a bias", {"init": number(1) | {"bias": number(2)}, "layer": number(3)}, {W: 3, B: 2}),
     ("types", {"init": number(1) | {"types": {"LSTM": number(2)}}}, {W: 2, R: 2, B: 0, "head.weight": 1}),
     ("types by base class", {"init": number(1) | {"types": {"RNNBase": number(2)}}}, {W: 2, "head.weight": 1}),
     (

@@ -12,14 +12,14 @@ import torch
 from modelforge.core.tensors import BATCH, TensorValue
 from modelforge.language import registry
 from modelforge.planning.forward import FEW, Misfit
-from modelforge.planning.smaller import Setting
+from modelforge.planning.smaller import TrialCase
 from modelforge.planning.trial import Broken, NotTried, Outputs, Trial, seeded
 
 
 def trial(kind: str, *shapes: tuple[int, ...], dtype: str = "float32", **arguments: Any) -> Trial:
     values = tuple(TensorValue((BATCH, *shape), dtype) for shape in shapes)
     with torch.random.fork_rng(), torch.no_grad():
-        return Trial(Setting(registry.get(kind), arguments, values))
+        return Trial(TrialCase(registry.get(kind), arguments, values))
 
 
 def test_the_first_runs_show_the_output_and_its_batch():

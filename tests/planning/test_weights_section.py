@@ -181,7 +181,7 @@ def test_a_name_that_is_no_parameter_splits_nothing(packed):
 @pytest.mark.parametrize(
     ("moved", "shape", "message"),
     [
-        ({"transpose": True}, (2, 4, 1), "(2, 4, 1), and cannot be transposed: it is no matrix"),
+        ({"transpose": True}, (2, 4, 1), "(2, 4, 1), and cannot be transposed: it is not a matrix"),
         ({"squeeze": True}, (2, 4), "(2, 4), and cannot be squeezed: its first dimension is not 1"),
         ({"squeeze": True}, (), "(), and cannot be squeezed: its first dimension is not 1"),
     ],

@@ -8,10 +8,9 @@ import pytest
 
 from modelforge.core.errors import ForgeError
 from modelforge.review.acceptances import read_acceptances
-from modelforge.review.compare import review
 from modelforge.review.document import Document
 from modelforge.review.documented import documented
-from tests.review.trees import edit, side
+from tests.review.trees import edit, review, side
 
 ENTRY = "  - {{fingerprint: {}, reason: as agreed, author: me}}\n"
 
@@ -22,7 +21,7 @@ def accept(*fingerprints: str, folder: str = "conf") -> None:
 
 def reviewed() -> Document:
     given = read_acceptances(side("old"), side("conf"))
-    return documented(review("old", "conf", opened=lambda sides: given.entries), given)
+    return documented(review("old", "conf", further=given.entries), given)
 
 
 def test_an_accepted_change_has_reason_and_author(trees: Path):

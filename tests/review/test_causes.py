@@ -7,9 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from modelforge.review.cause import Cause
-from modelforge.review.compare import review
-from tests.review.trees import edit
+from modelforge.review.cause import TracedCause
+from tests.review.trees import edit, review
 
 BLOCK = """
 input: {shape: [8]}
@@ -25,7 +24,7 @@ layers:
 """
 
 
-def causes(*sides: str) -> dict[str, Cause]:
+def causes(*sides: str) -> dict[str, TracedCause]:
     """The causes by the key of the first edit."""
     return {one.edits[0].change.name: one for one in review(*(sides or ("old", "conf"))).causes}
 

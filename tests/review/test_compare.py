@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 
 from modelforge.core.errors import ForgeError
-from modelforge.review.compare import review, review_sides
+from modelforge.review.compare import review as review_pair
 from modelforge.review.documented import documented
 from modelforge.review.pair import open_sides
-from tests.review.trees import FILES, edit
+from tests.review.trees import FILES, edit, review
 
 
 def test_equal_folders_are_equal_and_nothing_but_the_default_is_composed(trees: Path):
@@ -66,7 +66,7 @@ def test_a_further_composition_of_the_same_files_with_another_value_is_compared(
         edit(f"{folder}/model/mlp.yaml", "out_features: 4", "out_features: '${sizes.${size}}'")
     edit("conf/config.yaml", "big: 8", "big: 16")
     with open_sides("old", "conf", None, ()) as pair:
-        found = {entry.label: entry for entry in review_sides(pair, further=["size=big", "model=mlp"]).entries}
+        found = {entry.label: entry for entry in review_pair(pair, further=["size=big", "model=mlp"]).entries}
     assert "model=mlp" not in found  # it reads what the default does
     shown = found["size=big"].diff
     assert shown is not None

@@ -9,7 +9,7 @@ import pytest
 from modelforge.core.errors import Place
 from modelforge.review.diff import diff
 from modelforge.review.diff_words import both_places, change_words, layer_groups, layer_lines, total
-from modelforge.review.model_changes import Change
+from modelforge.review.values import ValueChange
 
 HIDDEN = {"type": "Linear", "out_features": 4}
 
@@ -44,7 +44,7 @@ def test_arguments_of_the_old_type_are_left_out(plan):
     ],
 )
 def test_a_change_is_written_with_both_sides(old: Any, new: Any, words: str):
-    assert change_words(Change("gain", old, new)) == words
+    assert change_words(ValueChange("gain", old, new)) == words
 
 
 @pytest.mark.parametrize(

@@ -5,11 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 from modelforge.core.errors import Place, Problem
-from modelforge.review.compare import review
 from modelforge.review.diff import diff
 from modelforge.review.document import Change, Document
 from modelforge.review.documented import documented, documented_diff, documented_failure
-from tests.review.trees import edit
+from tests.review.trees import edit, review
 
 
 def document() -> Document:

@@ -6,11 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from modelforge.review.compare import review
 from modelforge.review.diff import diff
 from modelforge.review.drafts import Draft, drafts
 from modelforge.review.starts import starts
-from tests.review.trees import edit
+from tests.review.trees import edit, review
 
 
 def test_one_edit_that_many_compositions_show_is_one_draft(trees: Path):

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from modelforge.review.compare import review
 from modelforge.review.document import Document
 from modelforge.review.documented import documented
+from tests.review.trees import review
 
 
 def wrong(document: Document) -> list[tuple[str, str, str]]:

@@ -6,11 +6,10 @@ from pathlib import Path
 
 import yaml
 
-from modelforge.review.compare import review
 from modelforge.review.document import Change
 from modelforge.review.following import following, remedy
 from modelforge.review.old_checkpoint import OldCheckpoint
-from tests.review.trees import edit
+from tests.review.trees import edit, review
 
 
 def found(kind: str) -> list[Change]:

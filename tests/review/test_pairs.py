@@ -16,12 +16,11 @@ import pytest
 import yaml
 
 from modelforge.core.errors import ForgeError
-from modelforge.review.compare import review
 from modelforge.review.document import Document
 from modelforge.review.documented import documented, documented_failure
 from modelforge.review.formats import FORMATS
 from modelforge.train.effective import effective
-from tests.review.trees import edit
+from tests.review.trees import edit, review
 
 HERE = Path(__file__).parent / "pairs"
 PAIRS: Mapping[str, Mapping[str, Any]] = yaml.safe_load((HERE / "pairs.yaml").read_text(encoding="utf-8"))

@@ -118,13 +118,13 @@ def test_of_two_pull_requests_of_one_commit_the_event_names_one(artifact: Path):
 def test_an_answer_that_is_no_list_is_refused(artifact: Path, answer: Any):
     api = Fake([], [])
     api.pulls = answer
-    with pytest.raises(Refusal, match="GitHub's answer is no list"):
+    with pytest.raises(Refusal, match="GitHub's answer is not a list"):
         post(EVENT, artifact, api)
 
 
 @pytest.mark.parametrize(
     ("variables", "said"),
-    [({}, "`GITHUB_EVENT_PATH` is not set"), ({"GITHUB_EVENT_PATH": "event.json"}, "the event is no JSON")],
+    [({}, "`GITHUB_EVENT_PATH` is not set"), ({"GITHUB_EVENT_PATH": "event.json"}, "the event is not JSON")],
 )
 def test_outside_of_a_workflow_it_says_what_is_missing(
     artifact: Path,
@@ -144,7 +144,7 @@ def test_outside_of_a_workflow_it_says_what_is_missing(
 
 def test_an_answer_that_is_no_json_is_refused(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(github, "urlopen", lambda request, timeout: BytesIO(b"<html>"))
-    with pytest.raises(Refusal, match="GitHub's answer is no JSON"):
+    with pytest.raises(Refusal, match="GitHub's answer is not JSON"):
         github.GitHub("https://example.com", "token").get("/x", {})
 
 

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from modelforge.review.compare import review
 from modelforge.review.documented import documented
 from modelforge.review.pair import open_sides
+from tests.review.trees import review
 
 
 @pytest.mark.parametrize("place", ["mine/layers.py", "src/mine/layers.py", "mine.py"])

@@ -8,12 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from modelforge.review.cause import Cause
-from modelforge.review.compare import review
+from modelforge.review.cause import TracedCause
 from modelforge.review.review import Review
 from modelforge.train.effective import effective
 from tests.review.conftest import repository
-from tests.review.trees import CONF, edit
+from tests.review.trees import CONF, edit, review
 
 KEPT = (
     *("config.yaml", "hydra/default.yaml", "trainer/default.yaml", "trainer/few_epochs.yaml"),
@@ -59,10 +58,10 @@ def found(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Review]:
 
 
 @pytest.fixture
-def cause(found: Review) -> Callable[[str], Cause]:
+def cause(found: Review) -> Callable[[str], TracedCause]:
     """The cause that an edit of this key is."""
 
-    def of(name: str) -> Cause:
+    def of(name: str) -> TracedCause:
         (one,) = (one for one in found.causes if one.edits[0].change.name == name)
         return one
 
@@ -92,7 +91,7 @@ def test_all_edits_are_causes_each_on_its_line(found: Review):
     assert found.not_compared == ()
 
 
-def test_an_edit_has_the_effects_that_it_has_alone(cause: Callable[[str], Cause]):
+def test_an_edit_has_the_effects_that_it_has_alone(cause: Callable[[str], TracedCause]):
     (width,) = cause("sizes.nano.width").outcomes
     assert width.labels == ("model=gpt2", "experiment=gpt_nano")
     assert width.diff is not None
@@ -104,7 +103,7 @@ def test_an_edit_has_the_effects_that_it_has_alone(cause: Callable[[str], Cause]
     assert all(path.startswith("blocks.3") for path in added)
 
 
-def test_a_value_that_follows_by_an_interpolation_is_an_effect(cause: Callable[[str], Cause]):
+def test_a_value_that_follows_by_an_interpolation_is_an_effect(cause: Callable[[str], TracedCause]):
     derived = {change.name: outcome.labels for outcome in cause("lr").outcomes for change in outcome.derived}
     assert derived == {"scheduler.max_lr": ("scheduler=onecycle",)}
 

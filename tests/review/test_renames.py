@@ -10,17 +10,16 @@ import pytest
 from modelforge.review import renames
 from modelforge.review.acceptances import Acceptances
 from modelforge.review.changed_files import FileDiff, changed_files, content
-from modelforge.review.compare import review
 from modelforge.review.document import Document
 from modelforge.review.documented import documented
 from modelforge.review.renames import renamed_files
-from tests.review.trees import CONF, FILES, edit, side
+from tests.review.trees import CONF, FILES, edit, review, side
 
 GATES = "scheme: normal\nstd: 0.1\nmean: 0\nlast: {std: 0.01}\nbias: {scheme: gates, forget: 1.0}\n"
 
 
 def reviewed(*further: str) -> Document:
-    return documented(review("old", "conf", opened=lambda sides: further), Acceptances())
+    return documented(review("old", "conf", further=further), Acceptances())
 
 
 def names() -> list[tuple[str, str]]:

@@ -9,12 +9,11 @@ from typing import Any
 import pytest
 
 from modelforge.review.changed_files import FileDiff
-from modelforge.review.compare import review
 from modelforge.review.review import EntryDiff, FileNote
-from modelforge.review.values import Change
-from tests.review.trees import edit
+from modelforge.review.values import ValueChange
+from tests.review.trees import edit, review
 
-CHANGE = Change("seed", 0, 1, path=("seed",))
+CHANGE = ValueChange("seed", 0, 1, path=("seed",))
 
 
 @pytest.mark.parametrize(

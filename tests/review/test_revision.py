@@ -99,7 +99,7 @@ def test_branches_without_a_common_commit_have_no_base(git, trees: Path):
     git("commit", "--quiet", "--allow-empty", "--message=alone")
     with pytest.raises(ForgeError, match="`main` and `alone` have no common commit here"):
         merge_base("main", "alone", trees)
-    with pytest.raises(ForgeError, match="`nothing` is no git revision"):
+    with pytest.raises(ForgeError, match="`nothing` is not a git revision"):
         merge_base("main", "nothing", trees)
     assert merge_base("main", "main", trees) == git("rev-parse", "main")
 

@@ -9,7 +9,7 @@ from modelforge.core.errors import Place
 from modelforge.review.diff import diff
 from modelforge.review.document import MAX_TEXT
 from modelforge.review.rows import bounded, rows, spot, value_rows
-from modelforge.review.values import ABSENT, Change
+from modelforge.review.values import ABSENT, ValueChange
 
 HIDDEN = {"type": "Linear", "out_features": 4}
 
@@ -23,7 +23,7 @@ def test_parameters_have_their_std_and_what_else_differs(plan):
 
 def test_what_the_edit_says_is_not_repeated(plan):
     init = {"scheme": "orthogonal", "gain": 2.0}
-    edit = Change("init.gain", 1.0, 2.0, path=("init", "gain"))
+    edit = ValueChange("init.gain", 1.0, 2.0, path=("init", "gain"))
     (row,) = rows(diff(plan(hidden=HIDDEN), plan(init, hidden=HIDDEN)), edit)
     assert row.words == ""
 
@@ -72,7 +72,7 @@ def test_what_other_shapes_go_through_comes_last(plan):
 
 
 def test_values_are_rows_with_a_mark():
-    found = value_rows([Change("a", 1, 2), Change("b", ABSENT, 2), Change("c", 1, ABSENT)])
+    found = value_rows([ValueChange("a", 1, 2), ValueChange("b", ABSENT, 2), ValueChange("c", 1, ABSENT)])
     assert [(row.mark, row.name, row.words) for row in found] == [
         ("~", "a", "1 → 2"),
         ("+", "b", "added: 2"),

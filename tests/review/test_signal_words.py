@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from modelforge.review.compare import review
 from modelforge.review.document import Change
 from modelforge.review.documented import documented
 from modelforge.review.signal_words import signals
-from tests.review.trees import edit
+from tests.review.trees import edit, review
 
 
 def found() -> list[Change]:

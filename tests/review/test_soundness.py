@@ -12,10 +12,9 @@ import pytest
 from modelforge.core.errors import ForgeError
 from modelforge.review.affected import Entry, Reach
 from modelforge.review.changed_files import FileDiff, changed_files, content
-from modelforge.review.compare import review
 from modelforge.review.sides import Side
 from tests.review.mutations import FORMATTING, SEMANTIC, Mutation, order
-from tests.review.trees import CONF
+from tests.review.trees import CONF, review
 
 FILES = tuple(sorted(path.relative_to(CONF).as_posix() for path in CONF.rglob("*.yaml")))
 ALL = (pytest.mark.slow, pytest.mark.thorough)

@@ -7,10 +7,9 @@ from pathlib import Path
 import pytest
 
 from modelforge.core.errors import Place
-from modelforge.review.compare import review
 from modelforge.review.drafts import Draft, drafts
 from modelforge.review.titles import consequences, follows, head, kind_of
-from tests.review.trees import edit
+from tests.review.trees import edit, review
 
 
 def only() -> Draft:

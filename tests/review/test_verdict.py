@@ -6,10 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from modelforge.review.compare import review
 from modelforge.review.documented import documented
 from modelforge.review.verdict import percent, times
-from tests.review.trees import edit
+from tests.review.trees import edit, review
 
 
 def verdict() -> str:

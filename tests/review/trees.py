@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
+from modelforge.review.compare import Effective
+from modelforge.review.compare import review as review_pair
+from modelforge.review.pair import open_sides
+from modelforge.review.review import Review
 from modelforge.review.sides import Side
 
 CONF = Path(__file__).parents[2] / "conf"
@@ -29,3 +34,15 @@ def edit(path: str, old: str, new: str) -> None:
 def side(folder: str) -> Side:
     """A config folder of the working directory as one side."""
     return Side(folder, "folder", Path(folder), folder)
+
+
+def review(
+    old: str,
+    new: str | None = None,
+    overrides: Sequence[str] = (),
+    further: Sequence[str] = (),
+    effective: Effective = lambda values: {},
+) -> Review:
+    """Compares two sides by their names, as `modelforge diff` does, without a scan."""
+    with open_sides(old, new, None, overrides) as pair:
+        return review_pair(pair, further=further, effective=effective)

@@ -20,7 +20,7 @@ WIDEST = 1.0
 TAILS = 4 / 3
 """By how many more spreads a mean may be off: numbers that are alike by chance have tails that are not normal."""
 EXACT = 3e-3
-"""By how much a mean logarithm may be off in any case: behind a norm, energies do not scatter."""
+"""By how much a mean logarithm may be off in any case: after a norm, energies do not scatter."""
 OFF = 0.05
 """By how much a mean may be off in any case, in units of the root mean square."""
 
@@ -50,7 +50,7 @@ def measured(plan: mf.Plan, spec: mf.ModelSpec, *, seeds: int, batch: int, train
                 while isinstance(tensor, tuple):
                     tensor = tensor[0]
                 if tensor.requires_grad:
-                    tensor = tensor.view_as(tensor)  # a name of its own, whatever works in place behind
+                    tensor = tensor.view_as(tensor)  # a name of its own, whatever works in place after it
                     tensor.retain_grad()
                 kept[path] = tensor
                 return _with_first(output, tensor)

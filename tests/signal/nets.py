@@ -19,7 +19,7 @@ def _type(layer: Any) -> str:
 
 
 def mlp(activation: Any, depth: int, width: int, init: Any) -> mf.ModelSpec:
-    """`depth` linear layers of one width, an activation behind each."""
+    """`depth` linear layers of one width, an activation after each."""
     return chain(*[{"type": "Linear", "out_features": width}, activation] * depth, shape=[width], init=init)
 
 

@@ -41,7 +41,7 @@ def test_a_norm_before_a_head_of_constants_leaves_it_nothing():
 
 
 @pytest.mark.parametrize("norm", ["LayerNorm", "RMSNorm", "BatchNorm1d"])
-def test_nothing_is_known_behind_a_shared_sum_not_even_behind_a_norm(norm):
+def test_nothing_is_known_after_a_shared_sum_not_even_after_a_norm(norm):
     """Where a sum outweighs the rest, ReLU passes on all of it or nothing, and a norm divides what is left of it."""
     layers = {
         "first": DENSE,
@@ -73,7 +73,7 @@ def test_the_gradient_of_an_unknown_result_scatters_by_its_size():
 
 
 def test_slopes_of_examples_that_are_left_out_are_not_known():
-    """An example that DropPath made 0 has no gradient behind ReLU, and it is the same one at each layer."""
+    """An example that DropPath made 0 has no gradient after ReLU, and it is the same one at each layer."""
     layer = {"hidden": DENSE, "act": "ReLU", "drop": {"type": "DropPath", "p": 0.2}}
     prediction = mf.predict(decided({"deep": {"type": "Repeat", "times": 2, "layers": layer}}))
     assert prediction.node("deep.1.act").gradient is not None

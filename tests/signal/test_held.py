@@ -10,7 +10,8 @@ import torch
 from modelforge.core.matrix import Activation
 from modelforge.signal.held import loose_part
 from modelforge.signal.moments import first_two, single, steep
-from modelforge.signal.value import Shape, Signal
+from modelforge.signal.shape import Shape
+from modelforge.signal.value import Signal
 
 RELU = Activation("relu", torch.relu)
 SHAPE = Shape((16, 32), 0, 1)

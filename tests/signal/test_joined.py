@@ -38,11 +38,11 @@ def test_energies_of_a_sum_as_drawn(drawn):
 
 
 def test_gradients_by_the_energy_of_a_sum_as_drawn(drawn):
-    """Behind a norm, gradients are as 1/e: a branch gets smaller ones, those of examples that have it."""
+    """After a norm, gradients are as 1/e: a branch gets smaller ones, those of examples that have it."""
     energies, has = drawn
     found = joined([(0.4, STREAM), (0.6, BRANCH)])
     assert found is not None
-    gradient = GradientScatter.normal(0.0, 0.0).scaled(-found.made.logs)
+    gradient = GradientScatter.normal(0.0, 0.0).shifted(-found.made.logs)
     assert gradient.mean == pytest.approx(float((1 / energies).mean()), rel=0.04)
     assert found.back(gradient, 0).mean == pytest.approx(float((1 / energies).mean()), rel=0.04)
     of_branch = found.back(gradient, 1)

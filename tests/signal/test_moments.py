@@ -13,7 +13,7 @@ from modelforge.signal.moments import _pair, _single, held_variance, homogeneous
 
 
 @pytest.mark.parametrize("variance", [1e-6, 1.0, 400.0])
-def test_one_number_behind_relu(variance):
+def test_one_number_after_relu(variance):
     found = single(find_activation("ReLU"), 0.0, variance)
     assert found.mean == pytest.approx(sqrt(variance / (2 * pi)), rel=1e-8)
     assert found.second == pytest.approx(variance / 2, rel=1e-8)
@@ -44,7 +44,7 @@ def test_no_variance_leaves_one_value():
 
 
 @pytest.mark.parametrize("correlation", [-0.9, -0.3, 0.0, 0.5, 0.99, 1.0])
-def test_two_numbers_behind_relu(correlation):
+def test_two_numbers_after_relu(correlation):
     """The arc-cosine kernel of degree 1, and of degree 0 for slopes (Cho and Saul 2009)."""
     found = pair(find_activation("ReLU"), 0.0, 2.0, correlation)
     angle = acos(correlation)
@@ -53,14 +53,14 @@ def test_two_numbers_behind_relu(correlation):
     assert found.slope_product == pytest.approx((pi - angle) / (2 * pi), abs=1e-2)
 
 
-def test_two_numbers_behind_erf():
+def test_two_numbers_after_erf():
     """Williams 1997: E erf(u) erf(v) = (2/π) asin(2qc/(1 + 2q))."""
     found = pair(find_activation("erf"), 0.0, 1.0, 0.6)
     assert found.product == pytest.approx(2 / pi * asin(1.2 / 3), rel=1e-6)
 
 
 @pytest.mark.parametrize("name", ["ReLU", "GELU", "Tanh"])
-def test_the_variance_behind_an_activation_of_numbers_whose_variance_is_held(name):
+def test_the_variance_after_an_activation_of_numbers_whose_variance_is_held(name):
     """Of 64 numbers with mean 0 and variance 1, as a batch norm makes them."""
     activation = find_activation(name)
     draws = torch.randn(20_000, 64, dtype=torch.float64, generator=torch.Generator().manual_seed(0))

@@ -91,8 +91,11 @@ def test_it_prints_as_a_table_and_as_data():
     assert header.split()[:4] == ["layer", "type", "mean", "E"]
     assert [line.split()[0] for line in lines] == ["input", "linear0", "relu1", "linear2", "relu3"]
     assert prediction.to_dict()["nodes"][1]["second_moment"] == 2
-    with pytest.raises(KeyError, match="linear0"):
-        prediction.node("linear00")
+    with pytest.raises(KeyError, match="the prediction has no layer or input 'linear00': did you mean `linear0`"):
+        prediction["linear00"]
+    assert prediction["linear0"] is prediction.node("linear0")
+    assert [node.path for node in prediction if node.path in prediction] == [*prediction.by_path]
+    assert "linear00" not in prediction
 
 
 @pytest.mark.parametrize(

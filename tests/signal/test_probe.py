@@ -20,6 +20,7 @@ from torch.nn.utils import parametrizations
 from torch.utils.checkpoint import checkpoint
 
 import modelforge as mf
+from modelforge.train.parallel.rendezvous import leave
 
 
 @pytest.fixture(autouse=True)
@@ -152,7 +153,7 @@ def test_a_nan_that_the_network_makes_is_shown_and_not_refused():
 def test_gradients_are_those_of_a_loss():
     net = nn.Sequential(linear([1.0, 2.0], [0.0, 3.0]), nn.ReLU(), linear([5.0, -1.0]))
     found = mf.probe(net, torch.tensor([[1.0, 1.0], [-4.0, 1.0]]), loss=lambda output: output.sum())
-    # dL/dh is (5, -1) behind the ReLU for both examples; before it the first unit of the second example is off.
+    # dL/dh is (5, -1) after the ReLU for both examples; before it the first unit of the second example is off.
     assert found["2"].gradient.second_moment == 1
     assert found["1"].gradient.second_moment == (25 + 1 + 25 + 1) / 4
     assert found["0"].gradient.second_moment == (25 + 1 + 0 + 1) / 4
@@ -313,7 +314,7 @@ def test_inputs_and_outputs_have_any_structure():
     assert as_tuple["embed"].shape == (3, 2, 4)
 
 
-def test_integers_are_entered_behind_their_embedding():
+def test_integers_are_entered_after_their_embedding():
     net = nn.Sequential(nn.Embedding(7, 3), nn.Flatten(), linear([1.0, 2.0, 2.0, 0.0, 0.0, 0.0]))
     found = mf.probe(net, torch.tensor([[0, 1], [2, 3]]))
     assert found.inputs == ()
@@ -408,7 +409,7 @@ def test_distributed_data_parallel_is_seen_through(tmp_path: Path):
         for weight, gradient in zip(net.parameters(), gradients, strict=True):
             torch.testing.assert_close(weight.grad, gradient)
     finally:
-        torch.distributed.destroy_process_group()
+        leave()
 
 
 def test_a_compiled_network_is_seen_through():
@@ -690,5 +691,8 @@ def test_it_is_plain_data():
 
 
 def test_an_unknown_path_is_a_key_error():
-    with pytest.raises(KeyError, match="nowhere"):
-        mf.probe(nn.Linear(3, 2), normal(4, 3))["nowhere"]
+    probe = mf.probe(nn.Sequential(nn.Linear(3, 2)), normal(4, 3))
+    with pytest.raises(KeyError, match=r"nothing was measured at '0\.weight': known: ``, `0`"):
+        probe["0.weight"]
+    assert [node.path for node in probe if node.path in probe] == ["0"]
+    assert "0.weight" not in probe

@@ -8,7 +8,8 @@ import torch
 from torch.nn.functional import avg_pool1d
 
 from modelforge.signal.resampled import adaptive_means, matrix_of, resampled
-from modelforge.signal.value import Gradient, Shape, Signal
+from modelforge.signal.shape import Shape
+from modelforge.signal.value import Gradient, Signal
 
 
 def test_the_matrix_of_a_pool():

@@ -31,7 +31,7 @@ def test_a_layer_of_ones_own_gets_a_rule():
 
     @mf.register_signal("HalveForSignal")
     def rule(node: Node) -> Passed:
-        return passed(node.signal.scaled(0.5), lambda gradient: gradient.scaled(0.25))
+        return passed(node.signal.times(0.5), lambda gradient: gradient.times(0.5))
 
     try:
         check(spec)
@@ -57,7 +57,7 @@ def test_a_rule_that_fails_ends_no_prediction(way):
     def odd(node: Node) -> Passed:
         if way == "there":
             raise RuntimeError("sizes\n  do not match")
-        return passed(node.signal, lambda gradient: gradient.scaled(1 / 0))
+        return passed(node.signal, lambda gradient: gradient.times(1 / 0))
 
     try:
         linear = {"type": "Linear", "out_features": 8}

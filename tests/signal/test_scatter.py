@@ -121,7 +121,7 @@ def test_a_hundred_layers_of_gelu_have_finite_predictions():
     ],
 )
 def test_dropout_and_biases_spread_examples_as_drawn(activation, depth, p, bias):
-    """Spreads behind each dropout, forward and backward, as in 1,000 draws of weights, examples and masks."""
+    """Spreads after each dropout, forward and backward, as in 1,000 draws of weights, examples and masks."""
     bias_init = {"bias": {"scheme": "normal", "std": bias}} if bias else {}
     layers = [
         {"type": "Linear", "out_features": 32, "init": bias_init},
@@ -172,7 +172,7 @@ def test_thirty_layers_as_measured(activation, direction):
 
 @pytest.mark.slow
 def test_examples_that_come_to_be_alike_share_their_energy():
-    """Behind 20 layers of ReLU all examples point one way: that some are larger takes no example away from a mean."""
+    """After 20 layers of ReLU all examples point one way: that some are larger takes no example away from a mean."""
     layers = {"dense": {"type": "Linear", "out_features": 64, "bias": False}, "act": "ReLU"}
     stack = {"stack": {"type": "Repeat", "times": 20, "layers": layers}}
     plan = mf.plan(mf.parse({"input": {"shape": [64]}, "layers": stack}, init="kaiming"))

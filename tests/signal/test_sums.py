@@ -7,8 +7,9 @@ import pytest
 import torch
 
 import modelforge as mf
+from modelforge.signal.shape import Shape
 from modelforge.signal.sums import mixed_profile, summed
-from modelforge.signal.value import Gradient, Shape, Signal
+from modelforge.signal.value import Gradient, Signal
 
 SHAPE = Shape((8, 16, 5, 5), batch=0, units=1)
 
@@ -44,3 +45,19 @@ def test_layers_whose_sum_a_batch_norm_divides_by_its_size(number):
     (normed * torch.randn(normed.shape, generator=generator)).sum().backward()
     logs = given.grad.double().square().mean(dim=(1, 2)).log()
     assert float(logs.mean()) == pytest.approx(gradient.log_mean, abs=3 * gradient.spread / len(logs) ** 0.5)
+
+
+@pytest.mark.parametrize("number", [2, 6])
+def test_the_spread_of_a_sum_of_what_norms_hold(number):
+    """Energies of the parts are held, so that all that scatters is their products, as in 1,000 draws."""
+    branch = {"linear": {"type": "Linear", "out_features": 32}, "norm": "LayerNorm"}
+    branches = {str(place): {"type": "Sequential", "layers": branch} for place in range(number)}
+    layers = {"sum": {"type": "Parallel", "branches": branches, "merge": "Add"}}
+    spec = mf.parse({"input": {"shape": [16]}, "layers": layers}, init={"scheme": "lecun", "distribution": "normal"})
+    signal = mf.predict(mf.plan(spec), batch=8).node("sum.merge").signal
+    generator = torch.Generator().manual_seed(0)
+    given = torch.randn(1000, 8, 16, generator=generator)
+    parts = [given @ (torch.randn(1000, 16, 32, generator=generator) / 4) for _ in range(number)]
+    logs = sum(torch.nn.functional.layer_norm(part, (32,)) for part in parts).square().mean(dim=(1, 2)).log()
+    assert float(logs.std()) == pytest.approx(signal.spread, rel=0.1)
+    assert float(logs.mean()) == pytest.approx(signal.log_mean, abs=3 * signal.spread / len(logs) ** 0.5)

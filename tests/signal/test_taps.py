@@ -35,7 +35,7 @@ def test_other_paddings_read_the_signal(mode, first):
 
 
 def test_zero_padding_drains_by_the_eigenvalue_of_its_profile():
-    """Far behind the first layers a layer of 3 taps keeps (1 + 2·cos(π/(H + 1)))/3 of the energy along a dimension."""
+    """Far after the first layers a layer of 3 taps keeps (1 + 2·cos(π/(H + 1)))/3 of the energy along a dimension."""
     taps = (Taps(8, 8, 3, 1, 1, 1),)
     factor, profile = 1.0, {}
     for _ in range(60):

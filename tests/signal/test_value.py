@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from modelforge.signal.value import Shape, Signal
+from modelforge.signal.shape import Shape
+from modelforge.signal.value import Signal
 
 SHAPE = Shape((8, 16, 5, 5), batch=0, units=1)
 
@@ -26,5 +27,5 @@ def test_overlap_is_the_mean_over_pairs():
 
 
 def test_a_number_times_a_signal():
-    signal = Signal(SHAPE, mean=1.0, second=3.0, along=2.0, across=1.0).scaled(-2.0)
+    signal = Signal(SHAPE, mean=1.0, second=3.0, along=2.0, across=1.0).times(-2.0)
     assert (signal.mean, signal.second, signal.along, signal.across) == (-2.0, 12.0, 8.0, 4.0)

@@ -59,7 +59,7 @@ def test_a_worker_without_a_parent_waits_for_the_status_of_its_job(monkeypatch: 
 def test_ctrl_c_is_the_parents_until_the_first_job(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(launchers_joblib, "end_with", lambda parent: None)
     monkeypatch.setattr(launchers_joblib, "import_module", lambda name: None)
-    monkeypatch.setattr(launchers_joblib, "put_off_extras", lambda: None)
+    monkeypatch.setattr(launchers_joblib, "import_extras_late", lambda: None)
     handler = signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
         begin(os.getpid())

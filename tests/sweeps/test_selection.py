@@ -103,7 +103,7 @@ def test_a_condition_excludes_what_cannot_be_composed(conf: Path):
     [
         ("init.gian < 2", "there is no key `init.gian`", "did you mean `gain`?"),
         ("init != bb", "there is no `bb`", "did you mean `b`?"),
-        ("init.gain =< 2", "is no condition", ""),
+        ("init.gain =< 2", "is not a condition", ""),
         ("init.gain > 100", "no job is left", "change the condition"),
     ],
 )

@@ -63,6 +63,19 @@ def test_several_modes():
     assert "`1` is in evaluation mode, and the model is not" in refused(net)
 
 
+@pytest.mark.parametrize("mode", [True, False])
+def test_a_part_that_stays_in_evaluation_while_the_model_trains(mode: bool):
+    class Held(nn.Sequential):
+        def train(self, mode: bool = True) -> Held:
+            super().train(mode)
+            self[1].eval()
+            return self
+
+    net = Held(nn.Linear(4, 4), nn.BatchNorm1d(4)).train(mode)
+    kind = "is in evaluation mode, and the model is not" if mode else "stays in evaluation mode while the model trains"
+    assert f"`1` {kind}" in refused(net)
+
+
 def test_parameters_without_a_shape():
     assert "weight, bias of LazyLinear has no shape yet" in refused(nn.Sequential(nn.LazyLinear(3)))
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from modelforge.train.progress import EpochBar
+from modelforge.train.progress import EpochBar, of_optimized
 
 METRICS = {"train/loss": 0.25, "train/accuracy": 0.5, "val/loss": 0.75, "val/accuracy": 1.0}
 
@@ -50,6 +50,22 @@ def test_there_are_at_most_ten_lines_with_the_last_epoch_among_them(bar: EpochBa
 
 def test_without_a_limit_each_epoch_has_its_line(bar: EpochBar):
     assert [line.split("  ")[0] for line in told(bar, None, epochs=3)] == ["epoch 1", "epoch 2", "epoch 3"]
+
+
+def test_another_metric_that_is_optimized_is_shown_as_well():
+    bar = EpochBar(Console(file=io.StringIO(), width=99, color_system=None), "accuracy", "val/auc")
+    measured = {"val/accuracy": 0.5, "val/auc": 0.25}
+    bar.on_train_epoch_end(trainer(0, 1, measured), None)  # pyright: ignore[reportArgumentType]  # not read
+    assert bar.console.file.getvalue() == "epoch 1/1  val accuracy 0.50000  val auc 0.25000\n"  # pyright: ignore[reportAttributeAccessIssue]  # a StringIO
+
+
+@pytest.mark.parametrize(
+    ("optimized", "said"),
+    [("val/auc", ["test auc 0.25000"]), ("val/accuracy", []), ("val/loss", []), ("val/unknown", [])],
+)
+def test_the_last_line_of_a_run_has_it_too(optimized: str, said: list[str]):
+    metrics = {"test/accuracy": 0.5, "test/auc": 0.25, "test/loss": 1.0}
+    assert [*of_optimized(optimized, "accuracy", metrics)] == said
 
 
 def test_what_was_not_measured_is_left_out(bar: EpochBar):

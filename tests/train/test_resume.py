@@ -250,7 +250,7 @@ def test_a_step_that_would_be_cut_is_refused(train, tmp_path: Path):
     resumed = (*limits, *resuming(tmp_path / "a"))
     (problem,) = train(*resumed, "trainer.accumulate_grad_batches=4", folder="b").status.error
     assert problem["path"] == "trainer.accumulate_grad_batches"
-    assert problem["message"].endswith("after 6 batches, which are no whole steps of 4 batches")
+    assert problem["message"].endswith("after 6 batches, which are not whole steps of 4 batches")
     assert problem["hint"] == "write `trainer.accumulate_grad_batches=2`, as before"
     for number in (2, 3):
         assert train(*resumed, f"trainer.accumulate_grad_batches={number}", folder=f"{number}").exit_code == 0

@@ -5,9 +5,10 @@ from __future__ import annotations
 import shutil
 
 import pytest
+import torch
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 
-from modelforge.train.trainer import check_trainer, complaint, size_of
+from modelforge.train.trainer import check_trainer, complaint, size_of, substituted, with_precision
 
 
 @pytest.mark.parametrize(
@@ -53,6 +54,24 @@ def test_steps_that_are_recorded_need_a_gpu():
     (problem,) = check_trainer({"accelerator": "cpu"}, capturable=True)
     assert problem.key == "optimizer.capturable"
     assert problem.message == "`capturable` records the steps of a GPU, but the training is on the CPU"
+
+
+@pytest.mark.parametrize(
+    ("precision", "name"), [(16, "16-mixed"), ("bf16", "bf16-mixed"), ("32", "32-true"), (64, "64-true"), (None, None)]
+)
+def test_old_names_of_precisions_are_taken_without_a_word(precision: int | str | None, name: str | None):
+    section = {"accelerator": "cpu", "precision": precision}
+    assert check_trainer(section) == []  # warnings are errors here
+    assert with_precision(section)["precision"] == name
+
+
+@pytest.mark.parametrize(
+    ("precision", "device", "says"),
+    [(16, "cpu", True), ("16-mixed", "cpu", True), ("16-mixed", "cuda", False), ("16-true", "cpu", False)],
+)
+def test_a_precision_that_the_device_lacks_is_said_once(precision: int | str, device: str, says: bool):
+    found = [*substituted({"precision": precision}, torch.device(device))]
+    assert [(problem.code, problem.key) for problem in found] == [("MW220", "trainer.precision")] * says
 
 
 @pytest.mark.parametrize("strategy", ["auto", "ddp", "fsdp"])

@@ -10,7 +10,7 @@ from modelforge.core.errors import ForgeError, Problem
 from modelforge.gallery.profile import Curve, Profile, register_profile
 from modelforge.gallery.quantity import CODE
 from modelforge.gallery.subject import Batch, Subject, When
-from modelforge.signal.nodes import Node
+from modelforge.signal.nodes import ProbedNode
 
 
 class ByDepth(Profile):
@@ -32,7 +32,7 @@ class ByDepth(Profile):
         return Curve(tuple(map(float, range(1, len(nodes) + 1))), tuple(self.number(node) for node in nodes))
 
     @abstractmethod
-    def number(self, node: Node) -> float:
+    def number(self, node: ProbedNode) -> float:
         """The number of one layer."""
 
 
@@ -43,7 +43,7 @@ class Forward(ByDepth):
     y_label = "E x²"
     log = True
 
-    def number(self, node: Node) -> float:
+    def number(self, node: ProbedNode) -> float:
         return node.forward.second_moment
 
 
@@ -54,7 +54,7 @@ class Std(ByDepth):
     y_label = "std"
     log = True
 
-    def number(self, node: Node) -> float:
+    def number(self, node: ProbedNode) -> float:
         return node.forward.std
 
 
@@ -65,7 +65,7 @@ class Gradient(ByDepth):
     y_label = "E g²"
     log = True
 
-    def number(self, node: Node) -> float:
+    def number(self, node: ProbedNode) -> float:
         return math.nan if node.gradient is None else node.gradient.second_moment
 
 
@@ -75,5 +75,5 @@ class Saturated(ByDepth):
 
     y_label = "saturated share"
 
-    def number(self, node: Node) -> float:
+    def number(self, node: ProbedNode) -> float:
         return math.nan if node.saturated is None else node.saturated

@@ -12,7 +12,7 @@ from modelforge.core.words import plural
 from modelforge.gallery.quantity import CODE, Quantity, Reading, exponential, quotient, register_quantity
 from modelforge.gallery.subject import Batch, Subject, When
 from modelforge.signal.measures import Moments
-from modelforge.signal.nodes import Node as Measured
+from modelforge.signal.nodes import ProbedNode
 from modelforge.signal.predict import NodeSignal
 
 
@@ -24,7 +24,7 @@ class OfSignal(Quantity):
     when: When = "start"
     """Whether the network is measured at the start or trained."""
 
-    def measured(self, subject: Subject, path: str) -> Measured:
+    def measured(self, subject: Subject, path: str) -> ProbedNode:
         """The node at a path.
 
         Raises:
@@ -139,7 +139,7 @@ class GradientRatio(OfSignal):
             for path in (self.at, self.to)
             if (found := self.predicted(subject, path)) is not None and found.gradient is not None
         ]
-        # The draws between both layers add up; what is drawn behind the late layer moves both.
+        # The draws between both layers add up; what is drawn after the late layer moves both.
         spread = math.sqrt(max(spreads) ** 2 - min(spreads) ** 2) if len(spreads) == 2 else None
         return Reading(exponential(early.log_second_moment - late.log_second_moment), spread)
 
@@ -161,7 +161,7 @@ class GradientThroughTime(OfSignal):
         steps = self.measured(subject, self.at).steps
         there = [step.gradient.log_second_moment for step in steps[self.skip :] if step.gradient is not None]
         if len(there) < 2:
-            message = f"`{self.at}` has gradients of {plural(len(there), 'step')} behind the first {self.skip}"
+            message = f"`{self.at}` has gradients of {plural(len(there), 'step')} after the first {self.skip}"
             hint = f"two are needed: `skip` can be {len(steps) - 2} at most" if len(steps) > 1 else "take a state"
             raise ForgeError([Problem(CODE, "claim", message, hint)])
         return Reading(exponential((there[0] - there[-1]) / (2 * (len(there) - 1))))
@@ -219,7 +219,7 @@ class EffectiveRank(OfSignal):
         return f"effective rank at {self.at}{self.note}"
 
 
-def _gradient(node: Measured) -> Moments:
+def _gradient(node: ProbedNode) -> Moments:
     if node.gradient is None:
         raise ForgeError([Problem(CODE, "claim", f"no gradient arrives at `{node.path}`")])
     return node.gradient

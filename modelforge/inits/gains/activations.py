@@ -52,7 +52,7 @@ class UnknownActivation(Refusal):
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """A name and the arguments behind it, as they were written."""
+    """A name and the arguments after it, as they were written."""
 
     name: str
     positional: tuple[Any, ...] = ()
@@ -79,7 +79,7 @@ def register_activation(
 ) -> Callable[..., Any]:
     """Makes an elementwise function known as `gain: name` (and by its aliases); also a decorator.
 
-    The function takes a tensor; arguments behind it may be set in a config: `gain: snake(2)`. So may those of a
+    The function takes a tensor; arguments after it may be set in a config: `gain: snake(2)`. So may those of a
     module's class. Defining a function again under its old name, as in a notebook, replaces it.
 
     >>> import torch
@@ -92,12 +92,12 @@ def register_activation(
 
     Raises:
         TypeError: what is registered cannot be called.
-        ValueError: the name is no identifier, means something else, or is taken.
+        ValueError: the name is not an identifier, means something else, or is taken.
     """
     if function is None:
         return lambda function: register_activation(name, function, aliases)
     if not callable(function):
-        raise TypeError(f"{function!r} is no function of a tensor")
+        raise TypeError(f"{function!r} is not a function of a tensor")
     for label in (name, *((aliases,) if isinstance(aliases, str) else aliases)):
         if not str(label).isidentifier() or label in RESERVED:
             raise ValueError(f"`{label}` cannot be the name of an activation")
@@ -159,7 +159,7 @@ def _called(text: str, call: Call, function: Callable[..., Any]) -> Activation:
 
 
 def check_arguments(text: str, function: Callable[..., Any], arguments: dict[str, Any], hint: str) -> None:
-    """Checks the kinds of arguments where a function says them: `true` is no slope.
+    """Checks the kinds of arguments where a function says them: `true` is not a slope.
 
     Raises:
         Refusal: one is of another kind.
@@ -219,12 +219,12 @@ def _argument(name: str, text: str) -> tuple[str | None, Any]:
         return key, float(value)
     if word := _WORD.fullmatch(value):
         return key, _WORDS.get(word[2].lower(), word[2])
-    raise Refusal(f"`{name}`: the argument `{value}` is no number and no word", "as in `LeakyReLU(0.2)`")
+    raise Refusal(f"`{name}`: the argument `{value}` is neither a number nor a word", "as in `LeakyReLU(0.2)`")
 
 
 @cache
 def _signature(function: Callable[..., Any]) -> inspect.Signature:
-    """What a config may set: the arguments of a class, or those behind the tensor of a function."""
+    """What a config may set: the arguments of a class, or those after the tensor of a function."""
     try:
         parameters = list(inspect.signature(function).parameters.values())
     except ValueError:  # a builtin of torch

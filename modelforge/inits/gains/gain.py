@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import inspect
 import math
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Annotated, Any
@@ -222,11 +223,21 @@ def _check_name(
     try:
         find(text)
     except UnknownActivation:
-        hint = did_you_mean(text.partition("(")[0], (*words, *known)) or "see `modelforge list activations`"
+        hint = _as_number(text) or did_you_mean(text.partition("(")[0], (*words, *known))
+        hint = hint or "see `modelforge list activations`"
         raise wrong("MF022", f"must be {must}, but is {quoted(text)}", hint) from None
     except Refusal as refusal:
         raise wrong("MF022", refusal.reason, refusal.hint) from None
     return text
+
+
+def _as_number(text: str) -> str:
+    """The hint for a number, or a root of one, that is written as a text."""
+    number = re.fullmatch(r"(sqrt\(|√)?\s*(\d+(?:\.\d*)?(?:e[+-]?\d+)?)\s*\)?", text.strip(), re.IGNORECASE)
+    if number is None:
+        return ""
+    value = float(number[2])
+    return f"write the number: `gain: {math.sqrt(value) if number[1] else value:.6g}`"
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""The transforms of words as compiled loops, for `transforms.draw_`: the same bits several times as fast. Needs Numba.
+"""The transforms of words as compiled loops, for `drawing.draw_`: the same bits several times as fast. Needs Numba.
 
 A loop makes a few thousand values at a time, and looks at them (see `Seen`) before they leave a core's own cache.
 Numba keeps what it compiles on disk, and renews it when this file changes; so each loop is checked before it is used.

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from modelforge.core.rng import Key
-from modelforge.inits.laws import transforms
+from modelforge.inits.laws import drawing, transforms
 from modelforge.inits.laws.seen import Seen, seen_of_equal
 
 
@@ -63,9 +63,9 @@ class Drawn:
         """See `Law.draw_`. Values in float64 are those in float32 with more digits."""
         values = _flat(out)
         if out.dtype == torch.float64:
-            return transforms.draw_doubles_(values, key, self._values, self.bounds or (-math.inf, math.inf))
+            return drawing.draw_doubles_(values, key, self._values, self.bounds or (-math.inf, math.inf))
         law: Any = self  # each leaf class states its moments
-        return transforms.draw_(values, key, *self._transform(), self._clip(), (law.mean, law.std))
+        return drawing.draw_(values, key, *self._transform(), self._clip(), (law.mean, law.std))
 
     @property
     def bounds(self) -> tuple[float, float] | None:

@@ -106,11 +106,11 @@ def _log(probability: float) -> float:
 
 
 def misfit(law: Any) -> str:
-    """What keeps something from being a law, in words: what it lacks, what is no number, or that its distribution
+    """What keeps something from being a law, in words: what it lacks, what is not a number, or that its distribution
     function has other moments than it states; empty where it is one."""
     if missing := [name for name in _ATTRIBUTES if not hasattr(law, name)]:
         named = ", ".join(f"`{name}`" for name in missing)
-        return f"its `law` gives {shortened(repr(law))}, which is no law: it has no {named}"
+        return f"its `law` gives {shortened(repr(law))}, which is not a law: it has no {named}"
     for name in ("mean", "std", "kurtosis"):
         value = getattr(law, name)
         if not isinstance(value, int | float) or not isfinite(value) or (name == "std" and value < 0):

@@ -1,4 +1,4 @@
-"""Random words → values: the arithmetic of the laws, and drawing with it.
+"""Random words → values: the arithmetic of the laws.
 
 Each transform is written once. NumPy runs it on arrays; Numba, where it is installed, compiles it into one loop that is
 several times as fast. Both give the same bits, as does every machine: there is nothing in it but operations on whole
@@ -11,27 +11,19 @@ A word is an int32, all equally likely; it stands for x = (word + 1/2) / 2³¹ i
 
 from __future__ import annotations
 
-import importlib
 import math
-import sys
 from collections.abc import Callable
-from contextlib import suppress
 from typing import Any, Final
 
 import numpy as np
 import torch
 
-from modelforge.core.rng import Key
-from modelforge.inits.laws.seen import Seen, in_single
-
 Transform = Callable[[Any, Any], Any]
 """From words (an int32 array) and numbers of its own to float32 values, one for each word."""
 
-COMPILE_FROM: Final = 1 << 26
-"""How many values are drawn at once where loading the compiled loops, some 0.4 s in each process, begins to pay."""
-
-_UNIT: Final = 2.0**-31
-_MOST = np.int32(2**31 - 1)
+UNIT: Final = 2.0**-31
+"""Half of a word's interval in (-1, 1)."""
+LARGEST: Final = np.int32(2**31 - 1)
 _HALF, _ONE, _TWO = np.float32(0.5), np.float32(1), np.float32(2)
 UNBOUNDED: Final = np.float32(-np.inf), np.float32(np.inf)
 
@@ -92,7 +84,7 @@ def uniform(word: Any, numbers: Any) -> Any:
 
 def uniform_numbers(middle: float, half: float) -> Any:
     """What `uniform` takes."""
-    return _singles(middle, half * _UNIT)
+    return _singles(middle, half * UNIT)
 
 
 def normal(word: Any, numbers: Any) -> Any:
@@ -104,7 +96,7 @@ def logs(word: Any, numbers: Any) -> tuple[Any, Any]:
     """x and -ln(1 - x²): the first half of `normal`."""
     _, _, scale, rest = numbers
     magnitude = np.int32(word ^ (word >> 31))
-    return (np.float32(word) + _HALF) * scale, _log((np.float32(magnitude ^ _MOST) + _HALF) * scale + rest)
+    return (np.float32(word) + _HALF) * scale, _log((np.float32(magnitude ^ LARGEST) + _HALF) * scale + rest)
 
 
 def normal_of(x: Any, log: Any, numbers: Any) -> Any:
@@ -115,7 +107,7 @@ def normal_of(x: Any, log: Any, numbers: Any) -> Any:
 
 def normal_numbers(mean: float, sigma: float, mass: float = 1.0) -> Any:
     """What `normal` takes; mass 1 is all of the law."""
-    return _singles(mean, sigma, mass * _UNIT, 1 - mass)
+    return _singles(mean, sigma, mass * UNIT, 1 - mass)
 
 
 def cut_normal(word: Any, numbers: Any) -> Any:
@@ -137,68 +129,9 @@ def _singles(*numbers: float) -> tuple[np.float32, ...]:
     return tuple(map(np.float32, numbers))
 
 
-def draw_(
-    out: np.ndarray,
-    key: Key,
-    transform: Transform,
-    numbers: Any,
-    bounds: tuple[np.float32, np.float32] = UNBOUNDED,
-    moments: tuple[float, float] | None = None,
-) -> Seen | None:
-    """Fills a flat float32 array: value i is `transform` of word i of the key, clipped, however many follow.
-
-    Returns:
-        What a compiled loop saw of the values, about these moments (mean, std); None where there is none of either.
-    """
-    if (compiled := loaded()) is not None and (loop := compiled.loop(transform)) is not None:
-        return compiled.draw_(loop, out, key, numbers, bounds, moments if moments and in_single(*moments) else None)
-    start = 0
-    for piece in key.words(len(out)):
-        np.clip(transform(piece, numbers), *bounds, out=out[start : start + len(piece)])
-        start += len(piece)
-    return None
-
-
-def draw_doubles_(out: np.ndarray, key: Key, values: Callable[[Any, Any], Any], bounds: tuple[float, float]) -> None:
-    """Fills a flat float64 array: value i is `values` of x in (-1, 1) and 1 - |x|, clipped, however many follow.
-
-    x is that of the float32 values, to 64 bits: where a word stands for an interval, a second one says
-    where in it. So a parameter in float64 is the one in float32 with more digits.
-    """
-    start = 0
-    for word, finer in zip(key.words(len(out)), key.sub("finer").words(len(out)), strict=True):
-        # In (0, 1), from below for positive words and from above for negative ones, so that nothing cancels.
-        share = (finer + 0.5) * 2.0**-32 + 0.5
-        magnitude = word ^ (word >> 31)
-        size = (magnitude + share) * _UNIT
-        rest = ((_MOST - magnitude) + (1 - share)) * _UNIT
-        np.clip(values(np.where(word < 0, -size, size), rest), *bounds, out=out[start : start + len(word)])
-        start += len(word)
-
-
 def normal_quantiles(x: Any, rest: Any, mass: float = 1.0) -> Any:
     """z with P(|N(0, 1)| <= |z|) = mass·|x| and the sign of x, in float64, for `rest` = 1 - |x|; its last bits are
     those of this processor and this release of torch."""
     inner = torch.erfinv(torch.from_numpy(mass * x)).numpy() * math.sqrt(2)
     outer = torch.special.ndtri(torch.from_numpy((1 - mass + mass * rest) / 2)).numpy()
     return np.where(mass * np.abs(x) < 0.5, inner, np.copysign(outer, x))
-
-
-def look(values: torch.Tensor, mean: float, std: float | None) -> Seen | None:
-    """What compiled loops see of flat values; None where there are none that can read these."""
-    readable = values.dtype == torch.float32 and values.device.type == "cpu" and values.is_contiguous()
-    compiled = loaded() if readable else None
-    return compiled.look(values.numpy(), mean, std) if compiled is not None and in_single(mean, std) else None
-
-
-def expect(count: int) -> None:
-    """Prepares for so many values: loads the compiled loops where they save time and are installed."""
-    if count >= COMPILE_FROM:
-        # Not installed, not for this NumPy, or nowhere to keep what it compiles: the bits are the same without it.
-        with suppress(ImportError, RuntimeError):
-            importlib.import_module("modelforge.inits.laws.compiled")
-
-
-def loaded() -> Any:
-    """`modelforge.inits.laws.compiled` if `expect` has found it worth loading, else None."""
-    return sys.modules.get("modelforge.inits.laws.compiled")

@@ -74,7 +74,7 @@ class Critical(Elementwise):
 
     def _point(self, matrix: Matrix) -> CriticalPoint:
         if not _is_bias(matrix):
-            require_matrix(matrix, "critical", "it is no bias, and fans are not defined for it")
+            require_matrix(matrix, "critical", "it is not a bias, and fans are not defined for it")
         if self.activation != "auto":
             return critical_point(find_activation(self.activation), self.q)
         follower = following(matrix, "`activation: auto`", "`activation` a name")

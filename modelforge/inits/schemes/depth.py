@@ -213,7 +213,7 @@ class Fixup(DepthAware):
 class EndScale(DepthAware):
     """A constant factor at the end of a residual branch, zero by default; other scales change nothing.
 
-    A norm that multiplies by 1 + weight has a weight that is smaller by 1. A PReLU is no scale, and keeps its slope.
+    A norm that multiplies by 1 + weight has a weight that is smaller by 1. A PReLU is not a scale, and keeps its slope.
     """
 
     def value_at_end(self, matrix: Matrix) -> float:

@@ -85,7 +85,7 @@ class OrthogonalKernel(Initializer):
         """The law of the entries of a Haar matrix, spread over the taps.
 
         Raises:
-            Refusal: it is no kernel, or has more inputs than outputs.
+            Refusal: it is not a kernel, or has more inputs than outputs.
         """
         if len(matrix.shape) < 3:
             reason = f"`{self.scheme}` needs the kernel of a convolution, but this has no taps"

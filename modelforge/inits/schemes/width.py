@@ -32,7 +32,7 @@ class MuP(Elementwise):
 
     The sides of a matrix that grow with the width decide its row of the table: outputs alone for input weights, inputs
     alone for output weights, both for hidden ones. Tables, depthwise kernels and layers that read a single number count
-    as input; where neither side grows (a bias or a norm behind the last weights) nothing changes with m. Declare a
+    as input; where neither side grows (a bias or a norm after the last weights) nothing changes with m. Declare a
     layer of fixed size in the middle: `params: {bottleneck.weight: {position: output}}`; the `position` of a bias is
     that of its layer.
 
@@ -104,7 +104,7 @@ class MuP(Elementwise):
         if prod(matrix.shape) == 1 or _is_fixed(matrix.context):
             return "fixed"
         if self.optimizer == "sgd" and (matrix.context is None or matrix.context.output_width is None):
-            reason = "for SGD `mup` treats vectors behind the last weights apart, and no graph is known here"
+            reason = "for SGD `mup` treats vectors after the last weights apart, and no graph is known here"
             raise Refusal(reason, "say in `params` what their layers are: `position: hidden`, `position: output`")
         return "vector"
 

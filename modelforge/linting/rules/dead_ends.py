@@ -12,10 +12,12 @@ from modelforge.core.tensors import TensorValue
 from modelforge.language import registry
 from modelforge.linting.rule import Found, register_rule
 from modelforge.linting.subject import Subject, key_of
+from modelforge.linting.ways import signal_of
 from modelforge.planning.assign import ParameterPlan
 from modelforge.planning.layer_plan import LayerPlan
-from modelforge.signal.flow import Leaf, Source
-from modelforge.signal.value import Behind, Signal
+from modelforge.signal.flow import LeafLayer
+from modelforge.signal.rule import RULES
+from modelforge.signal.value import Preactivation
 
 LIVELY = 0.02
 """The least share of examples for which a unit should be on."""
@@ -25,7 +27,7 @@ LIVELY = 0.02
     "MW125",
     why="Of two factors of zero in series, each makes the gradient of the other zero: neither ever changes. One zero "
     "is fine, and often meant (LoRA, Fixup, ReZero, muP readouts).",
-    numbers="Kernels of zero that read a signal which is predicted to be exactly zero, and whose maker gets no "
+    when="Kernels of zero that read a signal which is predicted to be exactly zero, and whose maker gets no "
     "gradient from elsewhere.",
     bad="""\
 model:
@@ -51,7 +53,7 @@ def zeros_in_series(subject: Subject) -> Iterator[Found]:
         return
     for leaf in subject.flow.leaves:
         zero = [it for it in subject.of_layer(leaf.layer).values() if _is_zero_kernel(it)]
-        signal = _signal(subject, leaf.reads[0]) if zero and leaf.reads else None
+        signal = signal_of(subject, leaf.reads[0]) if zero and leaf.reads else None
         maker = subject.prediction.by_path.get(leaf.reads[0].maker) if leaf.reads else None
         # What another layer sends back to the maker lets it leave zero.
         sent = None if maker is None else maker.gradient
@@ -68,7 +70,7 @@ def zeros_in_series(subject: Subject) -> Iterator[Found]:
 @register_rule(
     "MW126",
     why="A unit that no example turns on has no gradient: it never learns, and what it reads learns nothing from it.",
-    numbers="P(z > 0) below 2 % for the predicted mean and variance of what a ReLU reads; 0 where both are zero, since "
+    when="P(z > 0) below 2 % for the predicted mean and variance of what a ReLU reads; 0 where both are zero, since "
     "torch's ReLU has slope 0 at 0.",
     bad="""\
 model:
@@ -92,11 +94,11 @@ init: kaiming
 def dead_units(subject: Subject) -> Iterator[Found]:
     for leaf in subject.flow.leaves:
         node = subject.prediction.by_path.get(leaf.layer.path)
-        behind = None if node is None or node.signal is None else node.signal.behind
-        if behind is None or not leaf.reads or registry.get(leaf.layer.type).kind != "activation":
+        preactivation = None if node is None or node.signal is None else node.signal.preactivation
+        if preactivation is None or not leaf.reads or registry.get(leaf.layer.type).kind != "activation":
             continue
-        share = _share_on(behind)
-        if share < LIVELY and _is_flat_below_zero(behind.activation):
+        share = _share_on(preactivation)
+        if share < LIVELY and _is_flat_below_zero(preactivation.activation):
             blamed = _blamed(subject, subject.leaves.get(leaf.reads[0].maker))
             yield Found(
                 leaf.layer.key if blamed is None else key_of(blamed),
@@ -110,7 +112,7 @@ def dead_units(subject: Subject) -> Iterator[Found]:
     "MW127",
     why="A norm over the batch subtracts the mean of each channel, and with it any bias before: the bias has no "
     "effect, no gradient, and takes memory. The norm has a bias of its own.",
-    numbers="A layer with a bias for each channel that only batch or instance norms read (Ioffe and Szegedy 2015, "
+    when="A layer with a bias for each channel that only batch or instance norms read (Ioffe and Szegedy 2015, "
     "arXiv:1502.03167, section 3.2).",
     bad="""\
 model:
@@ -141,14 +143,14 @@ def bias_before_norm(subject: Subject) -> Iterator[Found]:
                 yield Found(
                     leaf.layer.key,
                     parameter.path,
-                    f"no effect of {{}}: {readers[0].layer.type} behind subtracts the mean of each channel",
+                    f"no effect of {{}}: the {readers[0].layer.type} after it subtracts the mean of each channel",
                     "write `bias: false`",
                     "key",
                 )
 
 
 def _centres_channels(layer: LayerPlan) -> bool:
-    return layer.type.startswith(("BatchNorm", "InstanceNorm"))
+    return layer.type in RULES and RULES.get(layer.type).centres_channels
 
 
 def _along_channels(subject: Subject, layer: LayerPlan) -> bool:
@@ -162,17 +164,11 @@ def _is_zero_kernel(parameter: ParameterPlan) -> bool:
     return parameter.std == 0 and parameter.mean == 0 and len(parameter.shape) > 1 and parameter.role != "bias"
 
 
-def _signal(subject: Subject, source: Source) -> Signal | None:
-    """What is predicted of what a layer reads; of a layer with several outputs, of the first."""
-    node = subject.prediction.by_path.get(source.maker.removeprefix("@"))
-    return None if node is None or source.index not in ((), (0,)) else node.signal
-
-
-def _share_on(behind: Behind) -> float:
+def _share_on(preactivation: Preactivation) -> float:
     """The share of what an activation reads that is above zero."""
-    if behind.variance == 0:
-        return float(behind.mean > 0)
-    return 1 - NormalDist(behind.mean, behind.variance**0.5).cdf(0.0)
+    if preactivation.variance == 0:
+        return float(preactivation.mean > 0)
+    return 1 - NormalDist(preactivation.mean, preactivation.variance**0.5).cdf(0.0)
 
 
 def _is_flat_below_zero(activation: Activation) -> bool:
@@ -182,7 +178,7 @@ def _is_flat_below_zero(activation: Activation) -> bool:
     return bool((values == values[0]).all())
 
 
-def _blamed(subject: Subject, maker: Leaf | None) -> ParameterPlan | None:
+def _blamed(subject: Subject, maker: LeafLayer | None) -> ParameterPlan | None:
     """The bias of what makes a signal, or else its kernel."""
     if maker is None:
         return None

@@ -1,4 +1,4 @@
-"""Gains that do not belong to the activation behind them."""
+"""Gains that do not belong to the activation after them."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ RECTIFIES = 0.85
 
 @dataclass(frozen=True, slots=True)
 class Layer:
-    """A kernel with a gain, and the one activation behind it, outside of residual branches."""
+    """A kernel with a gain, and the one activation after it, outside of residual branches."""
 
     parameter: ParameterPlan
     gain: float
     name: str
     """Of the activation."""
-    behind: Statistics
+    activation: Statistics
 
     @property
     def key(self) -> tuple[str, str, str]:
@@ -39,8 +39,8 @@ class Layer:
     why="An activation like ReLU lets only part of the signal's energy through, and the weights before it do not make "
     "up for it: the signal fades with depth, and gradients with it. Xavier and LeCun are for activations that are "
     "linear near zero.",
-    numbers="(gain/g)^(2·layers) below 1/100 or above 100, with g = 1/√E φ(z)²: √2 for ReLU, 1.53 for GELU, 1.68 for "
-    "SiLU (He et al. 2015, arXiv:1502.01852), over the layers behind the last norm; not inside residual branches.",
+    when="(gain/g)^(2·layers) below 1/100 or above 100, with g = 1/√E φ(z)²: √2 for ReLU, 1.53 for GELU, 1.68 for "
+    "SiLU (He et al. 2015, arXiv:1502.01852), over the layers after the last norm; not inside residual branches.",
     bad="""\
 model:
   input: {shape: [64]}
@@ -59,18 +59,19 @@ init: {scheme: xavier, gain: auto}
 """,
 )
 def missing_gain(subject: Subject) -> Iterator[Found]:
-    for layers in _groups(layer for layer in _layers(subject) if layer.behind.variance_slope >= RECTIFIES):
+    for layers in _groups(layer for layer in _layers(subject) if layer.activation.variance_slope >= RECTIFIES):
         first = layers[0]
-        each = (first.gain / first.behind.forward_gain) ** 2
-        whole = sum(2 * _log(abs(layer.gain) / layer.behind.forward_gain) for layer in layers)
+        needed = first.activation.forward_gain
+        each = (first.gain / needed) ** 2
+        whole = sum(2 * _log(abs(layer.gain) / layer.activation.forward_gain) for layer in layers)
         if abs(whole) > log(LARGE):
             for layer in layers:
                 yield Found(
                     key_of(first.parameter),
                     layer.parameter.path,
-                    f"`{first.parameter.scheme}` gives {{}} the gain {first.gain:.3g}, but {first.name} behind needs "
-                    f"{first.behind.forward_gain:.3g}: each layer multiplies the energy of the signal by {each:.3g}, "
-                    f"{len(layers)} layers by {exponential(whole)}",
+                    f"`{first.parameter.scheme}` gives {{}} the gain {first.gain:.3g}, but the {first.name} after it "
+                    f"needs {needed:.3g}: each layer multiplies the energy of the signal by {each:.3g}, {len(layers)} "
+                    f"layers by {exponential(whole)}",
                     "write `gain: auto`, or choose `kaiming` before ReLU",
                 )
 
@@ -79,8 +80,8 @@ def missing_gain(subject: Subject) -> Iterator[Found]:
     "MW121",
     why="The gain of ReLU before an activation that saturates multiplies gradients with each layer: before Tanh they "
     "grow, before Sigmoid they vanish whatever the gain.",
-    numbers="χ₁^layers below 1/100 or above 100, with χ₁ = σ_w²·E φ′(√q z)² at the variance q that arrives (Poole et "
-    "al. 2016, arXiv:1606.05340), over the layers behind the last norm; not inside residual branches.",
+    when="χ₁^layers below 1/100 or above 100, with χ₁ = σ_w²·E φ′(√q z)² at the variance q that arrives (Poole et "
+    "al. 2016, arXiv:1606.05340), over the layers after the last norm; not inside residual branches.",
     bad="""\
 model:
   input: {shape: [64]}
@@ -99,12 +100,12 @@ init: {scheme: kaiming, gain: 1.0}
 """,
 )
 def rectifier_before_saturation(subject: Subject) -> Iterator[Found]:
-    for layers in _groups(layer for layer in _layers(subject) if layer.behind.variance_slope < RECTIFIES):
+    for layers in _groups(layer for layer in _layers(subject) if layer.activation.variance_slope < RECTIFIES):
         first = layers[0]
         taken = first.parameter.numbers.get("activation")
         if not taken or taken == first.name or not _is_named(first.parameter):
             continue
-        factors = [log(chi) for layer in layers if (chi := _chi_behind(subject, layer))]
+        factors = [log(chi) for layer in layers if (chi := _chi_after(subject, layer))]
         whole = sum(factors)
         if abs(whole) > log(LARGE):
             each = exp(whole / len(factors))
@@ -121,7 +122,7 @@ def rectifier_before_saturation(subject: Subject) -> Iterator[Found]:
 @register_rule(
     "MW122",
     why="The gain is named after another activation than the one that follows: one of the two was changed alone.",
-    numbers="`gain` names an activation, its value is more than 5 % off that of the one that follows, and it is not "
+    when="`gain` names an activation, its value is more than 5 % off that of the one that follows, and it is not "
     "the scheme's default.",
     bad="""\
 model:
@@ -144,17 +145,17 @@ init: {scheme: xavier, gain: tanh}
 )
 def gain_of_another(subject: Subject) -> Iterator[Found]:
     for parameter in subject.parameters:
-        behind, gain = followed_by(parameter), parameter.numbers.get("gain")
-        if behind is None or not isinstance(gain, float) or not _is_named(parameter) or _is_default(parameter):
+        followed, gain = followed_by(parameter), parameter.numbers.get("gain")
+        if followed is None or not isinstance(gain, float) or not _is_named(parameter) or _is_default(parameter):
             continue
         activations = parameter.fills[0][0].activations
-        backward = behind.backward_gain
-        if activations and all(abs(gain / right - 1) > 0.05 for right in (behind.forward_gain, backward)):
+        backward = followed.backward_gain
+        if activations and all(abs(gain / right - 1) > 0.05 for right in (followed.forward_gain, backward)):
             yield Found(
                 key_of(parameter),
                 parameter.path,
                 f"the gain {gain:.3g} of {{}} is that of {getattr(parameter.initializer, 'gain', '')}, but "
-                f"{activations[0].name} follows, whose gain is {behind.forward_gain:.3g}",
+                f"{activations[0].name} follows, whose gain is {followed.forward_gain:.3g}",
                 "write `gain: auto`",
             )
 
@@ -175,15 +176,15 @@ def _is_default(parameter: ParameterPlan) -> bool:
 
 
 def _layers(subject: Subject) -> Iterator[Layer]:
-    """The layers behind the last norm, which keeps energies."""
+    """The layers after the last norm, which keeps energies."""
     for parameter in subject.parameters_since_norm:
         matrix, gain = parameter.fills[0][0], parameter.numbers.get("gain")
         inside = matrix.context is not None and matrix.context.branch is not None
         if parameter.role != "weight" or inside or not isinstance(gain, float):
             continue
-        behind = followed_by(parameter)
-        if behind is not None and matrix.activations:
-            yield Layer(parameter, gain, matrix.activations[0].name, behind)
+        followed = followed_by(parameter)
+        if followed is not None and matrix.activations:
+            yield Layer(parameter, gain, matrix.activations[0].name, followed)
 
 
 def _groups(layers: Iterable[Layer]) -> list[list[Layer]]:
@@ -193,8 +194,8 @@ def _groups(layers: Iterable[Layer]) -> list[list[Layer]]:
     return list(found.values())
 
 
-def _chi_behind(subject: Subject, layer: Layer) -> float | None:
-    """χ₁ of the activation behind a layer, as predicted."""
+def _chi_after(subject: Subject, layer: Layer) -> float | None:
+    """χ₁ of the activation after a layer, as predicted."""
     for leaf in subject.readers.get(layer.parameter.path.rpartition(".")[0], ()):
         node = subject.prediction.by_path.get(leaf.layer.path)
         if node is not None and node.chi is not None:

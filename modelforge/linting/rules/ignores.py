@@ -14,7 +14,7 @@ from modelforge.linting.subject import Subject
     "MW199",
     last=True,
     why="An entry of `lint.ignore` that no finding needs would hide a later finding before it is read.",
-    numbers="No finding has its code and a path that its glob matches. Over several configs: in none of them.",
+    when="No finding has its code and a path that its glob matches. Over several configs: in none of them.",
     bad="""\
 model:
   input: {shape: [8]}

@@ -8,9 +8,9 @@ from math import log, sqrt
 from modelforge.core.words import exponential, plural
 from modelforge.linting.rule import Found, register_rule
 from modelforge.linting.subject import Subject, key_of
-from modelforge.linting.ways import back, kernel_of, last_weighted, length_of, lost, signal_of, stretch
+from modelforge.linting.ways import back, gradient_energy, kernel_of, last_weighted, lost, signal_of, stretch
 from modelforge.planning.assign import ParameterPlan
-from modelforge.signal.flow import Leaf, Source
+from modelforge.signal.flow import LeafLayer, Source
 from modelforge.signal.predict import NodeSignal
 
 FAR = 1e3
@@ -28,7 +28,7 @@ DEEP = "model:\n  input: {shape: [64]}\n  layers:\n    stack: {type: Repeat, tim
     "MW123",
     why="A signal that vanishes or explodes on its way carries nothing to the last layer: outputs are equal for all "
     "examples, or not finite.",
-    numbers="E x² where the last weights read, over that of the input or of the table, below 1/1,000 or above "
+    when="E x² where the last weights read, over that of the input or of the table, below 1/1,000 or above "
     "1,000, as `mf.predict` computes it; what means over positions take away is not counted. The depth to which a "
     "network of this kind is usable follows from the factor per layer.",
     bad=f"""\
@@ -65,15 +65,15 @@ def far_signal(subject: Subject) -> Iterator[Found]:
             start.layer.path,
             f"the signal {verb} at {{}}: E x² is {energy:.2g} where `{reader.layer.path}` reads, after "
             f"{plural(len(weighted), 'layer')} with weights; usable to a depth of about {usable:,}",
-            "give weights the gain of the activation behind them (`gain: auto`), or add norms",
+            "give weights the gain of the activation after them (`gain: auto`), or add norms",
         )
 
 
 @register_rule(
     "MW124",
     why="Gradients that vanish leave the first layers as they are; gradients that explode break the first step.",
-    numbers="The predicted energy of the gradient at the first activation, over that at the last, below 1/1,000 or "
-    "above 1,000; summed over all elements, and the equal parts that means over positions send back as one. Behind "
+    when="The predicted energy of the gradient at the first activation, over that at the last, below 1/1,000 or "
+    "above 1,000; summed over all elements, and the equal parts that means over positions send back as one. After "
     "the last norm, outside of residual branches (Schoenholz et al. 2017, arXiv:1611.01232).",
     bad=f"""\
 {DEEP}{{type: Linear, out_features: 64}}, act: Sigmoid}}}}
@@ -89,7 +89,7 @@ init: xavier
 def far_gradient(subject: Subject) -> Iterator[Found]:
     known = [subject.prediction.by_path.get(leaf.layer.path) for leaf in subject.since_norm]
     nodes = [node for node in known if node and node.chi and node.gradient and not _in_branch(subject, node)]
-    energies = [length_of(node) or 0.0 for node in nodes]
+    energies = [gradient_energy(node) or 0.0 for node in nodes]
     if len(energies) < 2 or not min(energies[0], energies[-1]):
         return
     divided = lost(subject, subject.leaves[nodes[-1].path], backward=True)
@@ -113,8 +113,8 @@ def far_gradient(subject: Subject) -> Iterator[Found]:
     "MW134",
     why="Zeros around a small picture are part of every sum at its border: each padded convolution loses energy, most "
     "in deep layers, whose maps are small. No gain makes up for it everywhere.",
-    numbers="The energy that is predicted behind each convolution, over n·E w²·E x² + E b²; found where the product "
-    "over all layers behind the last norm falls below 1/10.",
+    when="The energy that is predicted after each convolution, over n·E w²·E x² + E b²; found where the product "
+    "over all layers after the last norm falls below 1/10.",
     bad="""\
 model:
   input: {shape: [3, 2, 2]}
@@ -143,7 +143,7 @@ init: kaiming
 def padding_drain(subject: Subject) -> Iterator[Found]:
     if not any(len(parameter.shape) > 2 for parameter in subject.parameters):
         return
-    left, drained = 1.0, list[tuple[Leaf, ParameterPlan]]()
+    left, drained = 1.0, list[tuple[LeafLayer, ParameterPlan]]()
     for leaf in subject.since_norm:
         kernel = kernel_of(subject, leaf)
         if kernel is None or len(kernel.shape) < 3 or not leaf.reads:
@@ -167,7 +167,7 @@ def padding_drain(subject: Subject) -> Iterator[Found]:
     "MW137",
     why="Values of size 1 suit a table that is only looked up in. As the weights of the head, the same table sums over "
     "its width: scores are as large as the root of the width, and the first loss is far too high.",
-    numbers="Scores with a predicted std above 3; d·σ²·E x² for a table of width d and std σ: σ = 1/√d keeps it at 1 "
+    when="Scores with a predicted std above 3; d·σ²·E x² for a table of width d and std σ: σ = 1/√d keeps it at 1 "
     "(Radford et al. 2019 and T5 use 0.02 and a rescaled head).",
     bad="""\
 model:
@@ -214,7 +214,7 @@ def large_tied_table(subject: Subject) -> Iterator[Found]:
     "MW138",
     why="Before training, no class is likelier than another, and the loss should be ln(classes). Where scores are "
     "large, the model starts sure of wrong answers, and the first steps do nothing but take that back.",
-    numbers="E loss ≈ ln C + min(s²/2, s·√(2 ln C)) for scores N(0, s²); found where the excess is above 1 and above "
+    when="E loss ≈ ln C + min(s²/2, s·√(2 ln C)) for scores N(0, s²); found where the excess is above 1 and above "
     "half of ln C. Only where the task and the number of classes C are known.",
     bad="""\
 model:
@@ -262,7 +262,7 @@ def high_first_loss(subject: Subject) -> Iterator[Found]:
             )
 
 
-def _known(subject: Subject, last: Leaf) -> Leaf | None:
+def _known(subject: Subject, last: LeafLayer) -> LeafLayer | None:
     """A layer, or the nearest before it of which is predicted what it reads."""
     return next((leaf for leaf in back(subject, last) if leaf.reads and signal_of(subject, leaf.reads[0])), None)
 
@@ -274,13 +274,13 @@ def _energy(subject: Subject, source: Source, divided: Mapping[str, float]) -> t
     return energy, energy * divided.get(source.maker.removeprefix("@"), 1.0)
 
 
-def _first_energy(subject: Subject, leaf: Leaf, divided: Mapping[str, float]) -> float:
+def _first_energy(subject: Subject, leaf: LeafLayer, divided: Mapping[str, float]) -> float:
     """The energy of what a layer reads; of what it gives where it reads whole numbers."""
     read = _energy(subject, leaf.reads[0], divided)[1] if leaf.reads else 0.0
     return read or _energy(subject, Source(leaf.layer.path), divided)[1]
 
 
-def _is_far(subject: Subject, leaf: Leaf, first: float, divided: Mapping[str, float]) -> bool:
+def _is_far(subject: Subject, leaf: LeafLayer, first: float, divided: Mapping[str, float]) -> bool:
     """Whether what a layer gives has vanished or exploded, against an energy before it."""
     energy = _energy(subject, Source(leaf.layer.path), divided)[1]
     return energy != 0 and not 1 / FAR <= energy / first <= FAR
@@ -295,7 +295,7 @@ def _in_branch(subject: Subject, node: NodeSignal) -> bool:
     return context is not None and context.branch is not None
 
 
-def _share_left(subject: Subject, leaf: Leaf, kernel: ParameterPlan) -> float | None:
+def _share_left(subject: Subject, leaf: LeafLayer, kernel: ParameterPlan) -> float | None:
     """The share of a convolution's energy that zero padding leaves."""
     before, after = signal_of(subject, leaf.reads[0]), signal_of(subject, Source(leaf.layer.path))
     bias = subject.of_layer(leaf.layer).get("bias")

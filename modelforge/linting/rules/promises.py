@@ -19,7 +19,7 @@ FAR = 5.0
     severity="warning",
     why="A scheme that draws all projections of an attention promises something of their products. Where another rule "
     "fills one of them, the promise is broken.",
-    numbers="`mimetic` makes W_q·W_kᵀ and W_v·W_o nearly the identity (Trockman and Kolter 2023, arXiv:2305.09828).",
+    when="`mimetic` makes W_q·W_kᵀ and W_v·W_o nearly the identity (Trockman and Kolter 2023, arXiv:2305.09828).",
     bad="""\
 model:
   input: {shape: [3, 8]}
@@ -60,7 +60,7 @@ def parted_attention(subject: Subject) -> Iterator[Found]:
     "MW132",
     why="A truncated normal law whose bounds lie far out is a plain normal law. Libraries that count bounds in "
     "absolute units (±2) with a std of 0.02 cut at 100 standard deviations.",
-    numbers="Both bounds at least 5 standard deviations from the mean: P(|z| > 5) = 5.7e-7.",
+    when="Both bounds at least 5 standard deviations from the mean: P(|z| > 5) = 5.7e-7.",
     bad="""\
 model:
   input: {shape: [64]}
@@ -92,7 +92,7 @@ def idle_truncation(subject: Subject) -> Iterator[Found]:
 @register_rule(
     "MW133",
     why="A unit without incoming weights computes a constant, and passes no gradient back.",
-    numbers="`axis: fan_in`: a unit's m weights with round(sparsity·m) = m, of which the scheme still keeps one. "
+    when="`axis: fan_in`: a unit's m weights with round(sparsity·m) = m, of which the scheme still keeps one. "
     "`axis: fan_out`: each of n inputs keeps k of m outputs, so that m·(1 - k/m)^n units are empty on average; found "
     "from 0.5 on.",
     bad="""\
@@ -135,7 +135,7 @@ def empty_units(subject: Subject) -> Iterator[Found]:
 @register_rule(
     "MW135",
     why="A scheme that divides by the number of residual branches does nothing in a network of one branch.",
-    numbers="One residual branch, and `branches: auto`: the factor is 1.",
+    when="One residual branch, and `branches: auto`: the factor is 1.",
     bad="""\
 model:
   input: {shape: [16]}
@@ -171,7 +171,7 @@ def depth_of_one(subject: Subject) -> Iterator[Found]:
     "MW136",
     why="A width-aware scheme is half of a parametrisation: initial values and learning rates belong together. With "
     "one learning rate for all parameters, what was tuned at the base width does not hold at this one.",
-    numbers="The scheme states learning rates other than 1, but `optimizer.mup` is false (Yang et al. 2022, "
+    when="The scheme states learning rates other than 1, but `optimizer.mup` is false (Yang et al. 2022, "
     "arXiv:2203.03466, table 3). Found only where the optimizer is known.",
     bad="""\
 model:

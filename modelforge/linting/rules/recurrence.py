@@ -24,7 +24,7 @@ LONG = 32
     "MW129",
     why="Torch's recurrent layers have two biases that add up. A constant for both is twice the constant: a forget "
     "bias of 1 in each makes 2.",
-    numbers="Both addends of a gate's bias are the same constant other than 0.",
+    when="Both addends of a gate's bias are the same constant other than 0.",
     bad="""\
 model:
   input: {shape: [20, 8]}
@@ -59,7 +59,7 @@ def double_bias(subject: Subject) -> Iterator[Found]:
     "MW130",
     why="With a forget bias of 0, an LSTM halves its state with each step: what came long ago is lost, and so is its "
     "gradient, until training has opened the gate.",
-    numbers="A gate with bias b remembers for 1 + e^b steps: 2 at b = 0, 3.7 at 1, 8.4 at 2 (Jozefowicz et al. 2015; "
+    when="A gate with bias b remembers for 1 + e^b steps: 2 at b = 0, 3.7 at 1, 8.4 at 2 (Jozefowicz et al. 2015; "
     "Tallec and Ollivier 2018, arXiv:1804.11188). Found where the sum of the two forget biases is below 0.5 and a "
     "sequence has at least 32 steps.",
     bad="""\
@@ -97,7 +97,7 @@ def forgetful(subject: Subject) -> Iterator[Found]:
     "MW131",
     why="The same matrix multiplies at every step: singular values above 1 make the state, or its gradient, grow "
     "exponentially with the length of the sequence.",
-    numbers="An orthogonal matrix, such as the identity, times a gain g multiplies by g^steps (Saxe et al. 2014, "
+    when="An orthogonal matrix, such as the identity, times a gain g multiplies by g^steps (Saxe et al. 2014, "
     "arXiv:1312.6120; Le et al. 2015, arXiv:1504.00941); found where that is above 10. Squashing activations and gates "
     "lessen it.",
     bad="""\

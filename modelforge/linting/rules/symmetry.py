@@ -9,7 +9,7 @@ from modelforge.linting.rule import Found, register_rule
 from modelforge.linting.subject import Subject, is_constant, key_of
 from modelforge.planning.assign import ParameterPlan
 from modelforge.planning.layer_plan import LayerPlan
-from modelforge.signal.flow import Leaf
+from modelforge.signal.flow import LeafLayer
 
 JOINS = ("Add", "Multiply")
 """Layers that join a unit with one of another tensor, by which units come to differ."""
@@ -20,7 +20,7 @@ JOINS = ("Add", "Multiply")
     severity="warning",
     why="Units with equal incoming weights get equal gradients, unless their outgoing weights differ. Then they stay "
     "equal, and a layer of any width is worth one unit.",
-    numbers="Std 0 in all parameters of a layer, and in all kernels that read it (Goodfellow, Bengio and Courville, "
+    when="Std 0 in all parameters of a layer, and in all kernels that read it (Goodfellow, Bengio and Courville, "
     "Deep Learning, 2016, section 8.4). Dropout between them lets units part slowly.",
     bad="""\
 model:
@@ -119,7 +119,7 @@ def _stays_equal(subject: Subject, path: str, constant: Collection[str]) -> bool
     why="Layers that read the same and have the same values compute the same. Tied ones stay equal for ever; "
     "constants and identities do where a sum joins them. Drawn values never coincide: each parameter has a key of its "
     "own.",
-    numbers="Two layers of one type with equal arguments and equal inputs, and all parameters tied, or not drawn and "
+    when="Two layers of one type with equal arguments and equal inputs, and all parameters tied, or not drawn and "
     "joined by a layer without parameters that keeps the shape.",
     bad="""\
 model:
@@ -144,7 +144,7 @@ init: xavier
 """,
 )
 def identical_layers(subject: Subject) -> Iterator[Found]:
-    alike: dict[object, list[Leaf]] = {}
+    alike: dict[object, list[LeafLayer]] = {}
     for leaf in subject.flow.leaves:
         values = _values(subject, leaf)
         if values is not None:
@@ -160,7 +160,7 @@ def identical_layers(subject: Subject) -> Iterator[Found]:
             )
 
 
-def _values(subject: Subject, leaf: Leaf) -> object:
+def _values(subject: Subject, leaf: LeafLayer) -> object:
     """What all values of a layer are, such that an equal one is identical and stays so; None where that is not sure."""
     named = subject.of_layer(leaf.layer)
     if not named:

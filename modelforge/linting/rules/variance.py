@@ -21,7 +21,7 @@ LARGE = 10.0
     why="Gains keep a variance of 1 that is not a stable fixed point: each layer multiplies an error in the variance, "
     "and in a deep network without norms the signal explodes or vanishes, whatever the gain. Norms and residual sums "
     "keep the variance by themselves.",
-    numbers="V′(1)^layers above 10 behind the last norm, with V′(1) = 1.144 for GELU, 1.173 for SiLU and 1.076 for "
+    when="V′(1)^layers above 10 after the last norm, with V′(1) = 1.144 for GELU, 1.173 for SiLU and 1.076 for "
     "Mish (Roberts, Yaida and Hanin 2021, arXiv:2106.10165, section 5).",
     bad="""\
 model:

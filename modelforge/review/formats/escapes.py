@@ -32,7 +32,7 @@ def code(text: str) -> str:
 
 
 def prose(text: str) -> str:
-    """A sentence, in which everything that is no plain word is code.
+    """A sentence, in which everything that is not a plain word is code.
 
     Two code spans side by side would be one, or none: a zero-width space keeps them apart.
 

@@ -9,11 +9,13 @@ import numpy as np
 
 from modelforge.core.frozen import FrozenDict
 from modelforge.signal.causal import as_later, of_means, of_prefixes, to_sources
+from modelforge.signal.own_values import of_attention
 from modelforge.signal.rule import Index, Node, Passed, Unpredictable, Values, register_signal
 from modelforge.signal.rules.dense import as_units, normal_noise, unweighted, weighted
+from modelforge.signal.shape import Shape
 from modelforge.signal.softmax import powers, shares
 from modelforge.signal.sums import summed
-from modelforge.signal.value import FLAT, Gradient, Profile, Shape, Signal
+from modelforge.signal.value import FLAT, Gradient, Profile, Signal
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +72,7 @@ def attention(node: Node) -> Passed:
     return _attend(node, made, 2 if crossed else 1)
 
 
-@register_signal("MultiheadAttention")
+@register_signal("MultiheadAttention", own_values=of_attention)
 def packed(node: Node) -> Passed:
     """torch's own, whose projections of queries, keys and values may be one parameter."""
     arguments = node.layer.arguments

@@ -6,14 +6,16 @@ from collections.abc import Sequence
 from dataclasses import replace
 from math import prod
 
+from modelforge.signal.own_values import by_fan
 from modelforge.signal.rule import Node, Passed, Values, passed, register_signal
 from modelforge.signal.rules.dense import as_units, normal_noise, unweighted, weighted
+from modelforge.signal.shape import Shape
 from modelforge.signal.sums import mixed_profile
 from modelforge.signal.taps import Taps, along_each, spread, taps_of
-from modelforge.signal.value import FLAT, Gradient, Profile, Shape, Signal
+from modelforge.signal.value import FLAT, Gradient, Profile, Signal
 
 
-@register_signal("Conv1d", "Conv2d", "Conv3d")
+@register_signal("Conv1d", "Conv2d", "Conv3d", own_values=by_fan)
 def convolution(node: Node) -> Passed:
     """Sums over windows, weighted. Zeros of the padding add nothing, so that borders lose energy.
 
@@ -51,7 +53,7 @@ def convolution(node: Node) -> Passed:
     return passed(output, back)
 
 
-@register_signal("ConvTranspose1d", "ConvTranspose2d", "ConvTranspose3d")
+@register_signal("ConvTranspose1d", "ConvTranspose2d", "ConvTranspose3d", own_values=by_fan)
 def transposed(node: Node) -> Passed:
     """The same the other way round: each position sends a window of values.
 

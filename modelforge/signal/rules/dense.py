@@ -7,10 +7,12 @@ from math import prod
 
 import numpy as np
 
+from modelforge.signal.own_values import by_fan
 from modelforge.signal.rule import Node, Passed, Unpredictable, Values, passed, register_signal
 from modelforge.signal.scatter import lognormal, shared_part
+from modelforge.signal.shape import Shape
 from modelforge.signal.sums import mixed_profile
-from modelforge.signal.value import FLAT, Gradient, Shape, Signal
+from modelforge.signal.value import FLAT, Gradient, Signal
 
 COMMON = 0.01
 """What the mean of weights may make of a sum that all units share, in units of what the rest of them makes."""
@@ -97,7 +99,7 @@ def _with_shared(output: Signal, rest: Signal, signal: Signal, weight: Values, f
 
 
 def refuse_mean(weight: Values, fan_in: float) -> None:
-    """Refuses weights with a mean: all units behind them share the sum of what they read, which grows by n·E w a layer.
+    """Refuses weights with a mean: all units after them share the sum of what they read, which grows by n·E w a layer.
 
     Raises:
         Unpredictable: it is more than chance.
@@ -107,7 +109,7 @@ def refuse_mean(weight: Values, fan_in: float) -> None:
 
 
 def _more_alike(chance: float, fan: float) -> float:
-    """The squared correlation by chance of two vectors behind weights: each matrix adds one over its fan."""
+    """The squared correlation by chance of two vectors after weights: each matrix adds one over its fan."""
     return chance + (1 - chance) / max(1.0, fan)
 
 
@@ -164,7 +166,7 @@ def _noise(gradient: Gradient, signal: Signal, fewer: float) -> float:
 
 
 def _across_rays(gradient: Gradient, fan_in: float) -> Gradient:
-    """The gradient without the direction of what the weights read, as a norm right behind them loses its size.
+    """The gradient without the direction of what the weights read, as a norm right after them loses its size.
 
     Formula: E g² ← E g²·(1 - 1/n + ρ/n), n numbers that are read and ρ what the norm's ε leaves
     """
@@ -173,7 +175,7 @@ def _across_rays(gradient: Gradient, fan_in: float) -> Gradient:
     rest = gradient.radial.factor / fan_in
     factor = 1 - 1 / fan_in + rest
     noise = gradient.noise + rest / factor * (gradient.radial.noise - gradient.noise)
-    return replace(gradient.scaled(factor), noise=noise, radial=None)
+    return replace(gradient.amplified(factor), noise=noise, radial=None)
 
 
 def _let_go(gradient: Gradient, signal: Signal, fan_in: float) -> Gradient:
@@ -182,7 +184,7 @@ def _let_go(gradient: Gradient, signal: Signal, fan_in: float) -> Gradient:
     if pull is None:
         return gradient
     kept = pull.kept(fan_in, pull.share, signal.chance, signal.held)
-    scaled = gradient.scaled(kept.factor / pull.factor)
+    scaled = gradient.amplified(kept.factor / pull.factor)
     noise = max(0.0, gradient.noise - pull.noise) + kept.noise
     return replace(scaled, noise=noise, pull=None, taken=(pull, fan_in))
 
@@ -211,7 +213,7 @@ def _of_own_row(node: Node, signal: Signal, weight: Values) -> float:
     return (signal.table[1] * signal.shape.num_units * weight.second) ** 2 / node.sizes()[-1]
 
 
-@register_signal("Linear")
+@register_signal("Linear", keeps_shared=True, own_values=by_fan)
 def linear(node: Node) -> Passed:
     """Sums of all inputs of a position, weighted.
 

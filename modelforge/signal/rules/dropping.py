@@ -10,7 +10,8 @@ import numpy as np
 from modelforge.signal.rule import Node, Passed, passed, register_signal
 from modelforge.signal.rules.dense import as_units
 from modelforge.signal.scatter import GradientScatter, Scatter, lognormal, shared_part, thinned
-from modelforge.signal.value import Gradient, Shape, Signal
+from modelforge.signal.shape import Shape
+from modelforge.signal.value import Gradient, Signal
 
 LEAST = -1.7580993408473766
 """What SELU gives for -∞, -λα, which alpha dropout puts in place of what it leaves out."""
@@ -23,12 +24,12 @@ def _rate(node: Node) -> float:
 def _nothing(signal: Signal) -> Passed:
     """What is left where everything is dropped."""
     return passed(
-        replace(signal.scaled(0.0), noise=0.0, drift=0.0, lift=0.0, scatter=None),
-        lambda gradient: replace(gradient.scaled(0.0), noise=0.0, scatter=None),
+        replace(signal.times(0.0), noise=0.0, drift=0.0, lift=0.0, scatter=None),
+        lambda gradient: replace(gradient.times(0.0), noise=0.0, scatter=None),
     )
 
 
-@register_signal("Dropout")
+@register_signal("Dropout", keeps_shared=True)
 def dropout(node: Node) -> Passed:
     """Elements are zeroed by chance, and the others divided by what is left.
 
@@ -65,7 +66,7 @@ def _thinned(signal: Signal, p: float) -> Signal:
     third = _cube(signal) / (1 - p) ** 2 - 3 * signal.mean * signal.second / (1 - p) + 2 * signal.mean**3
     tail = (signal.tail + 1) / (1 - p) - 1
     loose = 1 - (1 - signal.loose) * signal.tail / tail if tail > 0 else signal.loose
-    return replace(signal, third=third, tail=tail, loose=loose, balanced=False, behind=None, scatter=scatter)
+    return replace(signal, third=third, tail=tail, loose=loose, balanced=False, preactivation=None, scatter=scatter)
 
 
 @register_signal("Dropout1d", "Dropout2d", "Dropout3d")
@@ -144,7 +145,7 @@ def alpha_dropout(node: Node) -> Passed:
         table=None,
         level=None,
         weight_gain=None,
-        behind=None,
+        preactivation=None,
         scatter=None,
     )
     if signal.scatter is not None:
@@ -264,13 +265,13 @@ def drop_path(node: Node) -> Passed:
     more = {name: getattr(signal, name) / (1 - p) for name in ("second", "along")}
     made = arriving.thinned(1 - p)
     drift, lift = made.drift_of_mean(count, signal.noise)
-    output = replace(signal, **more, drift=drift, lift=lift, behind=None, scatter=made)
+    output = replace(signal, **more, drift=drift, lift=lift, preactivation=None, scatter=made)
 
     def back(gradient: Gradient) -> Gradient:
         before = gradient.by_example(signal.shape)
         scatter = before.thinned(1 - p)
         drift, lift = lognormal(scatter.log_of_mean(arriving, count))
-        sent = gradient.scaled(before.mean / (1 - p))
+        sent = gradient.amplified(before.mean / (1 - p))
         return replace(sent, drift=drift, lift=lift, scatter=scatter)
 
     return passed(output, back)

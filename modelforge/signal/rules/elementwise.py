@@ -18,7 +18,7 @@ from modelforge.signal.held import alike, before_norms, loose_part, realigned, r
 from modelforge.signal.moments import Pair, Single, held_variance, homogeneous, over_energies, pair, single
 from modelforge.signal.rule import Node, Passed, Unpredictable, passed, register_signal
 from modelforge.signal.scatter import FENTON_VARIANCE, MASSES, Scatter, Slopes, lognormal, shared_part
-from modelforge.signal.value import FLAT, Behind, Gradient, Profile, Signal, Through
+from modelforge.signal.value import FLAT, Gradient, Preactivation, Profile, Signal, Through
 
 STEP = 0.01
 """The relative change of an energy by which a power law is found."""
@@ -109,7 +109,7 @@ def activated(node: Node, function: Activation) -> Passed:
         level=None,
         weight_gain=None,
         scatter=drawn.made,
-        behind=Behind(
+        preactivation=Preactivation(
             function,
             signal.mean,
             signal.variance,
@@ -151,7 +151,7 @@ class _Drawn:
     slope_mean: float
     """The mean of ln E φ′² less that at the expected energy."""
     made: Scatter | None = None
-    """How examples differ behind it, where that is followed."""
+    """How examples differ after it, where that is followed."""
     slopes: Slopes | None = None
     """Those at the energy of each example."""
 
@@ -229,7 +229,7 @@ def _batch(signal: Signal) -> int:
 
 
 def _near(function: Activation, signal: Signal, one: Single, along: Pair) -> float:
-    """How much more alike neighbours are behind it than any two positions."""
+    """How much more alike neighbours are after it than any two positions."""
     if signal.near == 0 or one.second <= along.product:
         return 0.0
     any_two = signal.correlation(signal.along)
@@ -257,7 +257,7 @@ def _noise(function: Activation, signal: Signal, one: Single, along: Pair, acros
 
 
 def _by_place(arriving: Profile, profile: Profile, power: float) -> tuple[float, Profile]:
-    """The factor of slopes that go with a power of the energy by place, and the profile of the gradient behind them."""
+    """The factor of slopes that go with a power of the energy by place, and the profile of the gradient after them."""
     if not profile or power == 0:
         return 1.0, arriving
     factor, shapes = 1.0, dict(arriving)
@@ -327,23 +327,23 @@ def _back(
     )
 
 
-@register_signal("Identity")
+@register_signal("Identity", keeps_shared=True)
 def identity(node: Node) -> Passed:
     """What changes nothing."""
     return passed(node.signal, lambda gradient: gradient)
 
 
-@register_signal("Rescale")
+@register_signal("Rescale", keeps_shared=True)
 def rescale(node: Node) -> Passed:
     """A given number times the signal: E y² = factor²·E x²; E g² ← factor²·E g²."""
     factor = node.layer.arguments["factor"]
-    return passed(node.signal.scaled(factor), lambda gradient: gradient.scaled(factor**2))
+    return passed(node.signal.times(factor), lambda gradient: gradient.times(factor))
 
 
-@register_signal("Scale", "LayerScale")
+@register_signal("Scale", "LayerScale", keeps_shared=True)
 def scale(node: Node) -> Passed:
     """Learned numbers times the signal: E y² = E w²·E x²; E g² ← E w²·E g²."""
     weight = node.values("weight")
-    signal = node.signal.scaled(weight.second**0.5)
+    signal = node.signal.times(weight.second**0.5)
     mean = weight.mean * node.signal.mean
-    return passed(replace(signal, mean=mean), lambda gradient: gradient.scaled(weight.second))
+    return passed(replace(signal, mean=mean), lambda gradient: gradient.amplified(weight.second))

@@ -36,7 +36,7 @@ def unfold(node: Node) -> Passed:
     )
 
     def back(gradient: Gradient) -> Gradient:
-        # A window is one position behind, and its profile is over all of them.
+        # A window is one position of what is made, and its profile is over all of them.
         reached, profile = along_each(taps, FLAT, 2, back=True)
         energy = reached * gradient.energy
         sent = replace(gradient, energy=energy, along=0.0, across=0.0, profile=profile)
@@ -73,7 +73,7 @@ def fold(node: Node) -> Passed:
 
     def back(gradient: Gradient) -> Gradient:
         share, _ = along_each(taps, gradient.profile, 2)
-        return replace(gradient.scaled(share), profile=FLAT, through=None, radial=None)
+        return replace(gradient.amplified(share), profile=FLAT, through=None, radial=None)
 
     return passed(output, back)
 

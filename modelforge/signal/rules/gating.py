@@ -10,9 +10,11 @@ import torch
 
 from modelforge.core.matrix import Activation
 from modelforge.signal.moments import pair, single
+from modelforge.signal.own_values import of_bilinear
 from modelforge.signal.rule import Index, Node, Passed, Unpredictable, passed, register_signal
 from modelforge.signal.rules.dense import as_units, normal_noise, refuse_mean
-from modelforge.signal.value import FLAT, Gradient, Shape, Signal
+from modelforge.signal.shape import Shape
+from modelforge.signal.value import FLAT, Gradient, Signal
 
 ALONG_THE_SIGNAL = "its gradient points along the signal, so that gradients before are larger than predicted"
 SIGMOID = Activation("sigmoid", torch.sigmoid)
@@ -83,7 +85,7 @@ def _two(node: Node) -> tuple[Signal, Signal]:
     return as_units(node.signal, -1), as_units(node.signals[1], -1)
 
 
-@register_signal("Bilinear")
+@register_signal("Bilinear", own_values=of_bilinear)
 def bilinear(node: Node) -> Passed:
     """Sums of all products of an element of each input, weighted.
 

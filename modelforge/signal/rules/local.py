@@ -81,7 +81,7 @@ def norm_pool(node: Node) -> Passed:
 
     def back(gradient: Gradient) -> Gradient:
         # Signs of neighbours are independent.
-        sent = replace(inherited(gradient.scaled(share * some)), along=0.0, across=0.0, through=None, radial=None)
+        sent = replace(inherited(gradient.amplified(share * some)), along=0.0, across=0.0, through=None, radial=None)
         return replace(sent, tilt=tilt, profile=FrozenDict(profile))
 
     return passed(output, back, note=ALONG_THE_SIGNAL)
@@ -89,7 +89,7 @@ def norm_pool(node: Node) -> Passed:
 
 def _some(gradient: Gradient | None, share: float, tilt: float) -> Gradient | None:
     """The gradient where a share of windows sends any."""
-    return None if gradient is None else replace(gradient.scaled(share), tilt=tilt)
+    return None if gradient is None else replace(gradient.amplified(share), tilt=tilt)
 
 
 def _summed(sums: np.ndarray, profile: np.ndarray | None) -> float:
@@ -105,12 +105,12 @@ def _chance_of_zero(signal: Signal) -> float:
 
 def _tilt(signal: Signal, sent: np.ndarray) -> float:
     """How much steeper the activation before is where gradients of this energy arrive than anywhere."""
-    behind = signal.behind
-    if behind is None:
+    preactivation = signal.preactivation
+    if preactivation is None:
         return 1.0
     z, weights = normal_points()
-    x = torch.from_numpy(behind.mean + sqrt(behind.variance) * z)
-    slope = differentiate(behind.activation.function, x) ** 2
+    x = torch.from_numpy(preactivation.mean + sqrt(preactivation.variance) * z)
+    slope = differentiate(preactivation.activation.function, x) ** 2
     apart = (weights @ sent) * (weights @ slope)
     return float(weights @ (sent * slope) / apart) if apart else 1.0
 
@@ -138,7 +138,7 @@ def local_norm(node: Node) -> Passed:
     raised = {axis: shape**power for axis, shape in signal.profile.items()}
     uneven = prod(float(shape.mean()) for shape in raised.values())
     output = replace(
-        signal.scaled(sqrt(found.factor * uneven)),
+        signal.times(sqrt(found.factor * uneven)),
         mean=found.mean,
         drift=power**2 * signal.drift,
         lift=power * signal.lift,
@@ -153,7 +153,7 @@ def local_norm(node: Node) -> Passed:
     return passed(
         output,
         lambda gradient: replace(
-            gradient.scaled(found.slope), tilt=found.tilt, through=None, radial=None, scatter=None
+            gradient.amplified(found.slope), tilt=found.tilt, through=None, radial=None, scatter=None
         ),
         note="" if power > NEARLY else AGAINST_THE_SIGNAL,
     )
@@ -191,11 +191,11 @@ def _divided(node: Node, signal: Signal, scale: float) -> _Divided:
 def _values(signal: Signal) -> tuple[np.ndarray, np.ndarray]:
     """Values of one element, and how likely each is."""
     z, weights = normal_points()
-    behind = signal.behind
-    if behind is None:
+    preactivation = signal.preactivation
+    if preactivation is None:
         return signal.mean + sqrt(signal.variance) * z, weights
-    x = behind.mean + sqrt(behind.variance) * z
-    return evaluate(behind.activation.function, torch.from_numpy(x)), weights
+    x = preactivation.mean + sqrt(preactivation.variance) * z
+    return evaluate(preactivation.activation.function, torch.from_numpy(x)), weights
 
 
 def _neighbours(count: float, signal: Signal) -> tuple[np.ndarray, np.ndarray]:

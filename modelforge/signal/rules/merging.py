@@ -11,7 +11,7 @@ from modelforge.signal.joined import Joined, joined
 from modelforge.signal.moments import steeper
 from modelforge.signal.rule import Index, Node, Passed, Unpredictable, register_signal
 from modelforge.signal.rules.repeated import each_once, power, times
-from modelforge.signal.sums import mixed_profile, summed_drift
+from modelforge.signal.sums import mixed_profile, noise_of_products, summed_drift
 from modelforge.signal.value import Gradient, Profile, Signal
 
 
@@ -22,7 +22,7 @@ def _known(node: Node) -> list[Signal]:
     return signals
 
 
-@register_signal("Add")
+@register_signal("Add", keeps_shared=True)
 @each_once(times)
 def add(node: Node) -> Passed:
     """Signals that do not depend on each other add up their energies.
@@ -49,7 +49,7 @@ def add(node: Node) -> Passed:
         across=sum(signal.across for signal in signals) + crossed,
         placed=sum(signal.placed for signal in signals),
         drift=drift,
-        noise=noise,
+        noise=noise + noise_of_products(signals),
         lift=lift,
         chance=sum(signal.second / total * sqrt(signal.chance) for signal in signals) ** 2 if total else 0.0,
         swing=sum((signal.second / total) ** 2 * signal.swing for signal in signals) if total else 0.0,
@@ -60,7 +60,7 @@ def add(node: Node) -> Passed:
         tail=2 + sum((signal.second / total) ** 2 * (signal.tail - 2) for signal in signals) if total else 2.0,
         weight_gain=None,
         held=None,
-        behind=None,
+        preactivation=None,
         scatter=made and made.made,
         profile=mixed_profile([(signal.second, signal.profile) for signal in signals], signals[0].shape.sizes),
         later=mixed_profile([(abs(signal.along), signal.later) for signal in signals], signals[0].shape.sizes),
@@ -110,11 +110,11 @@ def _level(signals: list[Signal]) -> Level | None:
 
 
 def _tilt(gradient: Gradient, part: Signal, total: Signal) -> float:
-    """How much steeper the activation that made a part is where the one behind the sum is steep.
+    """How much steeper the activation that made a part is where the one after the sum is steep.
 
     Formula: E φ₁′(u)²·φ₂′(φ₁(u) + r)² / (E φ₁′² · E φ₂′²), r what else is in the sum
     """
-    before, after = part.behind, gradient.through
+    before, after = part.preactivation, gradient.through
     if before is None or after is None:
         return gradient.tilt
     rest = max(0.0, after.variance - part.variance)

@@ -14,8 +14,9 @@ from modelforge.core.frozen import FrozenDict
 from modelforge.signal.resampled import matrix_of, resampled
 from modelforge.signal.rule import Node, Passed, register_signal
 from modelforge.signal.rules.dense import as_units
+from modelforge.signal.shape import Shape
 from modelforge.signal.taps import spread
-from modelforge.signal.value import Shape, Signal
+from modelforge.signal.value import Signal
 
 MODES = {"Circular": "circular", "Reflection": "reflect", "Replication": "replicate"}
 

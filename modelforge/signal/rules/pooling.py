@@ -132,7 +132,7 @@ def unpool(node: Node) -> Passed:
 def _maxima(signal: Signal, taps: Sequence[Taps]) -> Maxima:
     """The maxima of windows, whose elements may be more alike than others are."""
     windows = _windows(taps)
-    found, near = maxima(signal, windows), signal.near if signal.behind is None else signal.behind.near
+    found, near = maxima(signal, windows), signal.near if signal.preactivation is None else signal.preactivation.near
     count = prod(one.kernel for one in taps)
     if near <= 0 or count == 1:
         return found
@@ -148,12 +148,12 @@ def _maxima(signal: Signal, taps: Sequence[Taps]) -> Maxima:
 
 def _raised(signal: Signal, inside: float) -> Signal:
     """The signal with any two positions as alike as those of a window."""
-    behind = signal.behind
-    if behind is None:
+    preactivation = signal.preactivation
+    if preactivation is None:
         along = max(0.0, signal.correlation(signal.along))
         return replace(signal, along=signal.mean**2 + signal.variance * (along + (1 - along) * inside))
-    along = max(0.0, behind.along)
-    return replace(signal, behind=replace(behind, along=along + (1 - along) * inside))
+    along = max(0.0, preactivation.along)
+    return replace(signal, preactivation=replace(preactivation, along=along + (1 - along) * inside))
 
 
 def _windows(taps: Sequence[Taps]) -> Windows:

@@ -9,6 +9,7 @@ import numpy as np
 
 from modelforge.core.frozen import FrozenDict
 from modelforge.signal.cells import APART, Alike, Cell, Gate, Gated, Long, Plain, Step
+from modelforge.signal.own_values import of_recurrent
 from modelforge.signal.rule import Index, Node, Passed, Unpredictable, register_signal
 from modelforge.signal.rules.dense import as_units, normal_noise, refuse_mean
 from modelforge.signal.steps import likeness, run, run_back
@@ -21,7 +22,7 @@ FARTHEST = 500
 """Steps between two of which it is counted how alike they are."""
 
 
-@register_signal("RNN", "LSTM", "GRU")
+@register_signal("RNN", "LSTM", "GRU", own_values=of_recurrent)
 def recurrent(node: Node) -> Passed:
     """The same weights at each step, taken as if they were drawn again: in wide layers that makes no difference.
 
@@ -84,7 +85,7 @@ def recurrent(node: Node) -> Passed:
     return Passed({(0,): output}, back, note=STACKED if gated else "states taken as normal")
 
 
-@register_signal("RNNCell", "LSTMCell", "GRUCell")
+@register_signal("RNNCell", "LSTMCell", "GRUCell", own_values=of_recurrent)
 def one_step(node: Node) -> Passed:
     """One step from the states that are given, or from states of 0."""
     known = [as_units(signal, -1) for signal in node.signals if signal is not None]
@@ -176,7 +177,7 @@ def _in_time(cell: Cell, steps: list[Step]) -> float:
 
 
 def _mean(steps: list[list[Step]]) -> float:
-    """E h over steps and directions; 0 but behind a rectifier."""
+    """E h over steps and directions; 0 but after a rectifier."""
     return float(np.mean([step.mean for one in steps for step in one]))
 
 

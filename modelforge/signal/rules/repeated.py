@@ -19,7 +19,7 @@ Several = Callable[[Node, int], Passed]
 
 def times(node: Node, count: int) -> Passed:
     """A tensor added to itself: E y² = k²·E x², E g² ← k²·E g²."""
-    return passed(node.signal.scaled(float(count)), lambda gradient: gradient.scaled(float(count**2)))
+    return passed(node.signal.times(float(count)), lambda gradient: gradient.times(float(count)))
 
 
 def power(node: Node, count: int) -> Passed:
@@ -63,7 +63,7 @@ def _asked(node: Node, places: list[list[int]], several: Several, predict: Predi
         for one, at, sent in zip(ones, places, result.back(gradients), strict=True):
             whole = sent if one is None or sent is None else one.back({(): sent})[0]
             # The gradients of all places add up to that of the tensor.
-            found |= dict.fromkeys(at, whole and whole.scaled(1 / len(at)))
+            found |= dict.fromkeys(at, whole and whole.amplified(1 / len(at)))
         return tuple(found[place] for place in range(len(node.signals)))
 
     return replace(result, back=back)

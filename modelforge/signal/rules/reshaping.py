@@ -9,7 +9,8 @@ import numpy as np
 from modelforge.core.frozen import FrozenDict
 from modelforge.signal.rule import Node, Passed, Unpredictable, passed, register_signal
 from modelforge.signal.rules.dense import normal_noise
-from modelforge.signal.value import FLAT, Gradient, Shape, Signal, inherited
+from modelforge.signal.shape import Shape
+from modelforge.signal.value import FLAT, Gradient, Signal, inherited
 
 
 @register_signal("Flatten")
@@ -19,7 +20,7 @@ def flatten(node: Node) -> Passed:
     first = node.layer.arguments.get("start_dim", 1) % len(signal.shape.sizes)
     flat = signal.regrouped(node.shape(min(first, signal.shape.units)))
     level = signal.level if flat.shape.num_units == signal.shape.num_units else None
-    flat = replace(flat, level=level, profile=FLAT, behind=None)
+    flat = replace(flat, level=level, profile=FLAT, preactivation=None)
     return passed(flat, lambda gradient: _unflattened(gradient, flat.shape, signal.shape))
 
 
@@ -39,7 +40,7 @@ def permute(node: Node) -> Passed:
 
 @register_signal("Reshape", "Unflatten", "PixelShuffle", "PixelUnshuffle", "ChannelShuffle")
 def reshape(node: Node) -> Passed:
-    """The same elements in another shape; what were units may be positions behind, and are independent there."""
+    """The same elements in another shape; what were units may be positions after it, and are independent there."""
     signal = node.signal
     rank = len(node.sizes())
     shape = node.shape(1 if rank > 3 else rank - 1)
@@ -80,7 +81,7 @@ def select(node: Node) -> Passed:
         profile = FrozenDict(profile if axis == signal.shape.units else profile | {axis: only})
         return replace(inherited(gradient), energy=gradient.energy / size, along=0.0, profile=profile)
 
-    return passed(picked, back)
+    return _beside_mask(node, passed(picked, back))
 
 
 @register_signal("Mean", averages=True)
@@ -95,10 +96,23 @@ def mean(node: Node) -> Passed:
     if signal.shape.units in axes or signal.shape.batch in axes:
         raise Unpredictable("it averages over units or examples")
     if arguments["keepdim"]:
-        return averaged(signal, node.shape(signal.shape.units), signal.shape.num_positions)
+        return _beside_mask(node, averaged(signal, node.shape(signal.shape.units), signal.shape.num_positions))
     small = _without(signal, axes)
     over = signal.shape.num_positions // small.shape.num_positions
-    return averaged(signal, small.shape, over)
+    return _beside_mask(node, averaged(signal, small.shape, over))
+
+
+def _beside_mask(node: Node, result: Passed) -> Passed:
+    """The same where a mask is read, too, which gets no gradient."""
+    unread = (None,) * (len(node.signals) - 1)
+    return replace(result, back=lambda gradients: (*result.back(gradients), *unread)) if unread else result
+
+
+@register_signal("PaddingMask")
+def padding_mask(node: Node) -> Passed:
+    """Which steps count: all of them, as no shape says how many are padding."""
+    made = Signal(node.shape(-1), 1.0, 1.0, 1.0, 1.0)
+    return Passed({(): made}, lambda gradients: (None,), note="as if no step was padding")
 
 
 def averaged(signal: Signal, shape: Shape, over: int) -> Passed:
@@ -134,4 +148,6 @@ def _without(signal: Signal, axes: tuple[int, ...]) -> Signal:
     units = signal.shape.units if signal.shape.units not in axes else len(signal.shape.sizes) - 1
     profile = {axis - sum(gone < axis for gone in axes): it for axis, it in signal.profile.items() if axis not in axes}
     place = min(max(0, units - sum(gone < units for gone in axes)), max(0, len(sizes) - 1))
-    return replace(signal, shape=Shape(sizes, to(signal.shape.batch), place), profile=FrozenDict(profile), behind=None)
+    return replace(
+        signal, shape=Shape(sizes, to(signal.shape.batch), place), profile=FrozenDict(profile), preactivation=None
+    )

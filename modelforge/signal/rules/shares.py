@@ -56,7 +56,7 @@ def _made(signal: Signal, **moments: float) -> Signal:
 
 
 def _sent(gradient: Gradient, factor: float, noise: float) -> Gradient:
-    sent = replace(gradient.scaled(factor), along=0.0, across=0.0, noise=noise)
+    sent = replace(gradient.amplified(factor), along=0.0, across=0.0, noise=noise)
     return replace(sent, profile=FLAT, through=None, scatter=None)
 
 

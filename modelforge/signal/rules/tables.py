@@ -11,6 +11,7 @@ from modelforge.core.frozen import FrozenDict
 from modelforge.core.tensors import TensorValue
 from modelforge.signal.maxima import Windows, maxima
 from modelforge.signal.moments import normal_points
+from modelforge.signal.own_values import normal
 from modelforge.signal.rule import Node, Passed, Unpredictable, Values, passed, register_signal
 from modelforge.signal.rules.dense import as_units, normal_noise
 from modelforge.signal.sums import mixed_profile, summed_drift
@@ -40,7 +41,7 @@ def _rows(node: Node) -> Values:
     return replace(weight, mean=factor * weight.mean, std=factor * weight.std)
 
 
-@register_signal("Embedding")
+@register_signal("Embedding", own_values=normal)
 def embedding(node: Node) -> Passed:
     """A drawn vector for each whole number, which come uniformly: two are the same once in as many as there are.
 
@@ -60,7 +61,7 @@ def embedding(node: Node) -> Passed:
     return Passed({(): replace(output, noise=noise)}, lambda gradients: (None,))
 
 
-@register_signal("EmbeddingBag")
+@register_signal("EmbeddingBag", own_values=normal)
 def bag(node: Node) -> Passed:
     """Sums, means or maxima of the vectors of whole numbers that come uniformly; maxima of normal ones.
 
@@ -103,7 +104,7 @@ def _added(signal: Signal, second: float, mean: float, along: float, across: flo
         swing=signal.swing * (signal.second / total) ** 2 if total else 0.0,
         level=signal.level and signal.level.raised(second / signal.second) if signal.second else None,
         weight_gain=None,
-        behind=None,
+        preactivation=None,
         scatter=None,
         profile=mixed_profile([(signal.second, signal.profile), (second, {})], signal.shape.sizes),
         later=mixed_profile([(abs(signal.along), signal.later), (abs(along), {})], signal.shape.sizes),
@@ -164,7 +165,7 @@ def class_token(node: Node) -> Passed:
         level=None,
         profile=FrozenDict({1: energy / second}) if second else signal.profile,
         weight_gain=None,
-        behind=None,
+        preactivation=None,
         scatter=None,
     )
     output = replace(output, noise=max(signal.noise, normal_noise(output)))

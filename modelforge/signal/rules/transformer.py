@@ -11,7 +11,8 @@ from modelforge.core.tensors import TensorValue, Value
 from modelforge.planning.assign import ParameterPlan
 from modelforge.planning.layer_plan import LayerPlan
 from modelforge.signal.back import backward_from
-from modelforge.signal.flow import Leaf, Source
+from modelforge.signal.flow import LeafLayer, Source
+from modelforge.signal.own_values import of_transformer
 from modelforge.signal.predict import forward
 from modelforge.signal.rule import Index, Node, Passed, Unpredictable, register_signal
 from modelforge.signal.value import Gradient, Signal
@@ -52,7 +53,7 @@ class _Inside:
         )
 
     def attended(self, name: str, dropout: str, *reads: str) -> str:
-        """An attention and the dropout behind it."""
+        """An attention and the dropout after it."""
         attention = {"add_bias_kv": False, "add_zero_attn": False, "dropout": self.arguments["dropout"]}
         width, heads = self.arguments["d_model"], self.arguments["nhead"]
         made = self.add(name, "MultiheadAttention", reads, embed_dim=width, num_heads=heads, **attention)
@@ -83,21 +84,21 @@ class _Inside:
         return stream
 
 
-@register_signal("TransformerEncoderLayer", has_norm=True)
+@register_signal("TransformerEncoderLayer", has_norm=True, has_shortcut=True)
 def encoder_layer(node: Node) -> Passed:
     """Self-attention and an MLP, each with a residual sum and a norm."""
     inside = _Inside(node)
     return _run(node, inside, inside.block("", "@0", None))
 
 
-@register_signal("TransformerDecoderLayer", has_norm=True)
+@register_signal("TransformerDecoderLayer", has_norm=True, has_shortcut=True)
 def decoder_layer(node: Node) -> Passed:
     """The same, with an attention to a second input between."""
     inside = _Inside(node)
     return _run(node, inside, inside.block("", "@0", "@1"))
 
 
-@register_signal("Transformer", has_norm=True)
+@register_signal("Transformer", has_norm=True, has_shortcut=True, own_values=of_transformer)
 def transformer(node: Node) -> Passed:
     """An encoder of the first input and a decoder of the second, each with a norm at its end."""
     inside, stream = _Inside(node), "@0"
@@ -118,11 +119,11 @@ def _run(node: Node, inside: _Inside, last: str) -> Passed:
     names = [f"@{place}" for place in range(len(node.signals))]
     values: dict[str, Value] = dict(zip(names, node.layer.inputs, strict=True))
     signals: dict[Source, Signal | None] = {Source(name): it for name, it in zip(names, node.signals, strict=True)}
-    done: list[tuple[Leaf, Passed | None, str]] = []
+    done: list[tuple[LeafLayer, Passed | None, str]] = []
     for one in inside.layers:
         layer = _planned(node, one, values)
         values[one.name] = layer.output
-        leaf = Leaf(layer, tuple(map(Source, one.reads)))
+        leaf = LeafLayer(layer, tuple(map(Source, one.reads)))
         parameters = _below(node, one.name)
         read = tuple(signals[source] for source in leaf.reads)
         own = "Transformer" if node.layer.type == "Transformer" and one.type != "LayerNorm" else ""

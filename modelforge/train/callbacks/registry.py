@@ -61,7 +61,7 @@ def register_callback(name: str) -> Callable[[Declared], Declared]:
     """Makes a class known as `callbacks.name`: its fields are the settings, its `make` gives a callback of Lightning's.
 
     Raises:
-        TypeError: the class is no finished `CallbackSettings`, or has no docstring.
+        TypeError: the class is not a finished `CallbackSettings`, or has no docstring.
         ValueError: another class has the name.
 
     Example:

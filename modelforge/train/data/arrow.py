@@ -218,7 +218,7 @@ def _checked(column: pa.ChunkedArray, values: Array) -> Values:
 
 
 def _numbers_of_text(column: pa.ChunkedArray, decimal: str) -> Array:
-    """Numbers, NaN where there is no text, infinity where a text is no number."""
+    """Numbers, NaN where there is no text, infinity where a text is not a number."""
     with suppress(pa.ArrowInvalid):
         if decimal == ".":
             return _floats(pc.ascii_trim_whitespace(column))
@@ -245,7 +245,7 @@ def _comma_number(text: str) -> float:
 
 
 def _days(text: str, form: str) -> float:
-    """Days since 1970; infinity for what is no date of the format."""
+    """Days since 1970; infinity for what is not a date of the format."""
     try:
         found = datetime.fromisoformat(text.strip()) if form == ISO else datetime.strptime(text.strip(), form)
     except ValueError:
@@ -288,4 +288,4 @@ def _array(values: Any, name: str) -> pa.Array:
         except (pa.ArrowInvalid, pa.ArrowTypeError, OverflowError):
             return pa.array([None if value is None else str(value) for value in values])
     except UnicodeEncodeError as error:
-        raise refusal("path", f"column `{name}` has a text that is no Unicode: {sentence(error)}") from None
+        raise refusal("path", f"column `{name}` has a text that is not Unicode: {sentence(error)}") from None

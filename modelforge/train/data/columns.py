@@ -38,6 +38,19 @@ def _by_name(raw: Any) -> Any:
     return {str(name): value for name, value in raw} if pairs and raw else raw
 
 
+def _can_have(kind: str, way: Fill) -> bool:
+    """Whether missing values of a kind of column can be treated in a way that is said for all columns."""
+    match kind:
+        case "number":
+            return True
+        case "date":
+            return isinstance(way, str)
+        case "category":
+            return way in ("drop", "most_frequent")
+        case _:
+            return way == "drop"
+
+
 def _formats(raw: Any) -> Any:
     """Names of columns with dates as a mapping to their formats."""
     raw = _by_name(raw)
@@ -85,12 +98,13 @@ class Columns(Bounded, Table):
     missing: Names = MISSING
     """Texts that stand for no value, in small or large letters. For classes called None or NA: `[""]`."""
     impute: Annotated[
-        Fill | FrozenDict[str, Annotated[Fill, Alternatives]],
+        Fill | FrozenDict[str, Annotated[Fill, Alternatives]] | Annotated[tuple[Fill, ...], AsTuple],
         Alternatives,
-        BeforeValidator(_by_name, json_schema_input_type=Fill | dict[str, Fill] | Pairs),
+        BeforeValidator(_by_name, json_schema_input_type=Fill | dict[str, Fill] | list[Fill] | Pairs),
     ] = "error"
     """What becomes of missing values, for all columns or by name: `error`, `drop` (leave the row out), `mean`,
-    `median`, `most_frequent` (over the training part), or a constant."""
+    `median`, `most_frequent` (over the training part), or a constant. Of a list each column takes the first that it
+    can have: `[median, most_frequent]`."""
     categorical: Names = ()
     """Columns of categories: one feature, 0 or 1, for each category of the training part (one-hot)."""
     unseen: Literal["zeros", "error"] = "zeros"
@@ -155,9 +169,10 @@ class Columns(Bounded, Table):
     @check
     def _check_fills(self) -> Iterator[ValidationError]:
         if not isinstance(self.impute, FrozenDict):
-            if isinstance(self.impute, str) and self.impute not in WAYS:
-                message = f"`impute` for all columns must be a number or {', '.join(WAYS)}, not {self.impute!r}"
-                yield mistake("impute", message, did_you_mean(self.impute, WAYS))
+            for way in self.impute if isinstance(self.impute, tuple) else (self.impute,):
+                if isinstance(way, str) and way not in WAYS:
+                    message = f"`impute` for all columns must be a number or {', '.join(WAYS)}, not {way!r}"
+                    yield mistake("impute", message, did_you_mean(way, WAYS))
             return
         for name, fill in self.impute.items():
             if name in self.target and fill not in ("error", "drop"):
@@ -195,18 +210,12 @@ class Columns(Bounded, Table):
         return "ids" if name in self.embed else "date" if name in self.dates else "number"
 
     def fill(self, name: str) -> Fill:
-        """What becomes of missing values of a column. Of a value for all columns, each takes what it can."""
+        """What becomes of missing values of a column. Of what is said for all columns, each takes what it can."""
         if isinstance(self.impute, FrozenDict):
             return self.impute.get(name, "error")
         kind = "target" if name in self.target else self.kind(name)
-        can = {
-            "number": True,
-            "date": isinstance(self.impute, str),
-            "category": self.impute in ("drop", "most_frequent"),
-            "ids": self.impute == "drop",
-            "target": self.impute == "drop",
-        }
-        return self.impute if can[kind] else "error"
+        ways = self.impute if isinstance(self.impute, tuple) else (self.impute,)
+        return next((way for way in ways if _can_have(kind, way)), "error")
 
     def chosen(self, columns: Sequence[str], named: str) -> tuple[str, ...]:
         """The names of the columns to predict from, after all names are checked.

@@ -90,7 +90,7 @@ def check_text(path: Path, key: str, dialect: Dialect) -> None:
             if (place := text.find("\0")) >= 0:
                 hint = "UTF-16 has such bytes: write `data.encoding=utf-16`"
                 line = _line_at(path, key, dialect, before + place)
-                raise refusal(key, f"`{path}` has a NUL byte in line {line}: it is no text", hint)
+                raise refusal(key, f"`{path}` has a NUL byte in line {line}: it is not text", hint)
             if dialect.quote and dialect.quote in text:
                 if dialect.newlines_in_values:
                     return _check_records(path, key, dialect)

@@ -45,7 +45,7 @@ def as_type(array: Array, dtype: Any, name: str) -> Array:
         array([0, 2])
 
     Raises:
-        Refusal: they are no numbers, not finite, or not whole where whole numbers are declared.
+        Refusal: they are not numbers, not finite, or not whole where whole numbers are declared.
     """
     if array.dtype == dtype and array.dtype.kind != "f":
         return array

@@ -100,7 +100,7 @@ class Feature:
                 return texts(column, missing)
 
     def filled(self, values: Any) -> Any:
-        """Values with none missing; texts may stay null where they are no category."""
+        """Values with none missing; texts may stay null where they are not categories."""
         if self.fill is None:
             return values
         if self.kind in ("category", "ids"):

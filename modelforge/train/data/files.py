@@ -24,7 +24,7 @@ SHOWN = 20_000_000
 
 
 def existing(path: str | None, *, folder: bool | None = False, key: str = "path") -> Path:
-    """The file or folder at `path`, links followed; `~` is the home folder. Pipes, sockets and devices are no files.
+    """The file or folder at `path`, links followed; `~` is the home folder. Pipes, sockets and devices are not files.
 
     Args:
         path: Where it is.
@@ -47,7 +47,7 @@ def existing(path: str | None, *, folder: bool | None = False, key: str = "path"
 
 
 def matching(pattern: str, key: str = "files") -> list[Path]:
-    """The files that match a glob, sorted by name; `**` goes through folders. An existing name is no pattern.
+    """The files that match a glob, sorted by name; `**` goes through folders. An existing name is not a pattern.
 
     Raises:
         ForgeError: there is none.
@@ -63,7 +63,7 @@ def matching(pattern: str, key: str = "files") -> list[Path]:
 
 
 def inside(folder: Path, key: str = "files") -> list[Path]:
-    """The files below a folder, sorted by name; its own name is no pattern.
+    """The files below a folder, sorted by name; its own name is not a pattern.
 
     Raises:
         ForgeError: there is none.
@@ -78,7 +78,7 @@ def opened(path: Path, key: str) -> BinaryIO:
     """A file open for reading; what has taken its place since it was checked is refused.
 
     Raises:
-        ForgeError: it is no regular file.
+        ForgeError: it is not a regular file.
     """
     try:
         return open_regular(path)
@@ -90,7 +90,7 @@ def read_utf8(paths: Iterable[Path], key: str, max_bytes: int) -> list[str]:
     """The texts of files, with line ends as they are.
 
     Raises:
-        ForgeError: they are too large together, or bytes of one are no UTF-8.
+        ForgeError: they are too large together, or bytes of one are not UTF-8.
     """
     paths = list(paths)
     named = f"`{paths[0]}`" if len(paths) == 1 else "the text"

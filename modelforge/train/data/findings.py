@@ -11,12 +11,16 @@ import pyarrow as pa
 from modelforge.core.errors import ForgeError, Problem
 from modelforge.core.frozen import FrozenDict
 from modelforge.train.data.arrow import Values, instants, is_text, numbers, pc, present
-from modelforge.train.data.columns import ISO, Columns
+from modelforge.train.data.columns import ISO, Columns, Fill
 from modelforge.train.data.features import Feature
 from modelforge.train.data.refusals import fault, setting, settings, together
 
 MAX_SHOWN = 20
-"""Columns that have a problem each."""
+"""Problems that are named."""
+MAX_PROPOSED = 1_000
+"""Problems up to which ways out are looked for: each takes a look at all values of a column."""
+MAX_NAMED = 8
+"""Columns to be filled in that are named one by one."""
 MAX_CATEGORIES = 20
 """Different texts up to which a column of texts is proposed as one of categories; a single one tells rows not apart."""
 WAYS = {
@@ -57,10 +61,10 @@ class Findings:
             names: The features.
             read: Reads the data as a section declares it; what it raises is named as well.
         """
-        if len(self.problems) > MAX_SHOWN:
-            rest = len(self.problems) - MAX_SHOWN
-            more = fault("features", f"{rest:,} more of these columns hold what is no number")
-            return [*self.problems[:MAX_SHOWN], more]
+        rest = len(self.problems) - MAX_SHOWN
+        more = [fault("features", f"{rest:,} more problems like these, in other columns")] if rest > 0 else []
+        if len(self.problems) > MAX_PROPOSED:
+            return [*self.problems[:MAX_SHOWN], *more]
         update = self._update(source, names)
         lines = {key: setting(key, value) for key, value in update.items()}
         shown = [
@@ -77,7 +81,8 @@ class Findings:
                 later = [problem for problem in error.problems if settings([problem])]
         whole = together([*shown, *later])
         known = {problem.key for problem in shown}
-        return [problem for place, problem in enumerate(whole) if place < len(shown) or problem.key not in known]
+        first = [*whole[: len(shown)][:MAX_SHOWN], *more]
+        return [*first, *(problem for problem in whole[len(shown) :] if problem.key not in known)]
 
     def _update(self, source: Columns, names: tuple[str, ...]) -> dict[str, Any]:
         """The fields that differ in a section that reads the table."""
@@ -94,6 +99,8 @@ class Findings:
                 continue
             if key == "decimal":
                 update[key] = ","
+            elif key == "impute" and (ways := _for_all(before, values)):
+                update[key] = ways[0] if len(ways) == 1 else ways
             elif key in ("categorical", "ignore"):
                 update[key] = (*before, *values)
             else:
@@ -105,6 +112,15 @@ class Findings:
             if kept and source.features is not None:
                 update["features"] = kept
         return update
+
+
+def _for_all(before: Fill | tuple[Fill, ...] | Mapping[str, Fill], values: Mapping[str, Fill]) -> tuple[Fill, ...]:
+    """What `impute` says for all columns, where it did so before, or has to be said for many; else nothing."""
+    if isinstance(before, Mapping) or (before == "error" and len(values) <= MAX_NAMED):
+        return ()
+    said = before if isinstance(before, tuple) else (before,)
+    ways = (*said, *sorted({*values.values()}, key=str))  # `median` in front of `most_frequent`
+    return tuple(dict.fromkeys(way for way in ways if way != "error"))
 
 
 def way_out(source: Columns, feature: Feature, column: pa.ChunkedArray, values: Values) -> tuple[Any, ...]:
@@ -122,7 +138,7 @@ def way_out(source: Columns, feature: Feature, column: pa.ChunkedArray, values: 
 
 
 def _date_format(column: pa.ChunkedArray) -> str:
-    """The only one of `FORMATS` that all dates of a column have, or nothing; dates that are no texts have none."""
+    """The only one of `FORMATS` that all dates of a column have, or nothing; dates that are not texts have none."""
     if pa.types.is_date(column.type) or pa.types.is_timestamp(column.type):
         return ISO
     first = column[:MAX_SHOWN]

@@ -304,7 +304,7 @@ def labelled_by(raw: Any, classes: Sequence[str]) -> tuple[Sequence[Any], Rows]:
         pictures, names = raw.paths, [parts[0] for parts in inner]
     number = {name: place for place, name in enumerate(classes)}
     if strangers := sorted({*map(str, names)} - {*classes}):
-        what = "is no class" if len(strangers) == 1 else "are no classes"
+        what = "is not a class" if len(strangers) == 1 else "are not classes"
         message = f"{listed(strangers, MAX_SHOWN, quote='`')} {what} of the run"
         hint = f"its classes: {listed(classes, MAX_SHOWN, quote='`')}"
         if isinstance(raw, PictureFiles) and all(name.lower() in PART_OF for name in strangers):

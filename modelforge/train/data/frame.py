@@ -15,7 +15,7 @@ from modelforge.train.data.alike import look_alikes
 from modelforge.train.data.arrow import NO_ROWS, Values, as_numpy, columns_of, is_text, numbers, pc, present
 from modelforge.train.data.columns import MAX_SHOWN, Columns
 from modelforge.train.data.features import Feature, fitted, problems
-from modelforge.train.data.findings import Findings, way_out
+from modelforge.train.data.findings import MAX_PROPOSED, Findings, way_out
 from modelforge.train.data.labels import Coded, Labels
 from modelforge.train.data.numbering import numberings
 from modelforge.train.data.parts import Array, Arrays, Examples, Rows
@@ -142,7 +142,7 @@ def _read(
     column = sheet.columns[feature.name]
     values = feature.read(column, source.missing, source.decimal_sign)
     for problem in problems(feature, values, column, "features", sheet.place):
-        proposes = training and len(found.problems) <= MAX_SHOWN
+        proposes = training and len(found.problems) <= MAX_PROPOSED
         found.add(problem, *(way_out(source, feature, column, values) if proposes else ()))
     fill = source.fill(feature.name)
     allowed = (fill != "error" if training else feature.fill is not None) if fill != "drop" else drops

@@ -159,7 +159,7 @@ def _decoded(value: Any) -> Any:
 
 
 def _no_classes(coded: Coded, named: str) -> Problem | None:
-    """The first value that is no class, or not of the kind of the first one."""
+    """The first value that is not a class, or not of the kind of the first one."""
     for row, value in zip(coded.first_rows, coded.distinct, strict=True):
         what, hint = "", "give every class a name, or a whole number"
         if type(value) not in (str, int, float, bool):

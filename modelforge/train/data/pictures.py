@@ -180,7 +180,7 @@ def _decoded(source: Any, form: Form) -> Array | Refusal:
     except Refusal as error:
         return error
     except ForgeError:
-        return Refusal("a pipe, a socket or a device is no picture")
+        return Refusal("a pipe, a socket or a device is not a picture")
     except (Image.DecompressionBombWarning, Image.DecompressionBombError):
         return Refusal(f"more than {Image.MAX_IMAGE_PIXELS:,} pixels")
     except OSError as error:

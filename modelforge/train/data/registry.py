@@ -26,7 +26,7 @@ def register_data(name: str) -> Callable[[Declared], Declared]:
     """Makes a class known as `data.type=name`: its fields are the `data` section, its `read` gives the examples.
 
     Raises:
-        TypeError: the class is no finished source, or has no docstring.
+        TypeError: the class is not a finished source, or has no docstring.
         ValueError: another class has the name.
     """
     return SOURCES.register(name)

@@ -54,7 +54,7 @@ def read_separated(
         table = _read(path, key, dialect, top, texts | floats, store, numeric)
         if not all(_is_finite(table[name]) for name in floats):
             table = _read(path, key, dialect, top, texts, store)
-    except pa.ArrowInvalid:  # something is no number, or a row is too short: read it as it is written
+    except pa.ArrowInvalid:  # something is not a number, or a row is too short: read it as it is written
         try:
             table = _read(path, key, dialect, top, texts, store)
         except pa.ArrowInvalid as error:

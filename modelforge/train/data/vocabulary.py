@@ -46,7 +46,7 @@ class Vocabulary(ABC):
         """The tokens of a text.
 
         Raises:
-            Refusal: a part of it is no token.
+            Refusal: a part of it is not a token.
         """
 
     @abstractmethod

@@ -40,7 +40,7 @@ def register_logger(name: str) -> Callable[[Declared], Declared]:
     """Makes a class known as `logger.name`: its fields are the settings, its `make` gives a logger of Lightning's.
 
     Raises:
-        TypeError: the class is no finished `LoggerSettings`, or has no docstring.
+        TypeError: the class is not a finished `LoggerSettings`, or has no docstring.
         ValueError: another class has the name.
 
     Example:

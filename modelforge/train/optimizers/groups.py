@@ -133,7 +133,7 @@ def units_of(paths: Iterable[str]) -> dict[str, str]:
 
 
 def unknown_roles(keys: Iterable[tuple[str, Any]]) -> Iterator[Problem]:
-    """The problems of a list of roles: each override key with what stands there, if that is no role."""
+    """The problems of a list of roles: each override key with what stands there, if that is not a role."""
     for key, role in keys:
         if role not in ROLES:
             hint = did_you_mean(str(role), ROLES) or f"there are {', '.join(ROLES)}"

@@ -23,6 +23,8 @@ RANK_TIMEOUT = timedelta(minutes=10)
 """How long rank 0 waits for the other ranks, and they for it."""
 DATA_TIMEOUT = timedelta(hours=12)
 """How long the other ranks wait while rank 0 reads the data."""
+LAST_WORK = 0.1
+"""Seconds that the threads of a group have to drop what they reduced last."""
 
 
 @dataclass(frozen=True)
@@ -122,6 +124,17 @@ class Rendezvous:
             if time.monotonic() > end:
                 raise ForgeError([_absent(missing, self.launch)])
             time.sleep(0.02)
+
+
+def leave() -> None:
+    """Ends the process group, if there is one.
+
+    Whoever drops the last reference to a group waits for its threads and holds Python's lock meanwhile. They may need
+    that lock to drop what they reduced last, and then neither ends (gloo in torch 2.13). So they get a moment first.
+    """
+    if distributed.is_initialized():
+        time.sleep(LAST_WORK)
+        distributed.destroy_process_group()
 
 
 def _absent(missing: list[int], launch: Launch) -> Problem:

@@ -19,13 +19,11 @@ from pathlib import Path
 from tempfile import TemporaryFile
 from typing import IO
 
-from torch import distributed
-
 from modelforge.core.errors import ForgeError, Problem
 from modelforge.core.quoting import printable, shortened
 from modelforge.train.interrupt import Interrupted
 from modelforge.train.parallel.launch import Launch, launch_of
-from modelforge.train.parallel.rendezvous import Failure, Rendezvous
+from modelforge.train.parallel.rendezvous import Failure, Rendezvous, leave
 from modelforge.train.parallel.world import RunSpec
 
 WORKER = "modelforge.train.parallel.worker"
@@ -136,8 +134,7 @@ def run_workers(spec: RunSpec, size: int) -> Generator[tuple[Rendezvous, Workers
         raise
     finally:
         workers.end()
-        if distributed.is_initialized():
-            distributed.destroy_process_group()
+        leave()
 
 
 def _start(launch: Launch) -> tuple[subprocess.Popen[bytes], IO[bytes]]:

@@ -22,7 +22,7 @@ def register_task(name: str) -> Callable[[Declared], Declared]:
     """Makes a class known as `data.task=name`, for all data with targets of its kind.
 
     Raises:
-        TypeError: the class is no finished task, or has no docstring.
+        TypeError: the class is not a finished task, or has no docstring.
         ValueError: another class has the name.
     """
     return TASKS.register(name)

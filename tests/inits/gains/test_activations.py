@@ -113,7 +113,7 @@ def test_names_that_cannot_be_registered(name: str, message: str):
 
 
 def test_only_functions_are_registered():
-    with pytest.raises(TypeError, match="3 is no function of a tensor"):
+    with pytest.raises(TypeError, match="3 is not a function of a tensor"):
         register_activation("three", 3)  # pyright: ignore[reportCallIssue, reportArgumentType]  # that is the point
 
 

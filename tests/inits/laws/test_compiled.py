@@ -11,6 +11,7 @@ import torch
 
 from modelforge.building import checksum
 from modelforge.core.rng import Key
+from modelforge.inits.laws import drawing
 from modelforge.inits.laws import transforms as words
 from modelforge.inits.laws.law import Law, Normal, Uniform
 from modelforge.inits.laws.seen import BLOCK, every
@@ -23,7 +24,7 @@ def test_compiled_loops_give_the_same_bits(law: Law, size: int, monkeypatch: pyt
     compiled = pytest.importorskip("modelforge.inits.laws.compiled", reason="Numba is an extra")
     values = []
     for module in (None, compiled):
-        monkeypatch.setattr(words, "loaded", lambda module=module: module)
+        monkeypatch.setattr(drawing, "loaded", lambda module=module: module)
         out = torch.full((size,), torch.nan)
         law.draw_(out, Key(0, "law"))
         values.append(out)

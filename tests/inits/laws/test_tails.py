@@ -1,4 +1,4 @@
-"""Tails: how far sums over a sound sample may lie off, against exact laws, and what is no law."""
+"""Tails: how far sums over a sound sample may lie off, against exact laws, and what is not a law."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ def test_a_law_whose_distribution_has_other_moments_is_no_law():
 @pytest.mark.parametrize(
     ("law", "says"),
     [
-        (3, "its `law` gives 3, which is no law: it has no `mean`, `std`"),
+        (3, "its `law` gives 3, which is not a law: it has no `mean`, `std`"),
         (Wide(std=-1.0), "the `std` of its law must be a finite number, not below 0, but is -1.0"),
         (Wide(mean=float("nan")), "the `mean` of its law must be a finite number, but is nan"),
     ],

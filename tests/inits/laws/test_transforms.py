@@ -90,10 +90,3 @@ def test_values_that_were_drawn_once_are_drawn_for_ever():
         law.draw_(out, Key(0, "golden"))
         drawn.update(out.numpy().astype("<f4").tobytes())
     assert drawn.hexdigest()[:16] == "b4e95cbb963a9fb3"
-
-
-def test_what_does_not_lie_side_by_side_is_not_looked_at():
-    pytest.importorskip("modelforge.inits.laws.compiled", reason="the extra `fast`")
-    values = torch.randn(40, 50)
-    assert words.look(values.view(-1), 0.0, 1.0) is not None
-    assert words.look(values.t()[3], 0.0, 1.0) is None

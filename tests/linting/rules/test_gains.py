@@ -1,4 +1,4 @@
-"""Gains and the activations behind them."""
+"""Gains and the activations after them."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def test_norms_make_up_for_gains(norm: Any):
 
 
 @pytest.mark.parametrize(
-    ("before", "behind", "found"),
+    ("before", "after", "found"),
     [
         ({}, {}, True),
         ({"first": "LayerNorm"}, {}, True),
@@ -63,10 +63,10 @@ def test_norms_make_up_for_gains(norm: Any):
         ({}, {"last": {"type": "LayerNorm", "elementwise_affine": False}}, False),
     ],
 )
-def test_layers_behind_the_last_norm_count(before: dict[str, Any], behind: dict[str, Any], found: bool):
+def test_layers_after_the_last_norm_count(before: dict[str, Any], after: dict[str, Any], found: bool):
     copy = {"dense": {"type": "Linear", "out_features": 32}, "act": "ReLU"}
     stack = {"type": "Repeat", "times": 30, "layers": copy}
-    layers = {**before, "stack": stack, **behind, "head": {"type": "Linear", "out_features": 2}}
+    layers = {**before, "stack": stack, **after, "head": {"type": "Linear", "out_features": 2}}
     plan = mf.plan(mf.parse({"input": {"shape": [32]}, "layers": layers}, init="xavier"))
     codes = {problem.code for problem in mf.lint(plan, rules=["MW120", "MW123", "MW124"])}
     assert codes == ({"MW120", "MW123", "MW124"} if found else set())

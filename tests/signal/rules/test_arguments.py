@@ -186,6 +186,7 @@ LEFT = {
     ("SelfAttention", "rope_low_freq_factor"): "likewise",
     ("SelfAttention", "rope_high_freq_factor"): "likewise",
     ("SelfAttention", "rope_original_steps"): "likewise",
+    ("PaddingMask", "padding_idx"): "how many steps are padding is not known",
     ("EmbeddingBag", "padding_idx"): "of 50 rows one, which is left out of means",
     ("ConvTranspose1d", "padding_mode"): "torch pads with zeros only",
     ("LPPool1d", "ceil_mode"): "gradients of windows that are cut off are known to be less exact",

@@ -54,7 +54,7 @@ def test_a_tied_weight_is_found():
 )
 @pytest.mark.parametrize("init", [{"scheme": "constant", "value": 0.1}, {"scheme": "uniform", "low": 0.0, "high": 0.2}])
 def test_weights_with_a_mean_are_refused(layer, shape, init):
-    """All units behind them share a sum, which grows by n·E w in each layer: energies of single units say nothing."""
+    """All units after them share a sum, which grows by n·E w in each layer: energies of single units say nothing."""
     prediction = mf.predict(mf.plan(chain(layer, shape=shape, init={**init, "bias": "zeros"})))
     (unknown,) = prediction.unknown
     assert unknown.note.startswith("unknown from here on: its weights have the mean 0.1")

@@ -60,8 +60,8 @@ def test_alpha_dropout_brings_examples_nearer(p):
 
 
 @pytest.mark.parametrize("kind", ["AlphaDropout", "FeatureAlphaDropout"])
-def test_moments_behind_alpha_dropout_as_drawn(kind):
-    """Behind ReLU, which has a mean and a skewness; the noise of E x² over batches follows from the fourth moment."""
+def test_moments_after_alpha_dropout_as_drawn(kind):
+    """After ReLU, which has a mean and a skewness; the noise of E x² over batches follows from the fourth moment."""
     shape = [8, 5] if kind.startswith("Feature") else [40]
     plan = mf.plan(chain("ReLU", {"type": kind, "p": 0.2}, shape=shape, init="kaiming"))
     signal = mf.predict(plan, batch=4).nodes[-1].signal

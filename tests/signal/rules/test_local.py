@@ -15,7 +15,7 @@ def net(layer, *between):
 
 
 @pytest.mark.parametrize("power", [1, 2])
-def test_pools_behind_an_activation(power):
+def test_pools_after_an_activation(power):
     check(net({"type": "LPPool2d", "norm_type": power, "kernel_size": 2}, "ReLU"), batch=8)
 
 

@@ -59,20 +59,20 @@ def test_norms_of_other_elements_read_no_energies_of_positions(norm, units):
     first = {"type": "Permute", "dims": [0, 3, 1, 2]}
     scheme = {"scheme": "normal", "std": 0.02}
     prediction = mf.predict(mf.plan(chain(conv, last, "LayerNorm", first, norm, shape=[1, 4, 4], init=scheme)))
-    between, behind = prediction.nodes[-3].signal.level, prediction.nodes[-1].signal.level
+    between, last = prediction.nodes[-3].signal.level, prediction.nodes[-1].signal.level
     assert (between.count, between.units) == (32 * 16, 16)
-    assert behind is None or behind.units == units
+    assert last is None or last.units == units
 
 
 def test_batch_norm_lets_gradients_explode():
-    """π/(π - 1) a layer behind ReLU (Yang et al. 2019, arXiv:1902.08129)."""
+    """π/(π - 1) a layer after ReLU (Yang et al. 2019, arXiv:1902.08129)."""
     spec = chain(*[LINEAR, "BatchNorm1d", "ReLU"] * 10, shape=[64], init={"scheme": "xavier"})
     prediction = mf.predict(mf.plan(spec), batch=100_000)
     ratio = prediction.node("relu14").gradient.energy / prediction.node("relu17").gradient.energy
     assert ratio == pytest.approx(3.141593 / 2.141593, rel=0.05)
 
 
-def test_a_norm_is_known_behind_what_is_not():
+def test_a_norm_is_known_after_what_is_not():
     pool = {"type": "LPPool1d", "norm_type": 3, "kernel_size": 2}
     prediction = mf.predict(mf.plan(chain(pool, "LayerNorm", LINEAR, shape=[4, 64], init={"scheme": "lecun"})))
     assert [node.path for node in prediction.unknown] == ["lppool1d0"]
@@ -123,7 +123,7 @@ def test_running_statistics_are_read_where_there_are_some(norm, training, kept):
 @pytest.mark.parametrize("activation", ["ReLU", "Mish", "Tanh"])
 @pytest.mark.parametrize("first", ["norm", "activation"])
 def test_norms_of_few_units_beside_activations(norm, activation, first):
-    """Energies behind a norm do not scatter, and slopes are large where what the norm divides by is."""
+    """Energies after a norm do not scatter, and slopes are large where what the norm divides by is."""
     pair = (norm, activation) if first == "norm" else (activation, norm)
     layers = [{"type": "Linear", "out_features": 32}, *pair] * 6
     check(chain(*layers, shape=[32], init={"scheme": "kaiming", "gain": "auto"}), seeds=12, spare=0.2)
@@ -137,6 +137,6 @@ def test_norms_and_weights_take_a_direction_out_once(norm):
 
 
 @pytest.mark.parametrize("activation", ["LeakyReLU", "GELU", "Tanh"])
-def test_batch_norms_of_few_examples_behind_activations(activation):
+def test_batch_norms_of_few_examples_after_activations(activation):
     layers = [{"type": "Linear", "out_features": 32}, activation, "BatchNorm1d"]
     check(chain(*layers, shape=[32], init={"scheme": "kaiming", "gain": "auto"}), seeds=24, spare=0.05)

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pyarrow as pa
 import pytest
+from pydantic import ValidationError
 
 from modelforge.core.errors import ForgeError
 from modelforge.train.data.arrow import numbers
@@ -92,6 +93,37 @@ def test_what_has_two_readings_is_not_guessed(values: list[str], expected: list[
     rows = "".join(f"{values[n % 2]};{n};{'ab'[n % 2]}\n" for n in range(40))
     lines = proposed("x;y;Art\n" + rows, delimiter=";")
     assert [line for line in lines if "dates" in line or "decimal" in line] == expected
+
+
+@pytest.mark.usefixtures("here")
+@pytest.mark.parametrize(
+    ("section", "expected"),
+    [
+        ({}, "'data.impute=[median,most_frequent]'"),
+        ({"impute": "mean"}, "'data.impute=[mean,most_frequent]'"),
+        ({"impute": {"x0": 0}}, "'data.impute={x0: 0, x1: median, "),
+    ],
+    ids=["for all", "for the others", "by name"],
+)
+def test_many_columns_are_filled_in_by_one_setting(section: dict[str, object], expected: str):
+    """More columns than are named, numbers and categories: one line of settings reads all of them."""
+    names = [f"x{place}" for place in range(30)]
+    header = ";".join([*names, "kind", "Art"])
+    rows = [[*("" if n == place else f"{n}" for place in range(30)), "" if n == 5 else "uvw"[n % 3]] for n in range(40)]
+    table = "\n".join([header, *(";".join([*row, "ab"[n % 2]]) for n, row in enumerate(rows))])
+    lines = proposed(table, delimiter=";", **section)
+    assert any(line.startswith(expected) for line in lines)
+    assert {"'data.categorical=[kind]'", "data.num_features=33"} <= {*lines}
+
+
+def test_of_a_list_each_column_takes_the_first_that_it_can_have():
+    source = csv(impute=["mean", "most_frequent", "drop"], categorical=["city"], embed={"street": 9}, dates=["sold"])
+    fills = {name: source.fill(name) for name in ("width", "sold", "city", "street", "kind")}
+    assert fills == {"width": "mean", "sold": "mean", "city": "most_frequent", "street": "drop", "kind": "drop"}
+    with pytest.raises(
+        ValidationError, match="must be a number or error, drop, mean, median, most_frequent, not 'avg'"
+    ):
+        csv(impute=["median", "avg"])
 
 
 @pytest.mark.usefixtures("here")

@@ -418,7 +418,7 @@ def test_names_that_hydra_takes_as_no_key_are_given_in_pairs(here: Path):
         ({"x": [1e300]}, "column `x` of the data has 1e+300 in row 1, which is more than float32 holds"),
         ({"x": 1.0}, "column `x` must be a list of values, but is 1.0"),
         ({"x": "1"}, "column `x` must be a list of values, but is '1'"),
-        ({"x": ["\ud800"]}, "column `x` has a text that is no Unicode"),
+        ({"x": ["\ud800"]}, "column `x` has a text that is not Unicode"),
         ({"x": []}, "the data has no rows"),
         ([], "the data has no column `x`"),
     ],

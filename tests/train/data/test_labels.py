@@ -1,4 +1,4 @@
-"""Labels → classes: what is no class is told, with its row."""
+"""Labels → classes: what is not a class is told, with its row."""
 
 from __future__ import annotations
 

@@ -61,7 +61,7 @@ def test_what_is_constant_becomes_zero(here: Path):
             ("a,kind\n" + PAIRS).encode("utf-16-le"),
             (
                 "data.path",
-                "`flowers.csv` has a NUL byte in line 1: it is no text",
+                "`flowers.csv` has a NUL byte in line 1: it is not text",
                 "UTF-16 has such bytes: write `data.encoding=utf-16`",
             ),
         ),

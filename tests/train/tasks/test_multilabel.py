@@ -62,7 +62,7 @@ def test_metric_columns_and_report_have_one_threshold(score: float):
 
 @pytest.mark.parametrize("name", ["y", "ab"])
 def test_labels_of_one_array_are_numbered(name: str):
-    """Its name is no list of names, also where it has as many letters as there are labels."""
+    """Its name is not a list of names, also where it has as many letters as there are labels."""
     task, fitted = MultilabelClassification(), {"labels": name}
     assert [*task.answers(TARGETS, fitted)] == ["target_0", "target_1"]
     assert [*task.predictions(SCORES, fitted)] == ["0", "probability_0", "1", "probability_1"]

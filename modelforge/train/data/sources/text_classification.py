@@ -144,7 +144,7 @@ class TextClassification(Bounded, SplitSource):
             labelled: Whether to give their classes, which `raw` has; or it is a pair of texts and classes.
 
         Raises:
-            ForgeError: what is given is no text, or its class is none of those at training time.
+            ForgeError: what is given is not a text, or its class is none of those at training time.
         """
         if labelled and not isinstance(raw, Texts) and not (isinstance(raw, tuple | list) and len(raw) == 2):
             raise new_data("new data with targets must be a pair of texts and classes")
@@ -153,7 +153,7 @@ class TextClassification(Bounded, SplitSource):
         if strangers := [row for row, text in enumerate(given.texts) if not isinstance(text, str)]:
             raise new_data(f"text {strangers[0] + 1} is {type(given.texts[strangers[0]]).__name__}, not text")
         if broken := [row for row, text in enumerate(given.texts) if not is_unicode(text)]:
-            raise new_data(f"text {broken[0] + 1} has half of a surrogate pair, which is no Unicode")
+            raise new_data(f"text {broken[0] + 1} has half of a surrogate pair, which is not Unicode")
         vocabulary = vocabulary_of(fitted)
         assert isinstance(vocabulary, Pieces), "texts are read in pieces"
         rows = self._tokens(vocabulary, given.texts)
@@ -165,7 +165,7 @@ class TextClassification(Bounded, SplitSource):
             raise new_data(f"{plural(len(rows), 'text')} have {len(given.labels)} classes")
         number = {str(name): place for place, name in enumerate(fitted["classes"])}
         if others := sorted({str(label) for label in given.labels} - {*number}):
-            what = "is no class" if len(others) == 1 else "are no classes"
+            what = "is not a class" if len(others) == 1 else "are not classes"
             hint = f"its classes: {listed(number, MAX_SHOWN, quote='`')}"
             raise new_data(f"{listed(others, MAX_SHOWN, quote='`')} {what} of the run", hint)
         return Arrays(rows, np.array([number[str(label)] for label in given.labels], np.int64))

@@ -1,4 +1,4 @@
-"""CSV files: quotes, long fields, and files that are no table."""
+"""CSV files: quotes, long fields, and files that are not a table."""
 
 from __future__ import annotations
 

@@ -179,8 +179,8 @@ def test_levels_of_more_bits_are_those_of_8(tmp_path: Path, name: str, ending: s
             "whole numbers of 32 bits do not define which level is white",
         ),
         (".tif", lambda v, path: grey(v / 65535, np.float32).save(path), "floats do not define which level is white"),
-        (".png", lambda v, path: os.mkfifo(path), "a pipe, a socket or a device is no picture"),
-        (".png", lambda v, path: path.symlink_to("/dev/zero"), "a pipe, a socket or a device is no picture"),
+        (".png", lambda v, path: os.mkfifo(path), "a pipe, a socket or a device is not a picture"),
+        (".png", lambda v, path: path.symlink_to("/dev/zero"), "a pipe, a socket or a device is not a picture"),
     ],
     ids=["32 bits", "floats", "pipe", "device"],
 )
@@ -490,7 +490,7 @@ def test_what_cannot_be_encoded_is_refused_by_name(pictures: Path, tmp_path: Pat
     raw = source.raw(new)
     assert refused(lambda: source.encode(raw, fitted, labelled=True)) == (
         "",
-        "`bird` and `cow` are no classes of the run",
+        "`bird` and `cow` are not classes of the run",
         "its classes: `blue` and `red`",
     )
     Image.new("L", (3, 3)).save(new / "loose.png")

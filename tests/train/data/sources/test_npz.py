@@ -1,4 +1,4 @@
-"""Arrays that NumPy saved: of any shape, damaged, too large, or of what is no number."""
+"""Arrays that NumPy saved: of any shape, damaged, too large, or of what is not a number."""
 
 from __future__ import annotations
 

@@ -139,7 +139,7 @@ def test_what_cannot_be_encoded(tmp_path: Path):
     message = "the texts have no classes: there is no column `label`"
     assert [one[1] for one in refused(lambda: source.encode(raw, fitted, labelled=True))] == [message]
     pair = (["a"], ["ugly"])
-    expected = ("", "`ugly` is no class of the run", "its classes: `bad` and `good`")
+    expected = ("", "`ugly` is not a class of the run", "its classes: `bad` and `good`")
     assert refused(lambda: source.encode(pair, fitted, labelled=True)) == [expected]
     assert refused(lambda: source.encode(["a", 3], fitted))[0][1] == "text 2 is int, not text"
     (tmp_path / "new.csv").write_text("more\n1\n")
@@ -312,7 +312,7 @@ def test_any_column_of_a_table_of_texts_can_be_kept(tmp_path: Path):
     [
         ("one text", "texts must be a list, but are str"),
         (None, "texts must be a list, but are NoneType"),
-        (["\ud800"], "text 1 has half of a surrogate pair, which is no Unicode"),
+        (["\ud800"], "text 1 has half of a surrogate pair, which is not Unicode"),
         ({"words": ["a"]}, "the new data has no column `text`"),
     ],
 )

@@ -1,4 +1,4 @@
-"""put_off: torch's compiler is imported when something compiles, and not because a layer runs on the meta device.
+"""import_compiler_late: torch's compiler waits until something compiles; a layer on the meta device needs none.
 
 torch's own kernels for that device are wrapped in `torch._dynamo.disable`, which keeps the compiler out of them, and
 ask the compiler of every size and condition whether it is a symbol. The first call of one imports the compiler, with
@@ -23,13 +23,13 @@ _DYNAMO, _SHAPES, _SYMPY = "torch._dynamo", "torch.fx.experimental.symbolic_shap
 _INDUCTOR, _CONFIG = "torch._inductor", "torch._inductor.config"
 
 
-def put_off() -> None:
+def import_compiler_late() -> None:
     """From now on each of these modules is imported at the first use of anything that has no answer here."""
     for kind in (_Dynamo, _Inductor, _Settings, _Shapes, _Sympy):
         stand_in(kind)
 
 
-def stand_in(kind: type[Later]) -> None:
+def stand_in(kind: type[LazyModule]) -> None:
     """Puts a stand-in in the place of a module that is installed and not yet imported."""
     if kind.NAME in sys.modules or (spec := _spec(kind.NAME)) is None:
         return
@@ -52,7 +52,7 @@ _LOCK = RLock()
 """Held while a stand-in leaves its place, and never during an import, which has locks of its own."""
 
 
-class Later(ModuleType):
+class LazyModule(ModuleType):
     """Stands for a module until it is imported, and leads to it from then on."""
 
     NAME: str
@@ -169,7 +169,7 @@ class OptimizedModule(metaclass=_Compiled):
     """Stands for torch's class of compiled modules where Lightning asks whether a module is one."""
 
 
-class _Dynamo(Later):
+class _Dynamo(LazyModule):
     NAME = _DYNAMO
 
     def __getattr__(self, name: str) -> Any:
@@ -220,7 +220,7 @@ def _nothing(*_: Any) -> None:
     """Breaks no graph."""
 
 
-class _Inductor(Later):
+class _Inductor(LazyModule):
     NAME = _INDUCTOR
 
     def __init__(self, spec: ModuleSpec) -> None:
@@ -240,7 +240,7 @@ class _Inductor(Later):
         return module
 
 
-class _Settings(Later):
+class _Settings(LazyModule):
     """Keeps the settings of a compiler that is not there; `torch.use_deterministic_algorithms` makes one."""
 
     NAME = _CONFIG
@@ -273,7 +273,7 @@ def _are_equal(one: Any, other: Any) -> bool:
     return [*one] == [*other] if isinstance(one, tuple | list) else one == other
 
 
-class _Shapes(Later):
+class _Shapes(LazyModule):
     NAME = _SHAPES
 
     ANSWERS: Mapping[str, Callable[..., Any]] = {
@@ -290,7 +290,7 @@ class _Shapes(Later):
         "sym_eq": _are_equal,
         "sym_or": lambda *conditions: any(conditions),
     }
-    """What the functions give for Python's own numbers and conditions, which are no symbols."""
+    """What the functions give for Python's own numbers and conditions, which are not symbols."""
 
     def __getattr__(self, name: str) -> Any:
         if name not in self.ANSWERS or not self.waits():
@@ -314,7 +314,7 @@ def _is_plain(value: Any) -> bool:
     return isinstance(value, bool | int) or (isinstance(value, tuple | list) and all(map(_is_plain, value)))
 
 
-class _Sympy(Later):
+class _Sympy(LazyModule):
     NAME = _SYMPY
 
     def __getattr__(self, name: str) -> Any:
@@ -324,4 +324,4 @@ class _Sympy(Later):
 
 
 class _NoValue:
-    """The class of no value."""
+    """A class that no value has."""

@@ -10,7 +10,7 @@ import modelforge as mf
 from modelforge.core.matrix import Matrix
 from modelforge.inits import Elementwise, Law, Normal, TruncatedNormal, Uniform, registry
 from modelforge.inits.defaults import ROLE_DEFAULTS
-from modelforge.linting.unreached import unreached, unreached_words
+from modelforge.planning.unreached import unreached, unreached_words
 
 
 @pytest.mark.parametrize(

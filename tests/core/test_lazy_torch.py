@@ -8,12 +8,12 @@ import sys
 import pytest
 from torch.fx.experimental import symbolic_shapes
 
-from modelforge.core.dynamo import _Shapes
+from modelforge.core.lazy_torch import _Shapes
 
 START = """
 import sys
-from modelforge.core.dynamo import put_off
-put_off()
+from modelforge.core.lazy_torch import import_compiler_late
+import_compiler_late()
 import torch
 with torch.device("meta"):
     layer = torch.nn.Linear(3, 4)

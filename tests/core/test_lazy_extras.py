@@ -19,8 +19,8 @@ def heavy():
 EARLY = f"""
 import sys
 {HEAVY}
-from modelforge.core.later import put_off_extras
-put_off_extras()
+from modelforge.core.lazy_extras import import_extras_late
+import_extras_late()
 """
 START = f"""
 {EARLY}
@@ -102,9 +102,9 @@ def test_what_others_put_there_stays(fake: str):
     code = f"""
 import sys
 from types import ModuleType
-from modelforge.core.later import put_off_extras
+from modelforge.core.lazy_extras import import_extras_late
 fake = sys.modules["scipy"] = {fake}
-put_off_extras()
+import_extras_late()
 print(sys.modules["scipy"] is fake, "scipy.signal" in sys.modules)
 """
     assert python(code, "") == "True False"
@@ -179,8 +179,8 @@ def test_threads_get_the_same_module():
 from concurrent.futures import ThreadPoolExecutor
 from importlib.util import find_spec
 from threading import Barrier
-from modelforge.core.dynamo import Later
-class Small(Later):
+from modelforge.core.lazy_torch import LazyModule
+class Small(LazyModule):
     NAME = "colorsys"
 sys.setswitchinterval(1e-6)
 spec, barrier = find_spec("colorsys"), Barrier(4)

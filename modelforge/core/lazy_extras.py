@@ -1,4 +1,4 @@
-"""put_off_extras: what torchmetrics imports for metrics of speech and text waits until it is used.
+"""import_extras_late: what torchmetrics imports for metrics of speech and text waits until it is used.
 
 `import lightning` imports torchmetrics, which imports scipy.signal to add one name to it, and transformers for
 BERTScore: longer than all else of Lightning.
@@ -9,21 +9,21 @@ from __future__ import annotations
 from types import ModuleType
 from typing import Any
 
-from modelforge.core.dynamo import Later, asker, put_off, stand_in
+from modelforge.core.lazy_torch import LazyModule, asker, import_compiler_late, stand_in
 
 
-def put_off_extras() -> None:
+def import_extras_late() -> None:
     """From now on these packages, where they are installed, are imported at their first use; and torch's compiler."""
-    put_off()
+    import_compiler_late()
     for kind in (_Scipy, _Signal, _Transformers):
         stand_in(kind)
 
 
-class _Scipy(Later):
+class _Scipy(LazyModule):
     NAME = "scipy"
 
 
-class _Signal(Later):
+class _Signal(LazyModule):
     NAME = "scipy.signal"
 
     def __getattr__(self, name: str) -> Any:
@@ -38,7 +38,7 @@ class _Signal(Later):
         return module
 
 
-class _Transformers(Later):
+class _Transformers(LazyModule):
     NAME = "transformers"
 
     def __getattr__(self, name: str) -> Any:
@@ -53,7 +53,7 @@ class _Transformers(Later):
 class _Name:
     """A class of a module that is imported when something is asked of the class."""
 
-    def __init__(self, module: Later, name: str) -> None:
+    def __init__(self, module: LazyModule, name: str) -> None:
         self._module, self._name = module, name
 
     def __getattr__(self, name: str) -> Any:
