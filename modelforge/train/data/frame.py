@@ -50,7 +50,7 @@ def read_examples(source: Columns, sheet: Sheet, store: Memory = MEMORY) -> Exam
         raise refusal("path", f"{sheet.named} has no rows")
     features = [_declared(source, name) for name in names]
     found = Findings()
-    values = [_kept_in(store, _read(sheet, feature, source, found)) for feature in features]
+    values = [_put_in(store, _read(sheet, feature, source, found)) for feature in features]
     targets, bare = _targets(source, sheet, found)
     arguments, unsplit = splitting(source, sheet, found)
     labels, wrong = labels_of(source, targets, sheet.named) if not found.problems else (None, [])
@@ -58,7 +58,7 @@ def read_examples(source: Columns, sheet: Sheet, store: Memory = MEMORY) -> Exam
     if found.problems:
         shown = found.with_ways_out(source, names, lambda other: read_examples(other, sheet, store))
         raise ForgeError([*shown, *equal])
-    kept = _kept(source, features, values, np.union1d(bare, unsplit), len(sheet))
+    kept = _remaining(source, features, values, np.union1d(bare, unsplit), len(sheet))
     if not len(kept):
         raise refusal("impute", f"no row of {sheet.named} is left: each lacks a value", "fill some in")
     classes = labels.classes[kept] if labels and not wrong else None
@@ -91,7 +91,7 @@ def encode_rows(source: Columns, table: pa.Table, kept: Mapping[str, Any], *, la
         ForgeError: a column is missing, or holds what its column did not hold in training.
     """
     columns = columns_of(table, "the data")
-    fits = [Feature.kept(described) for described in kept["columns"]]
+    fits = [Feature.restored(described) for described in kept["columns"]]
     due = [fit.name for fit in fits] + ([*source.target] if labelled and source.target_kind != "input" else [])
     if lacking := [name for name in due if name not in columns]:
         hint = source.described([*columns])
@@ -103,7 +103,7 @@ def encode_rows(source: Columns, table: pa.Table, kept: Mapping[str, Any], *, la
     found = Findings()
     values = [_read(sheet, fit, source, found, training=False, drops=labelled) for fit in fits]
     targets, bare = _targets(source, sheet, found) if labelled else (None, NO_ROWS)
-    rows = _kept(source, fits, values, bare, len(table)) if labelled else np.arange(len(table))
+    rows = _remaining(source, fits, values, bare, len(table)) if labelled else np.arange(len(table))
     warnings = checked([*found.problems, *unseen(source, fits, values, [NO_ROWS, rows], sheet, training=False)])
     if not len(rows):
         raise refusal("path", "no row of the data is left: each lacks a value", "fill some in")
@@ -160,8 +160,8 @@ def _read(
     return values
 
 
-def _kept_in(store: Memory, values: Values) -> Values:
-    return replace(values, held=store.kept(values.held))
+def _put_in(store: Memory, values: Values) -> Values:
+    return replace(values, held=store.put(values.held))
 
 
 def _look_alikes(source: Columns, sheet: Sheet, targets: Coded | Numbers | None) -> list[Problem]:
@@ -196,7 +196,7 @@ def _refuse_bare(source: Columns, name: str, sheet: Sheet, bare: Rows, found: Fi
     found.add(fault("target", message, hint))
 
 
-def _kept(source: Columns, features: Sequence[Feature], values: Sequence[Values], bare: Rows, size: int) -> Rows:
+def _remaining(source: Columns, features: Sequence[Feature], values: Sequence[Values], bare: Rows, size: int) -> Rows:
     """The rows that are not to be dropped."""
     kept = np.ones(size, bool)
     kept[bare] = False
@@ -236,7 +236,7 @@ def _blocks(
         standardize = source.standardize and not one_hot
         found, more = scaled(Numbers(block, tuple(names), place=sheet.place), parts, standardize=standardize)
         as_it_is = Scale.identity((len(names),)) if source.standardize and one_hot else found.scale
-        done.append(replace(found, scale=as_it_is, parts=tuple(map(store.kept, found.parts))))
+        done.append(replace(found, scale=as_it_is, parts=tuple(map(store.put, found.parts))))
         lost.extend(more)
         waiting.clear()
         names.clear()

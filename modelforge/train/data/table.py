@@ -143,7 +143,7 @@ def _finite(values: Array, kept: Mapping[str, Any], key: str, named: str) -> Arr
     Raises:
         ForgeError: one is more than float32 holds.
     """
-    found = as_float32(values, Scale.kept(kept))
+    found = as_float32(values, Scale.restored(kept))
     if not np.isfinite(found).all():
         row, *place = np.argwhere(~np.isfinite(found))[0]
         numbers = Numbers(values, kept["names"], key)
