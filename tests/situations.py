@@ -813,6 +813,12 @@ def new_rows_with_categories_in_another_encoding(folder: Path) -> str:
 
 
 @situation
+def a_dry_run_on_one_example(folder: Path) -> str:
+    dry = ("data.num_train=2", "data.batch_size=1", "+trainer.fast_dev_run=true")
+    return train(folder, "model=lstm", "data=adding", *dry)
+
+
+@situation
 def a_training_without_steps(folder: Path) -> str:
     return train(folder, "trainer.max_epochs=0")
 

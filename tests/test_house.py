@@ -72,6 +72,7 @@ WAITING = {
     "modelforge.train.tasks.language_modelling.meter": TRAIN,
     "modelforge.train.tasks.multilabel.meter": TRAIN,
     "modelforge.train.tasks.regression.meter": TRAIN,
+    "modelforge.train.text.bigram._count": TRAIN,
     "modelforge.train.tasks.report.of_classes": TRAIN,
     "modelforge.train.tasks.report.of_labels": TRAIN,
 }

@@ -67,7 +67,7 @@ class Examined(Callback):
         inputs, scores, targets = mapped(Tensor.cpu, batch[0]), outputs.detach().cpu(), batch[1].cpu()
         answers = self.task.answers(targets, self.fitted)
         self.has_answers = bool(answers)
-        columns = {**answers, **self.task.predictions(scores, self.fitted)}
+        columns = {**answers, **self.task.kept_predictions(scores, self.fitted)}
         flat = {name: column for name, column in columns.items() if column.ndim == 1}
         named = dict(zip(apart(flat, ("example", "loss"), "prediction_"), flat.values(), strict=True))
         self.batches.append({"loss": example_losses(self.task, scores, (inputs, targets)), **named})

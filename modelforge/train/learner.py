@@ -104,7 +104,7 @@ class Learner(LightningModule):
     def share(self, stage: str, index: int) -> Share:
         """What this process counts of a batch, by the batch's number in the epoch; all of it where it is alone."""
         if self.world.size == 1:
-            return Share(1, 1)
+            return Share(1)
         trainer: Any = self.trainer  # whose data module is not an attribute of its class
         return trainer.datamodule.share(stage, index)
 

@@ -123,12 +123,6 @@ class Run:
         _warn(_warnings(part))
         return self.predictions(part)
 
-    def predict_file(self, path: Path) -> Mapping[str, Array]:
-        """The same of a file or folder of new data."""
-        new = self.read(path)
-        _warn(new.warnings)
-        return self.predictions(new.part)
-
     def read(self, path: Path, *, labelled: bool = False) -> NewData:
         """A file or folder of new data, as it is and as the model takes it.
 
@@ -171,6 +165,11 @@ class Run:
         if not len(part):
             raise ForgeError([Problem("MF150", "", f"{of} has no examples", "give at least one")])
         task, data = self.source.task, self.source
+        if len(part) < (least := task.min_examples(data)):
+            message = (
+                f"`{task.metric}` cannot be computed from {plural(len(part), 'example')}: it takes {least} at least"
+            )
+            raise ForgeError([Problem("MF150", "", message, "give more")])
         meters: dict[str, Metric] = {task.metric: task.meter(data)}
         meters |= {name: make() for name, make in self.settings.factories.items()}
         loss, kept, targets = mean_loss(), list[Tensor](), list[Array]()

@@ -43,6 +43,26 @@ def test_a_classification(train, tmp_path: Path):
     assert -np.log(likelihood) == pytest.approx([float(row["loss"]) for row in rows], rel=1e-3, abs=1e-5)
 
 
+@pytest.mark.parametrize("num_classes", [20, 21, 300])
+def test_of_many_classes_the_likeliest_are_kept(tmp_path: Path, num_classes: int):
+    examined = Examined(Classification(type="classification"), {}, tmp_path)
+    trainer: Any = SimpleNamespace(fast_dev_run=False)
+    outputs = torch.randn(6, num_classes, generator=torch.Generator().manual_seed(0))
+    examined.on_test_batch_end(trainer, None, outputs, (torch.zeros(6, 2), torch.zeros(6).long()), 0)
+    examined.on_test_end(trainer, None)
+    rows = table(tmp_path / "test_predictions.csv")
+    first = ["example", "loss", "target", "prediction", "probability"]
+    if num_classes <= 20:
+        assert [*rows[0]] == [*first, *(f"probability_{number}" for number in range(num_classes))]
+        return
+    names = [f"{name}_{number}" for number in range(2, 6) for name in ("prediction", "probability")]
+    assert [*rows[0]] == [*first, *names]
+    chances, best = outputs.double().softmax(1).sort(1, descending=True)
+    for number, suffix in enumerate(["", "_2", "_3", "_4", "_5"]):
+        assert [int(row[f"prediction{suffix}"]) for row in rows] == best[:, number].tolist()
+        assert [float(row[f"probability{suffix}"]) for row in rows] == pytest.approx(chances[:, number].tolist())
+
+
 def test_a_table_has_the_names_of_its_classes(train, here: Path):
     sizes = ("data.num_features=3", "data.num_outputs=3")
     train("model=mlp", "data=csv", "data.path=flowers.csv", "data.target=kind", *sizes)

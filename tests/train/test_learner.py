@@ -95,7 +95,7 @@ def test_processes_count_by_the_weight_of_their_examples(learner: Learner):
             assert number in weights
             return sum(weights) / 2
 
-    learner.share = lambda stage, index: Share(2, 4)
+    learner.share = lambda stage, index: Share(2)
     alone = learner.training_step(BATCH, 0)
     learner.world = Two(0, 2)
     both = [learner.training_step(half, 0) for half in halves]
@@ -146,7 +146,7 @@ def test_a_step_in_which_nothing_counts_changes_nothing(learner: Learner):
     nothing = (DRAWN[0], torch.full((8,), -100))
     for world in (World(), World(0, 2)):
         learner.world = world
-        learner.share = lambda stage, index: Share(8, 16)
+        learner.share = lambda stage, index: Share(8)
         for batches in ([nothing], [nothing, nothing]):
             assert gradient(learner, *batches).abs().sum() == 0
 

@@ -18,13 +18,17 @@ from modelforge.train.data.batches import Batch
 from modelforge.train.data.parts import Array, Examples, all_targets
 from modelforge.train.tasks.registry import register_task
 from modelforge.train.tasks.report import Report, of_classes
-from modelforge.train.tasks.task import Data, Task, widened, wrong_shape
+from modelforge.train.tasks.task import Data, Task, first_wrong, widened, wrong_shape
 
 if TYPE_CHECKING:
     from torchmetrics import Metric
 
 IGNORED = -100
 """The label that torch's cross entropy leaves out; here every label below 0 is."""
+MAX_CLASSES = 20
+"""Classes of which a run keeps all probabilities for each example of its test part."""
+NUM_LIKELIEST = 5
+"""Classes that it keeps of more than these."""
 Weights = Annotated[tuple[Annotated[float, Field(gt=0)], ...], AsTuple]
 
 
@@ -91,7 +95,8 @@ class Classification(Task):
         wrong = ((targets < 0) | (targets >= data.num_outputs)) & (targets != data.ignored_class)
         if not wrong.any():
             return ""
-        return f"the target must hold classes from 0 to {data.num_outputs - 1}, but has {targets[wrong][0]}"
+        row, value = first_wrong(targets, wrong)
+        return f"the target must hold classes from 0 to {data.num_outputs - 1}, but has {value} in {row}"
 
     def meter(self, data: Data) -> Metric:
         from torchmetrics.classification import MulticlassAccuracy
@@ -114,6 +119,19 @@ class Classification(Task):
             f"probability_{name}": values for name, values in zip(names, probabilities.T.numpy(), strict=True)
         }
 
+    def kept_predictions(self, outputs: Tensor, fitted: Mapping[str, Any]) -> Mapping[str, Array]:
+        """Of many classes the likeliest, in place of the probability of each: `prediction_2`, `probability_2`, ..."""
+        columns = self.predictions(outputs, fitted)
+        if outputs.ndim > 2 or outputs.shape[1] <= MAX_CLASSES:
+            return columns
+        chances, best = (found.T.numpy() for found in torch.softmax(outputs.double(), -1).topk(NUM_LIKELIEST))
+        names = np.asarray(fitted.get("classes") or range(outputs.shape[1]))
+        kept = {name: values for name, values in columns.items() if not name.startswith("probability_")}
+        for number in range(1, NUM_LIKELIEST):
+            kept[f"prediction_{number + 1}"] = names[best[number]]
+            kept[f"probability_{number + 1}"] = chances[number]
+        return kept
+
     def answers(self, targets: Tensor, fitted: Mapping[str, Any]) -> Mapping[str, Array]:
         """The class of each example, None for a label that does not count; nothing for sequences."""
         names, labels = fitted.get("classes"), targets.numpy()
@@ -135,6 +153,8 @@ class Classification(Task):
 
     def reason(self, data: Data) -> str:
         classes = f"the data has {plural(data.num_outputs, 'class')}"
+        if len(data.positions) > 1:  # as of pixels
+            return f"{classes} at each of {' × '.join(map(str, data.positions))} places"
         return f"{classes} at each of {plural(data.positions[0], 'step')}" if data.positions else classes
 
 

@@ -16,7 +16,7 @@ from modelforge.train.data.parts import Array, Examples, all_targets
 from modelforge.train.tasks.classification import Weights
 from modelforge.train.tasks.registry import register_task
 from modelforge.train.tasks.report import Report, of_labels
-from modelforge.train.tasks.task import Data, Task, widened, wrong_shape
+from modelforge.train.tasks.task import Data, Task, first_wrong, widened, wrong_shape
 
 if TYPE_CHECKING:
     from torchmetrics import Metric
@@ -66,8 +66,10 @@ class MultilabelClassification(Task):
     def wrong_targets(self, targets: Array, data: Data) -> str:
         if reason := wrong_shape(targets, (data.num_outputs,)):
             return reason
-        wrong = targets[~np.isin(targets, (0, 1))]
-        return f"a label is 0 or 1, but the target has {wrong[0]:g}" if len(wrong) else ""
+        if not (wrong := ~np.isin(targets, (0, 1))).any():
+            return ""
+        row, value = first_wrong(targets, wrong)
+        return f"a label is 0 or 1, but the target has {value:g} in {row}"
 
     def meter(self, data: Data) -> Metric:
         from modelforge.train.label_f1 import LabelF1

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
@@ -50,6 +51,10 @@ class Regression(Task):
 
     def wrong_targets(self, targets: Array, data: Data) -> str:
         return wrong_shape(targets, (*data.positions, data.num_outputs))
+
+    def min_examples(self, data: Data) -> int:
+        """Two, unless one has several steps: R² compares with the spread of the targets."""
+        return 1 if math.prod(data.positions) > 1 else 2
 
     def meter(self, data: Data) -> Metric:
         from modelforge.train.r2 import R2

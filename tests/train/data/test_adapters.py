@@ -33,7 +33,7 @@ Y = np.arange(60) % 3
 class Own(SplitSource):
     """Points of one's own."""
 
-    target_kinds: ClassVar = ("class", "number")
+    target_kinds: ClassVar = ("class", "number", "labels", "token")
 
     def read(self) -> Any:
         raise NotImplementedError
@@ -79,6 +79,14 @@ class Module(LightningDataModule):
 def rows(examples: Examples) -> np.ndarray:
     parts = (examples.train, examples.val, examples.test)
     return np.concatenate([part.batch(np.arange(len(part)))[0] for part in parts])
+
+
+def test_a_part_of_one_number_is_refused():
+    """R² of one example is not a number."""
+    parts = [(X, X[:, :1]), (X[:1], X[:1, :1]), (X, X[:, :1])]
+    with pytest.raises(mf.ForgeError, match=r"the val part of `own` has 1 example, but `r2` takes 2 at least"):
+        examples_of(parts, own(task="regression", num_outputs=1))
+    assert examples_of([(X[:1], Y[:1])] * 3, own())
 
 
 @pytest.mark.parametrize("given", [(X, Y), (X.tolist(), Y.tolist()), (torch.tensor(X), torch.tensor(Y))])
@@ -217,7 +225,10 @@ class Stream(IterableDataset):
         ((X, Y * 0.5), "the target must hold whole numbers, but has 0.5 in row 2"),
         ((X, Y[:30]), "60 examples have 30 targets"),
         ((X * np.nan, Y), "`input` must hold finite numbers of float32, but has nan in row 1"),
-        ([TensorDataset(torch.zeros(9, 2), torch.full((9,), 7))] * 3, "a batch of `own`: the target must hold classes"),
+        (
+            [TensorDataset(torch.zeros(9, 2), torch.full((9,), 7))] * 3,
+            "example 1 of `own`: the target must hold classes from 0 to 2, but has 7",
+        ),
         (([(X[:40], Y[:40]), (X[:0], Y[:0]), (X[:9], Y[:9])]), "the val part of `own` has no examples"),
         ([({"a": X, "b": X}, Y)] * 3, "an example of `own` has 2 inputs, but 1 are declared"),
     ],
@@ -226,6 +237,58 @@ def test_what_is_not_as_declared_is_said(given: Any, message: str):
     with pytest.raises(mf.ForgeError) as caught:
         examples_of(given, own())
     assert message in caught.value.problems[0].message
+
+
+def whole(targets: Any, inputs: Any = X) -> Examples:
+    """`Examples` with a middle part that has these targets."""
+    good = Arrays(X.astype(np.float32), Y)
+    return Examples(good, Arrays(inputs.astype(np.float32), np.asarray(targets)), good)
+
+
+@pytest.mark.parametrize(
+    ("targets", "message"),
+    [
+        ([0, 1, 7], "the val part: the target must hold classes from 0 to 2, but has 7 in row 3"),
+        ([0.0, np.nan, 1], "the val part: the target must hold whole numbers, but has nan in row 2"),
+        ([[0], [1], [2]], "the val part: the target must have shape (examples), but has (3, 1)"),
+        ([0, 1], "the val part: 3 examples have 2 targets"),
+    ],
+)
+def test_the_targets_of_examples_are_checked(targets: Any, message: str):
+    with pytest.raises(mf.ForgeError) as caught:
+        examples_of(whole(targets, X[:3]), own())
+    assert caught.value.problems[0].message == f"what `read` of `own` returned: {message}"
+
+
+def test_the_targets_of_examples_get_shape_and_dtype():
+    assert examples_of(whole(Y.astype(np.int32)), own()).val.batch(np.arange(2))[1].dtype == np.int64
+    numbers = Examples(*[Arrays(X.astype(np.float32), Y * 0.5)] * 3)
+    _, targets = examples_of(numbers, own(task="regression", num_outputs=1)).train.batch(np.arange(3))
+    assert (targets.dtype, targets.tolist()) == (np.float32, [[0], [0.5], [1]])
+
+
+class Small:
+    """A part of one's own, whose targets are small numbers."""
+
+    def __len__(self) -> int:
+        return 5
+
+    def batch(self, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        return X[rows].astype(np.float32), Y[rows].astype(np.int8)
+
+
+def test_the_targets_of_a_part_of_ones_own_are_as_the_task_takes_them():
+    with pytest.raises(mf.ForgeError, match=r"train part of `own` is int8 of shape \(1,\), but must be int64 of shape"):
+        examples_of(Examples(Small(), Small(), Small()), own())
+
+
+def test_the_example_of_a_data_set_that_is_wrong_is_named():
+    """Its place in the data set, not in the batch."""
+    labels = torch.zeros(30, dtype=torch.int64)
+    labels[[20, 27]] = 9
+    examples = examples_of([TensorDataset(torch.zeros(30, 2), labels)] * 3, own())
+    with pytest.raises(mf.ForgeError, match=r"example 28 of `own`: the target must hold .* but has 9\n"):
+        examples.train.batch(np.array([3, 27, 20]))
 
 
 def test_the_way_out_of_another_shape_is_an_override():

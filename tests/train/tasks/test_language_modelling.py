@@ -132,4 +132,4 @@ def test_a_run_compares_and_writes(train, tmp_path: Path, capsys):
 def test_a_model_learns_what_is_always_the_same(train):
     more = ("trainer.max_epochs=15", "optimizer.lr=0.02")
     metrics = train("model=char_lstm", "data.files=book.txt", *SMALL, "data.batch_size=8", *more).status.metrics
-    assert metrics["test/bits"] < 1 < metrics["test/bigram_bits"] + 1
+    assert metrics["test/bits"] < 0.4 < metrics["test/bigram_bits"] < 0.5, "it reads more than the last letter"
