@@ -51,6 +51,7 @@ from modelforge.sweeps.optuna_space import read_space
 from modelforge.sweeps.resume import check_resuming
 from modelforge.sweeps.selection import Selection, select
 from modelforge.train import check_command_line, named
+from modelforge.train.examined import unscored
 from modelforge.train.job import execute
 from modelforge.train.parallel import workers
 from modelforge.train.parallel.replicas import agreed_digest
@@ -812,6 +813,12 @@ def new_rows_with_categories_in_another_encoding(folder: Path) -> str:
 
 
 @situation
+def a_dry_run_on_one_example(folder: Path) -> str:
+    dry = ("data.num_train=2", "data.batch_size=1", "+trainer.fast_dev_run=true")
+    return train(folder, "model=lstm", "data=adding", *dry)
+
+
+@situation
 def a_training_without_steps(folder: Path) -> str:
     return train(folder, "trainer.max_epochs=0")
 
@@ -958,6 +965,11 @@ def pictures_that_cannot_be_read(folder: Path) -> str:
             Image.new("L", (8, 8), number * 20).save(folder / "pictures" / kind / f"{number}.png")
     (folder / "pictures" / "cat" / "0.png").write_bytes(b"no picture")
     return train(folder, "data=image_folder", f"data.path={folder}/pictures", "data.size=8", "data.num_classes=2")
+
+
+@situation
+def a_test_of_which_some_outputs_are_not_finite(folder: Path) -> str:
+    return printed(unscored(2, {}, 18))
 
 
 # --- pictures and text ------------------------------------------------------------------------------------------------

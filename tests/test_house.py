@@ -63,7 +63,7 @@ WAITING = {
     "modelforge.train.data.sources.text._written": HEAVY,
     **dict.fromkeys(("modelforge.train.fit._build", "modelforge.train.trainer._sharded"), FSDP),
     "modelforge.train.job.train": EARLY,
-    "modelforge.train.metrics._known": TRAIN,
+    "modelforge.train.metrics.known_metrics": TRAIN,
     "modelforge.train.metrics.mean_loss": TRAIN,
     "modelforge.train.loggers.files.make": TRAIN,
     "modelforge.train.loggers.trackers.make": "a tracker may be missing, and takes seconds",
@@ -72,6 +72,7 @@ WAITING = {
     "modelforge.train.tasks.language_modelling.meter": TRAIN,
     "modelforge.train.tasks.multilabel.meter": TRAIN,
     "modelforge.train.tasks.regression.meter": TRAIN,
+    "modelforge.train.text.bigram._count": TRAIN,
     "modelforge.train.tasks.report.of_classes": TRAIN,
     "modelforge.train.tasks.report.of_labels": TRAIN,
 }

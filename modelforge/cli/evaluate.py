@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,10 @@ from modelforge.train.trained_run import FLOAT32, Evaluation, load_run
 
 FOLDER = "evaluation"
 """Where the report goes in the run folder."""
+UNFIT = re.compile(r"[^\w. +-]")
+"""What a file's name does not hold on every system."""
+MAX_NAME = 200
+"""Bytes of a file's name; systems take 255, with the ending."""
 MAX_ROWS = 20
 """Rows of a table that are printed; the file has all."""
 
@@ -83,13 +88,33 @@ def _write(found: Evaluation, folder: Path, plots: bool) -> list[Path]:
     written = [folder / "metrics.json"]
     numbers = {"of": found.of, "num_examples": found.num_examples, **found.metrics, **found.report.numbers}
     write_atomically(written[0], json.dumps(numbers, indent=2) + "\n", "--output")
-    for name, table in found.report.tables.items():
+    tables, figures = found.report.tables, found.report.figures if plots else {}
+    for name, table in zip(_file_names(tables), tables.values(), strict=True):
         written.append(folder / f"{name}.csv")
         write_atomically(written[-1], as_csv(table), "--output")
-    for name, figure in found.report.figures.items() if plots else ():
+    for name, figure in zip(_file_names(figures), figures.values(), strict=True):
         written.append(folder / f"{name}.png")
         draw(figure, written[-1])
     return written
+
+
+def _file_names(names: Iterable[str]) -> Iterator[str]:
+    """Names that hold those of columns, as names of files in one folder, without an ending.
+
+    Example:
+        >>> [*_file_names(["price_residuals", "../m²_residuals", "..?m²_residuals"])]
+        ['price_residuals', '.._m²_residuals', '.._m²_residuals-2']
+    """
+    found = set[str]()
+    for name in names:
+        plain = UNFIT.sub("_", name)
+        plain = plain if len(plain.encode()) <= MAX_NAME else "_"
+        one, number = plain, 1
+        while one.casefold() in found:
+            number += 1
+            one = f"{plain}-{number}"
+        found.add(one.casefold())
+        yield one
 
 
 def _text(found: Evaluation, reported: Mapping[str, float], differs: Sequence[str], folder: Path) -> Group:

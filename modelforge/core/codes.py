@@ -150,5 +150,7 @@ CODES = MappingProxyType(
         "MW222": "combinations of a sweep that make the same config",
         "MW223": "a combination of a sweep that is left out",
         "MW224": "jobs at once with more threads than cores",
+        "MW225": "metrics of the test without a value",
+        "MW226": "a metric of too few examples",
     }
 )

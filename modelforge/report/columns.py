@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 
@@ -29,6 +29,22 @@ def as_csv(columns: Mapping[str, Any]) -> str:
     )
     writer.writerows(zip(*cells, strict=True))
     return out.getvalue()
+
+
+def apart(names: Collection[str], taken: Collection[str], prefix: str) -> list[str]:
+    """Names of columns that stand beside others: one that is taken gets a prefix.
+
+    Example:
+        >>> apart(["price", "loss"], ["example", "loss"], "prediction_")
+        ['price', 'prediction_loss']
+    """
+    found = [*taken]
+    for given in names:
+        name = given
+        while name in found or (name != given and name in names):
+            name = prefix + name
+        found.append(name)
+    return found[len(taken) :]
 
 
 def plain(columns: Mapping[str, Any]) -> dict[str, list[Any]]:

@@ -46,8 +46,9 @@ class HeatMap(Figure):
         axes.figure.colorbar(image, ax=axes, label="share of the row", fraction=0.046, pad=0.04)
         places = range(len(self.labels))
         if len(self.labels) <= MAX_LABELS:
-            axes.set_xticks(places, self.labels, rotation=90 if max(map(len, self.labels), default=0) > 3 else 0)
-            axes.set_yticks(places, self.labels)
+            rotation = 90 if max(map(len, self.labels), default=0) > 3 else 0
+            axes.set_xticks(places, self.labels, rotation=rotation, parse_math=False)
+            axes.set_yticks(places, self.labels, parse_math=False)
         if len(self.labels) <= MAX_WRITTEN:
             for row, column in ((row, column) for row in places for column in places):
                 colour = "white" if shares[row][column] > 0.5 else "black"
@@ -115,7 +116,10 @@ def _canvas(figures: Sequence[Figure], size: tuple[float, float], wanted: str) -
         raise ForgeError([Problem("MF151", wanted, message, "install it again")]) from None
     canvas: Any = Canvas(figsize=size, layout="constrained")
     for figure, axes in zip(figures, canvas.subplots(1, len(figures), squeeze=False)[0], strict=True):
-        axes.set(title=figure.title, xlabel=figure.x_label, ylabel=figure.y_label)
+        # Names of the user's hold dollars that are no formulas.
+        axes.set_title(figure.title, parse_math=False)
+        axes.set_xlabel(figure.x_label, parse_math=False)
+        axes.set_ylabel(figure.y_label, parse_math=False)
         axes.spines[["top", "right"]].set_visible(False)
         figure.draw(axes)
     return canvas

@@ -7,7 +7,9 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import accumulate
 from pathlib import Path
+from statistics import median
 
 from rich.console import Console, Group
 from rich.live import Live
@@ -66,11 +68,21 @@ class Progress:
 
 
 def progress(sweep: Sweep) -> Progress:
-    """How far the jobs are, and how many ended in a second, on average."""
-    ends = sorted(datetime.fromisoformat(row.ended).timestamp() for row in sweep.rows if row.ended and row.is_over)
+    """How far the jobs are, and how many ended in a second, on average; breaks do not count."""
+    over = sorted(
+        (datetime.fromisoformat(row.ended).timestamp(), row.seconds or 0.0)
+        for row in sweep.rows
+        if row.ended and row.is_over
+    )
+    ends = [end for end, _ in over]
     if len(ends) < 2 or ends[-1] <= ends[0]:
         return Progress(sweep, None)
-    return Progress(sweep, (len(ends) - 1) / (ends[-1] - ends[0]))
+    # when the first began of a job and those after it
+    begins = [*accumulate((end - seconds for end, seconds in reversed(over)), min)][::-1]
+    rests = [max(0.0, begin - before) for before, begin in zip(ends, begins[1:], strict=False)]
+    usual = median(rests)
+    breaks = sum(rest - usual for rest in rests if rest > usual + GRACE)
+    return Progress(sweep, (len(ends) - 1) / (ends[-1] - ends[0] - breaks))
 
 
 def watch(folders: Sequence[Path], screen: Console, *, sleep: Callable[[float], None] = time.sleep) -> Sweep:

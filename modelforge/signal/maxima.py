@@ -47,20 +47,18 @@ def maxima(signal: Signal, windows: Windows) -> Maxima:
     Given what all elements of a unit share they are independent, and the largest of n independent numbers has the
     distribution function Fⁿ (order statistics, David and Nagaraja 2003).
     """
-    preactivation = signal.preactivation
-    mean, variance = (
-        (signal.mean, signal.variance) if preactivation is None else (preactivation.mean, preactivation.variance)
-    )
-    along = signal.correlation(signal.along) if preactivation is None else preactivation.along
-    across = signal.correlation(signal.across) if preactivation is None else preactivation.across
+    before = signal.preactivation
+    mean, variance = (signal.mean, signal.variance) if before is None else (before.mean, before.variance)
+    along = signal.correlation(signal.along) if before is None else before.along
+    across = signal.correlation(signal.across) if before is None else before.across
     along, across = max(0.0, along), max(0.0, across)
     z, weights = normal_points()
     x = mean + math.sqrt(variance) * (math.sqrt(along) * z[:, None] + math.sqrt(1 - along) * z)
-    if preactivation is None:
+    if before is None:
         value, slope = x, np.ones_like(x)
     else:
         points = torch.from_numpy(x.ravel())
-        function = preactivation.activation.function
+        function = before.activation.function
         value, slope = evaluate(function, points).reshape(x.shape), differentiate(function, points).reshape(x.shape)
     order = np.argsort(value, axis=1, kind="stable")
     below = np.cumsum(weights[order], axis=1).clip(max=1.0)

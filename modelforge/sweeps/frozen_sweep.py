@@ -139,6 +139,6 @@ def _resumed(folder: Path, arguments: Sequence[str]) -> tuple[Sequence[JobEntry]
     for warning in warnings:
         complain(warning)
     say(to_do(folder, sweep, jobs))
-    open_jobs = {job.number for job in jobs}
-    check_kept(folder, [job for job in sweep.jobs if job.number not in open_jobs], say)
+    if open_jobs := {job.number for job in jobs}:
+        check_kept(folder, [job for job in sweep.jobs if job.number not in open_jobs], say)
     return jobs, most_threads(configs_of(folder, jobs))

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
-from pydantic import NonNegativeInt, PositiveFloat, PositiveInt, ValidationError
+from pydantic import NonNegativeInt, PositiveFloat, PositiveInt, ValidationError, model_validator
 
-from modelforge.core.complaints import Owner, problems
+from modelforge.core.complaints import Owner, all_wrong, problems, wrong
 from modelforge.core.errors import ForgeError
 from modelforge.core.frozen import FrozenDict, Node
 
@@ -24,6 +24,20 @@ class SamplerSettings(Node):
     """Whether `tpe` looks at all keys together."""
     constant_liar: bool = True
     """Whether `tpe` keeps away from the points of trials that still run."""
+
+    @model_validator(mode="after")
+    def _check_reads(self) -> Self:
+        read_by = {"n_startup_trials": ("tpe", "gp"), "multivariate": ("tpe",), "constant_liar": ("tpe",)}
+        fields = type(self).model_fields
+        if unread := [
+            name for name, samplers in read_by.items()
+            if self.name not in samplers and getattr(self, name) != fields[name].default
+        ]:  # fmt: skip
+            raise all_wrong(
+                ((name,), wrong("MF001", f"`{name}` has no effect: the sampler is `{self.name}`", "leave it out"))
+                for name in unread
+            )
+        return self
 
 
 class OptunaSettings(Node):

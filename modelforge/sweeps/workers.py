@@ -49,11 +49,12 @@ def work_all(folder: Path, *, retry_failed: bool = False) -> int:
 
     Raises:
         ForgeError: there is no sweep, its list of jobs is damaged, it is a search, which has none, or results in it are
-            of other data.
+            of other data, and jobs are to stand beside them.
     """
     status, jobs = 0, listed(folder).jobs
-    check_kept(folder, with_result(folder, jobs), say)
-    for job in _open(folder, jobs, retry_failed=retry_failed):
+    for turn, job in enumerate(_open(folder, jobs, retry_failed=retry_failed)):
+        if turn == 0:  # reads the data, which is for nothing where nothing is to be done
+            check_kept(folder, with_result(folder, jobs), say)
         say_job(job.number, job.overrides)
         try:
             result = work(folder, job.number)

@@ -12,17 +12,25 @@ from torch import Tensor, nn
 
 from modelforge.building.shards import local
 from modelforge.core.errors import Problem
+from modelforge.core.words import plural
 from modelforge.planning.plan import Plan
 from modelforge.train.data.batches import Inputs, read_by
 from modelforge.train.optimizers.optimizer import OptimizerFactory
 
 
 class NotFinite(Exception):
-    """A loss or a gradient is NaN or infinite at `step`; `finding` is where that began."""
+    """A loss or a gradient is NaN or infinite.
 
-    def __init__(self, finding: Finding, step: int) -> None:
+    Args:
+        finding: Where that began.
+        to_blame: How many examples of a validation batch have such outputs, where those to train on have none.
+        step: The number of steps before.
+    """
+
+    def __init__(self, finding: Finding, to_blame: int | None = None, *, step: int) -> None:
         super().__init__(str(finding))
         self.finding = finding
+        self.to_blame = to_blame
         self.step = step
 
 
@@ -146,8 +154,12 @@ def _largest(*tensors: Tensor) -> float:
 
 
 def diverged(error: NotFinite, plan: Plan, optimizer: OptimizerFactory) -> Problem:
-    """The problem of a training that diverged, at the layer where it began."""
+    """The problem of a training that diverged, at the layer where it began, or of the examples that are to blame."""
     finding = error.finding
+    if error.to_blame is not None:
+        blamed = f"{plural(error.to_blame, 'example')} of a validation batch"
+        message = f"at step {error.step}, outputs for {blamed} are not finite, unlike those for training: {finding}"
+        return Problem("MF053", "data", message, "look for extreme values in the validation part", part="key")
     keys = {layer.path: layer.key for layer in plan.layers}
     layer = finding.layer
     while layer and layer not in keys:  # a module inside a torch layer

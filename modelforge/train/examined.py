@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +12,11 @@ import torch
 from lightning import Callback, LightningModule, Trainer
 from torch import Tensor
 
+from modelforge.core.errors import Problem
 from modelforge.core.files import write_atomically
 from modelforge.core.tensors import mapped
-from modelforge.report.columns import as_csv
+from modelforge.core.words import plural
+from modelforge.report.columns import apart, as_csv
 from modelforge.train.data.batches import Batch
 from modelforge.train.data.parts import Array
 from modelforge.train.learner import Learner
@@ -29,7 +31,8 @@ WORST = "test_worst.csv"
 class Examined(Callback):
     """Keeps what a test gives for each example, and writes it at the end.
 
-    A column holds one value an example; what a task predicts in several places at once is left out. A task without
+    A column holds one value an example; one of the task that is called `loss` or `example` becomes `prediction_loss`.
+    What a task predicts in several places at once is left out. A task without
     right answers in words, such as the next token of a text, has the file of the worst alone.
 
     Args:
@@ -64,9 +67,10 @@ class Examined(Callback):
         inputs, scores, targets = mapped(Tensor.cpu, batch[0]), outputs.detach().cpu(), batch[1].cpu()
         answers = self.task.answers(targets, self.fitted)
         self.has_answers = bool(answers)
-        columns = {**answers, **self.task.predictions(scores, self.fitted)}
+        columns = {**answers, **self.task.kept_predictions(scores, self.fitted)}
         flat = {name: column for name, column in columns.items() if column.ndim == 1}
-        self.batches.append({"loss": example_losses(self.task, scores, (inputs, targets)), **flat})
+        named = dict(zip(apart(flat, ("example", "loss"), "prediction_"), flat.values(), strict=True))
+        self.batches.append({"loss": example_losses(self.task, scores, (inputs, targets)), **named})
 
     def on_test_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Writes both files; a dry run leaves none, nor does a loss that needs several examples."""
@@ -97,3 +101,21 @@ def example_losses(task: Task, outputs: Tensor, batch: Batch) -> Array:
             return task.losses(outputs, batch).double().numpy()
     except Exception:  # of all kinds: a loss of the user's own may compare examples with each other
         return np.full(len(batch[1]), math.nan)
+
+
+def unscored(number: int, metrics: Mapping[str, float], size: int) -> Iterator[Problem]:
+    """The warning about metrics of a test that have no value.
+
+    Args:
+        number: How many examples have outputs that are not finite.
+        metrics: The metrics.
+        size: How many examples there are.
+    """
+    if number:
+        message = f"the model's outputs for {number:,} of {plural(size, 'test example')} are not finite"
+        hint = f"so no metric of the test has a value; such examples come first in {WORST}"
+        yield Problem("MW225", "data", message, hint, part="key")
+        return
+    for name, value in metrics.items():
+        if not math.isfinite(value):
+            yield Problem("MW225", "data", f"`{name}` is {value}", "status.json holds finite values only", part="key")

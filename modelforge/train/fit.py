@@ -27,7 +27,6 @@ from modelforge.core.plugins import imported
 from modelforge.core.quoting import sentence
 from modelforge.core.rng import narrow
 from modelforge.core.torch_state import threads
-from modelforge.core.words import plural
 from modelforge.linting.lint import findings
 from modelforge.runs.environment import complete
 from modelforge.train.arguments import misuse
@@ -41,16 +40,16 @@ from modelforge.train.data.read import read
 from modelforge.train.data.shared import shared
 from modelforge.train.diagnosed import FILE, write_diagnosis
 from modelforge.train.divergence import NotFinite, diverged
-from modelforge.train.examined import Examined
+from modelforge.train.examined import Examined, unscored
 from modelforge.train.hooks.interrupts import SaveOnInterrupt
 from modelforge.train.hooks.start import RecordStart
 from modelforge.train.hooks.steps import LogSteps, SeedSteps
 from modelforge.train.interrupt import Interrupts
 from modelforge.train.learner import Learner
-from modelforge.train.lengths import Lengths, lengths, out_of_step, too_short, too_short_to_evaluate
+from modelforge.train.lengths import Lengths, lengths, out_of_step, too_short, too_short_to_evaluate, unmeasured
 from modelforge.train.parallel.launch import Launch
 from modelforge.train.parallel.rendezvous import Rendezvous
-from modelforge.train.parallel.replicas import agreed_digest
+from modelforge.train.parallel.replicas import agreed_digest, check_dealt
 from modelforge.train.parallel.workers import run_workers
 from modelforge.train.parallel.world import SINGLE_PROCESS, RunSpec, World
 from modelforge.train.prepare import Job, located, prepare
@@ -164,11 +163,11 @@ def _begin(job: Job, run: Running, join: Callable[[], World], launch: Launch | N
         run.console.print()
     world = join()
     length = lengths(settings.data, job.trainer, rows=len(examples.train), processes=world.size)
-    for problem in _check_lengths(job, length, {"validation": len(examples.val), "test": len(examples.test)}):
+    for problem in _check_lengths(job, length, examples):
         run.warn(problem)
     if world.size > 1:
         run.say(f"batch: {length.batch_words} examples")
-        _check_data(examples, world)
+        check_dealt(examples, world)
     check_data(job.start, examples, settings.data)
     source = settings.data.model_copy(update={"task": settings.data.task.prepared(examples, settings.data)})
     if world.is_rank_zero:
@@ -177,22 +176,6 @@ def _begin(job: Job, run: Running, join: Callable[[], World], launch: Launch | N
         write_preprocessing(folder, source, examples.fitted)
     with quiet(), threads(settings.num_threads):
         return _fit(job, source.task, run, examples, length, world, launch)
-
-
-def _check_data(examples: Examples, world: World) -> None:
-    """Checks that all processes read the same data, and that there is enough of it.
-
-    Raises:
-        ForgeError: they did not, or there is not.
-    """
-    found, rows = examples.fitted["digest"], len(examples.train)
-    if other := next((rank for rank, one in enumerate(world.gather(found)) if one != found), None):
-        message = f"process {other} of {world.size} reads other data than process 0: its digest differs"
-        hint = "give all machines the same files, in one folder that they share"
-        raise ForgeError([Problem("MF054", "data", message, hint, part="key")])
-    if rows < world.size:
-        message = f"{plural(rows, 'example')} to train on cannot be dealt to {world.size} processes"
-        raise ForgeError([misuse("trainer.devices", message, "choose fewer processes")])
 
 
 def _fit(
@@ -237,6 +220,8 @@ def _fit(
         started = time.monotonic()
         _train(trainer, module, data, job)
         metrics = _test(trainer, module, data, checkpoints)
+        for problem in unscored(module.num_unscored, metrics, len(examples.test)):
+            run.warn(problem)
         seconds = time.monotonic() - started
     with nullcontext(folder) if world.is_rank_zero else TemporaryDirectory() as own:
         # All processes: each runs its part of a sharded model.
@@ -287,7 +272,7 @@ def _callbacks(
         yield EpochBar(run.console, shown, job.settings.metric)
 
 
-def _check_lengths(job: Job, length: Lengths, parts: Mapping[str, int]) -> list[Problem]:
+def _check_lengths(job: Job, length: Lengths, examples: Examples) -> list[Problem]:
     """The warnings about the length of the training.
 
     Raises:
@@ -297,7 +282,9 @@ def _check_lengths(job: Job, length: Lengths, parts: Mapping[str, int]) -> list[
     for name, callback in job.settings.callbacks.items():
         found += callback.late(f"callbacks.{name}", job.terms, length.steps("epoch"), length.steps("step"))
     found += too_short(job.plan, job.settings.data, length)
-    found += too_short_to_evaluate(job.plan, job.settings.data, length, parts)
+    train, val, test = (len(part) for part in (examples.train, examples.val, examples.test))
+    found += too_short_to_evaluate(job.plan, job.settings.data, length, {"validation": val, "test": test})
+    found += unmeasured(job.settings.data, length, {"train": train, "val": val})
     if wrong := [problem for problem in found if problem.severity == "error"]:
         raise ForgeError(wrong)
     return found

@@ -63,8 +63,10 @@ class Freezing:
 
     def late(self, num_epochs: int | None) -> Iterator[Problem]:
         """Warnings about parameters that are to be trained after the training has ended."""
-        for glob, epochs in self.thaws.items() if num_epochs is not None else ():
-            if num_epochs is not None and epochs >= num_epochs:
+        if num_epochs is None:
+            return
+        for glob, epochs in self.thaws.items():
+            if epochs >= num_epochs:
                 frozen = f"`{glob}` is frozen for {plural(epochs, 'epoch')}"
                 message = f"{frozen}, but the training has {num_epochs:,}: it is never trained"
                 hint = "freeze it for fewer epochs, or write null to freeze it to the end"

@@ -17,6 +17,7 @@ import yaml
 from rich.console import Console
 
 from modelforge.config.compose import Config
+from modelforge.config.overrides import parse
 from modelforge.core.errors import ForgeError, Problem
 from modelforge.core.files import unwritable, write_atomically
 from modelforge.core.frozen import plain
@@ -62,14 +63,31 @@ def execute_in(
     """Does what `execute` does, in a folder that no other run has, or gets while it lasts.
 
     Raises:
-        ForgeError: another run is writing there, or, unless it `overwrites`, one finished there.
+        ForgeError: another run is writing there, or, unless it `overwrites`, one finished there, or left checkpoints
+            from which this one does not go on.
     """
     if not overwrites and read_state(folder) == "finished":
         message = f"`{shown(folder)}` already holds a finished run"
         raise ForgeError([misuse("hydra.run.dir", message, "choose another folder, or remove this one")])
     with claimed(folder):
         check_idle(folder)
+        if left := _checkpoints_of_others(folder, overrides):
+            if not overwrites:
+                message = f"`{shown(folder)}` already holds the checkpoints of another run"
+                hint = f"go on with it (`ckpt={shown(left[-1])}`), choose another folder, or remove this one"
+                raise ForgeError([misuse("hydra.run.dir", message, hint)])
+            for path in left:
+                path.unlink()
         return execute(compose, folder, overrides, show_plan=show_plan, without_effect=without_effect, repeats=repeats)
+
+
+def _checkpoints_of_others(folder: Path, overrides: tuple[str, ...]) -> list[Path]:
+    """The checkpoints in a run folder, unless a run of these overrides goes on from one of them."""
+    places = folder / "checkpoints"
+    keys = [one for one in parse(overrides) if one.key_or_group == "ckpt" and isinstance(one.value(), str)]
+    if keys and Path(str(keys[-1].value())).resolve().parent == places.resolve():
+        return []
+    return sorted(places.glob("*.ckpt"))
 
 
 def execute(

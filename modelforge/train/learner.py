@@ -86,6 +86,16 @@ class Learner(LightningModule):
         self.world = world
         self.step_factor = 1.0
         """What the gradients and the loss of the step at hand were multiplied by at its end."""
+        self.num_unscored = 0
+        """The test examples of which the model made NaN, or no loss."""
+        self._is_unscored = False
+        """Whether there is one in any process."""
+        self.batch_loss: Tensor | None = None
+        """The loss of the last training batch, as it counts in its step."""
+        self._is_first = True
+        """Whether it is the first evaluation of the training batch at hand: LBFGS evaluates it several times."""
+        self._inputs: Inputs | None = None
+        """Of the last batch that was trained on."""
         self._unit, self._shares, self._ends_step = 1.0, list[float](), True
 
     def configure_model(self) -> None:
@@ -94,7 +104,7 @@ class Learner(LightningModule):
     def share(self, stage: str, index: int) -> Share:
         """What this process counts of a batch, by the batch's number in the epoch; all of it where it is alone."""
         if self.world.size == 1:
-            return Share(1, 1)
+            return Share(1)
         trainer: Any = self.trainer  # whose data module is not an attribute of its class
         return trainer.datamodule.share(stage, index)
 
@@ -112,6 +122,10 @@ class Learner(LightningModule):
     def on_train_epoch_start(self) -> None:
         """Thaws what is to be trained from this epoch on."""
         self.freezing.apply(self.model, self.current_epoch)
+
+    def on_train_batch_start(self, batch: Batch, batch_idx: int) -> None:
+        """Counts the first evaluation of the batch."""
+        self._is_first = True
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         """The loss of one batch, as it counts in its step.
@@ -135,7 +149,10 @@ class Learner(LightningModule):
         self._shares[place:] = [counts]
         self._ends_step = place == number - 1
         factor = counts * most / number
-        return loss if factor == 1 else loss * factor
+        loss = loss if factor == 1 else loss * factor
+        if self._is_first:
+            self.batch_loss = loss.detach()
+        return loss
 
     def on_after_backward(self) -> None:
         """Makes the gradients of a step those of the mean over all that it accumulated."""
@@ -163,16 +180,32 @@ class Learner(LightningModule):
         """Counts one batch towards `test/loss` and the metric, and gives the outputs."""
         return self._step(batch, "test", self.share("test", batch_idx))[1]
 
+    def on_test_epoch_end(self) -> None:
+        """Adds up what the processes found."""
+        self.num_unscored = sum(self.world.gather(self.num_unscored))
+
+    def _leave_unscored(self, outputs: Tensor, loss: Tensor, *, own: bool) -> None:
+        """Gives the metrics of a test no value once an output is NaN, which they would count as one of the classes."""
+        broken = own and bool(outputs.isnan().any() | loss.isnan())
+        self.num_unscored += max(1, int(_broken(outputs).sum())) if broken else 0
+        self._is_unscored |= self.world.any(broken)
+        if self._is_unscored:
+            for meter in (self.meters["_test"], *self.further["test"].values()):
+                assert isinstance(meter, Metric)
+                meter._computed = torch.tensor(torch.nan)  # pyright: ignore[reportAttributeAccessIssue]  # its cache
+
     def on_before_optimizer_step(self, optimizer: torch.optim.Optimizer) -> None:
-        """Stops before a gradient that is not finite reaches the parameters.
+        """Stops before a gradient that is not finite reaches the parameters; LBFGS comes by after each evaluation.
 
         Raises:
             NotFinite: it is not finite.
         """
+        self._is_first = False
         if getattr(self.trainer.precision_plugin, "scaler", None) is not None:
             return  # float16 scales its loss by trial and error and skips such steps on its own
         gradients = [parameter.grad for parameter in self.model.parameters() if parameter.grad is not None]
         if gradients and not bool(torch.isfinite(whole(nn.utils.get_total_norm(gradients, float("inf"))))):
+            assert self._inputs is not None
             raise self._not_finite(self._inputs, here=True)
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
@@ -224,11 +257,23 @@ class Learner(LightningModule):
         scheduler = self.scheduler(optimizer, self.trainer.check_val_every_n_epoch)
         return {"optimizer": optimizer, "lr_scheduler": scheduler}
 
-    def _not_finite(self, inputs: Inputs, *, here: bool) -> NotFinite:
-        """The place where values stop being finite, in the first process where they do; all look for it together."""
-        found = locate(self.model, inputs)
-        each = self.world.gather(found if here else None)
-        return NotFinite(next(one for one in each if one is not None), self.global_step)
+    def _not_finite(self, inputs: Inputs, *, here: bool, outputs: Tensor | None = None) -> NotFinite:
+        """The place where values stop being finite, in the first process where they do; all look for it together.
+
+        Args:
+            inputs: Those of the batch.
+            here: Whether they do so in this process.
+            outputs: Those of a validation: its examples may be to blame, and not the training.
+        """
+        found, to_blame = locate(self.model, inputs), None
+        if outputs is not None:
+            broken = _broken(outputs)
+            # What the training broke fails for what it was trained on, too.
+            seen = None if self._inputs is None else _broken(read_by(self.model, self._inputs))
+            is_broken = bool(broken.all() if seen is None else seen.any())
+            to_blame = int(broken.sum()) if not is_broken else None
+        each = self.world.gather((found, to_blame or None) if here else None)
+        return NotFinite(*next(one for one in each if one is not None), step=self.global_step)
 
     def _step(self, batch: Batch, stage: str, share: Share) -> tuple[Tensor, Tensor]:
         """The loss and the outputs."""
@@ -237,7 +282,7 @@ class Learner(LightningModule):
         loss = self.task.loss(outputs, batch)
         broken = stage != "test" and not bool(torch.isfinite(loss))
         if stage != "test" and self.world.any(broken):
-            raise self._not_finite(inputs, here=broken)
+            raise self._not_finite(inputs, here=broken, outputs=outputs if stage == "val" else None)
         if stage == "train":
             self._inputs = inputs
         size = len(targets) if share.own else 0
@@ -246,14 +291,21 @@ class Learner(LightningModule):
         further = self.further.get(stage, {})
         mean = self.train_loss if stage == "train" else self.other_losses[f"_{stage}"]
         assert isinstance(mean, MeanMetric)
-        if size:
+        if size and (self._is_first or stage != "train"):
             self.task.count(meter, outputs.detach(), batch)
             mean.update(loss.detach(), self.task.weight(batch))
             for one in further.values():
                 one.update(*self.task.scored(outputs.detach(), batch))
+        if stage == "test":
+            self._leave_unscored(outputs, loss, own=bool(size))
         log = partial(self.log, on_step=False, on_epoch=True, batch_size=size)
         log(f"{stage}/loss", mean)
         log(f"{stage}/{self.task.metric}", meter)
         for name, one in further.items():
             log(f"{stage}/{name}", one)
         return loss, outputs
+
+
+def _broken(outputs: Tensor) -> Tensor:
+    """Which examples of a batch have outputs that are not finite."""
+    return ~torch.isfinite(outputs.detach()).flatten(1).all(1)

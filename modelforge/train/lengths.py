@@ -210,6 +210,27 @@ def too_short_to_evaluate(plan: Plan, source: Source, length: Lengths, parts: Ma
     )
 
 
+def unmeasured(source: Source, length: Lengths, parts: Mapping[str, int]) -> Iterator[Problem]:
+    """The warning about limits of batches that leave the metric fewer examples than it takes.
+
+    Args:
+        source: The data.
+        length: Of the training.
+        parts: How many examples there are to train on and to validate, by `train` and `val`.
+    """
+    least, given, short = source.task.min_examples(source), length.trainer, dict[str, list[str]]()
+    for part, rows in parts.items():
+        limits = ("fast_dev_run", "overfit_batches", f"limit_{part}_batches")
+        name = next((one for one in limits if given.get(one)), "")
+        limit, each = given.get(name, 0), length.all_at_once
+        number = limit if isinstance(limit, int) else int(math.ceil(rows / each) * limit)
+        if 0 < min(rows, number * each) < least:
+            short.setdefault(name, []).append(f"`{part}/{source.task.metric}`")
+    for name, metrics in short.items():
+        message = f"`{name}` leaves fewer than {least} examples for {' and '.join(metrics)}: of so few, it is NaN"
+        yield Problem("MW226", f"trainer.{name}", message, f"write `data.batch_size={least}` or more")
+
+
 def out_of_step(scheduler: SchedulerFactory | None, length: Lengths) -> Iterator[Problem]:
     """The problem of a scheduler with another end than the training: an error where it is wrong after its end."""
     if scheduler is None:

@@ -38,12 +38,20 @@ FILLED = MappingProxyType(
 )
 """Arguments of metrics that the data gives, and the field of its section."""
 
+LOWER = ("BinaryEER", "MulticlassEER", "MultilabelEER", "TweedieDevianceScore")
+HIGHER = (
+    *(f"{family}NegativePredictiveValue" for family in ("Binary", "Multiclass", "Multilabel")),
+    *(f"{family}Specificity" for family in ("Binary", "Multiclass", "Multilabel")),
+    *("KendallRankCorrCoef", "PearsonCorrCoef"),
+)
+"""The better directions of torchmetrics' metrics of one number that state none."""
+
 
 def register_metric(name: str) -> Callable[[AnyMetric], AnyMetric]:
     """Makes a `torchmetrics.Metric` known as `metrics.any_name=name`; its constructor's arguments are the settings.
 
-    `update` gets the predictions and the targets of a batch, as the task scores them; `higher_is_better` states the
-    direction.
+    `update` gets the predictions and the targets of a batch, as the task scores them; `higher_is_better` must
+    state the direction.
 
     Raises:
         TypeError: the class is not a metric.
@@ -75,8 +83,8 @@ class MetricFactory:
 
     @property
     def mode(self) -> Mode:
-        """The better direction; of a metric that states none, upwards."""
-        return "min" if self.kind.higher_is_better is False else "max"
+        """The better direction."""
+        return _direction(self.kind) or "max"  # a metric of one number without a direction is refused
 
 
 def parse_metrics(section: Any, task: Task, data: Data) -> tuple[Mapping[str, MetricFactory], list[Problem]]:
@@ -111,7 +119,7 @@ def parse_metrics(section: Any, task: Task, data: Data) -> tuple[Mapping[str, Me
 
 
 def unfit_metrics(factories: Mapping[str, MetricFactory], task: Task, data: Data) -> Iterator[Problem]:
-    """The problems of metrics that cannot score the task's outputs, or give more than one number.
+    """The problems of metrics that cannot score the task's outputs, give more than one number, or have no direction.
 
     Each is computed once, of two examples that have the shapes of the real ones.
     """
@@ -132,6 +140,9 @@ def unfit_metrics(factories: Mapping[str, MetricFactory], task: Task, data: Data
             averages = isinstance(value, Tensor) and "average" in inspect.signature(factory.kind).parameters
             hint = "write `average: macro`" if averages else ""
             yield misuse(f"metrics.{name}", f"{kind} must give one number here, but gives {shape}", hint)
+        elif _direction(factory.kind) is None:
+            message = f"{kind} does not say whether more or less is better"
+            yield misuse(f"metrics.{name}", message, "set `higher_is_better` in its class")
 
 
 def mean_loss() -> MeanMetric:
@@ -149,6 +160,14 @@ def counted(task: Task, meters: Mapping[str, Metric], loss: MeanMetric, outputs:
             task.count(meter, outputs, batch)
         else:
             meter.update(*task.scored(outputs, batch))
+
+
+def _direction(kind: type[Metric]) -> Mode | None:
+    """The better direction of a metric; None where it states none."""
+    states = kind.higher_is_better
+    if states is None and kind.__module__.startswith("torchmetrics."):
+        states = {**dict.fromkeys(LOWER, False), **dict.fromkeys(HIGHER, True)}.get(kind.__name__)
+    return None if states is None else "max" if states else "min"
 
 
 def _two_examples(task: Task, data: Data) -> tuple[Tensor, Batch]:
@@ -178,7 +197,7 @@ def _parse(name: str, settings: Any, task: Task, data: Data) -> tuple[MetricFact
     named = given.get("type")
     if not isinstance(named, str):
         return None, [misuse(key, f"`{name}` must be the name of a metric, or a mapping with a `type`", METRIC_HINT)]
-    known = _known()
+    known = known_metrics()
     kind = METRICS.get(named) if named in METRICS else known.get(named) or known.get(f"{task.family}{named}")
     where = f"{key}.type" if isinstance(settings, Mapping) else key
     if kind is None:
@@ -199,7 +218,7 @@ def _parse(name: str, settings: Any, task: Task, data: Data) -> tuple[MetricFact
     return factory, []
 
 
-def _known() -> Mapping[str, type[Metric]]:
+def known_metrics() -> Mapping[str, type[Metric]]:
     """The metrics of torchmetrics by name, without those that only choose among others by a `task` argument."""
     from torchmetrics import Metric
 

@@ -178,6 +178,7 @@ def _terms(config: Config, settings: Settings | None, trainer: Mapping[str, Any]
     terms = Terms(settings.metric, settings.directions, trainer, bool(config.values.get("scheduler")))
     found.problems += check_callbacks(settings.callbacks, terms)
     found.problems += missing_packages("callbacks", settings.callbacks)
+    found.warnings += _without_effect(settings)
     found.problems += missing_packages("logger", settings.logger)
     return terms
 
@@ -252,6 +253,14 @@ def _unfit_shards(
         if callback.replaces_weights:
             message = f"`{name}` copies the whole model, and a process of `trainer.strategy=fsdp` has a part of it"
             yield misuse(f"callbacks.{name}", message, hint, part="key")
+
+
+def _without_effect(settings: Settings) -> Iterator[Problem]:
+    """The warnings about settings that nothing reads, since others are as they are."""
+    sections = {"data": settings.data, **{f"callbacks.{name}": one for name, one in settings.callbacks.items()}}
+    for section, one in sections.items():
+        for name, reason in one.without_effect():
+            yield Problem("MW220", f"{section}.{name}", f"`{name}` has no effect: {reason}", "leave it out")
 
 
 def _too_many_threads(settings: Settings | None) -> Iterator[Problem]:

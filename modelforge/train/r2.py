@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import math
+
 import torch
 from torch import Tensor
 from torchmetrics import Metric
+
+from modelforge.train.tasks.task import widest
 
 
 class R2(Metric):
@@ -12,7 +16,8 @@ class R2(Metric):
 
     torchmetrics' R2Score computes the second sum as Σ y² - (Σ y)² / n in float32, where nothing is left of it if the
     mean is large beside the spread, and takes targets for constant if it is below 1e-4. Here both sums are of distances
-    from a number near the mean. A constant target scores 0, or 1 where it is met exactly, as in scikit-learn.
+    from a number near the mean, in the widest numbers that the device has. As in scikit-learn, a constant target scores
+    0, or 1 where it is met exactly, and fewer than two examples NaN.
     """
 
     is_differentiable = True
@@ -22,25 +27,22 @@ class R2(Metric):
 
     def __init__(self, num_targets: int) -> None:
         super().__init__()
-        self.add_state("sums", torch.zeros(5, num_targets), dist_reduce_fx=_joined)
+        self.add_state("sums", torch.zeros(5, num_targets, dtype=widest()), dist_reduce_fx=_joined)
 
     def update(self, predicted: Tensor, targets: Tensor) -> None:
         """Adds examples `(examples, targets)`."""
-        shift = targets.mean(0).to(self.sums)
+        predicted, targets = predicted.to(self.sums), targets.to(self.sums)
+        shift = targets.mean(0)
         away = targets - shift
         number = torch.full_like(shift, len(targets))
         found = (number, shift, away.sum(0), away.square().sum(0), (targets - predicted).square().sum(0))
-        self.sums = _joined(torch.stack((self.sums, torch.stack(found).to(self.sums))))
+        self.sums = _joined(torch.stack((self.sums, torch.stack(found))))
 
     def compute(self) -> Tensor:
-        """The mean over the targets.
-
-        Raises:
-            ValueError: there are fewer than two examples.
-        """
+        """The mean over the targets."""
         number, shift, first, second, residual = self.sums
         if number[0] < 2:
-            raise ValueError("R² takes two examples at least")
+            return self.sums.new_tensor(math.nan)
         spread = second - first.square() / number
         digits = torch.finfo(spread.dtype).eps * (shift + first / number).abs()
         is_constant = spread <= number * (4 * digits).square()

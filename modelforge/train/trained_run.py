@@ -35,6 +35,7 @@ from modelforge.train.preprocessing import read_preprocessing
 from modelforge.train.resume import BEST, LAST, load_checkpoint
 from modelforge.train.settings import Settings, parse_settings
 from modelforge.train.tasks.report import Report
+from modelforge.train.tasks.task import widened
 
 if TYPE_CHECKING:
     from torchmetrics import Metric
@@ -122,12 +123,6 @@ class Run:
         _warn(_warnings(part))
         return self.predictions(part)
 
-    def predict_file(self, path: Path) -> Mapping[str, Array]:
-        """The same of a file or folder of new data."""
-        new = self.read(path)
-        _warn(new.warnings)
-        return self.predictions(new.part)
-
     def read(self, path: Path, *, labelled: bool = False) -> NewData:
         """A file or folder of new data, as it is and as the model takes it.
 
@@ -154,7 +149,7 @@ class Run:
 
     def outputs(self, part: Part) -> Tensor:
         """The model's outputs for all examples of a part, on the CPU."""
-        return torch.cat([_wide(outputs) for outputs, _ in self._run(part, self.source.batch_size)])
+        return torch.cat([widened(outputs) for outputs, _ in self._run(part, self.source.batch_size)])
 
     def evaluate(self, overrides: Mapping[str, Any] = MappingProxyType({})) -> Evaluation:
         """Metrics and report of the run's test part, or of other data with targets.
@@ -170,13 +165,18 @@ class Run:
         if not len(part):
             raise ForgeError([Problem("MF150", "", f"{of} has no examples", "give at least one")])
         task, data = self.source.task, self.source
+        if len(part) < (least := task.min_examples(data)):
+            message = (
+                f"`{task.metric}` cannot be computed from {plural(len(part), 'example')}: it takes {least} at least"
+            )
+            raise ForgeError([Problem("MF150", "", message, "give more")])
         meters: dict[str, Metric] = {task.metric: task.meter(data)}
         meters |= {name: make() for name, make in self.settings.factories.items()}
         loss, kept, targets = mean_loss(), list[Tensor](), list[Array]()
         for outputs, batch in self._run(part, source.batch_size):
             counted(task, meters, loss, outputs, batch)
             if task.reports:
-                kept.append(_wide(outputs))
+                kept.append(widened(outputs))
                 targets.append(batch[1].numpy())
         metrics = {name: _computed(name, meter, len(part)) for name, meter in {**meters, "loss": loss}.items()}
         report = task.report(torch.cat(kept), np.concatenate(targets), self.fitted, data) if kept else Report()
@@ -280,11 +280,6 @@ def load_run(folder: str | Path, *, device: torch.device | str = "cpu") -> Run:
         reported=MappingProxyType(reported(folder)),
         arithmetic=arithmetic,
     )
-
-
-def _wide(outputs: Tensor) -> Tensor:
-    """Outputs in float32 at least, which NumPy knows."""
-    return outputs.float() if outputs.itemsize < 4 else outputs
 
 
 def _warnings(part: Part) -> tuple[Problem, ...]:

@@ -22,11 +22,12 @@ pytest.importorskip("matplotlib", reason="the extra `plots`")
         HeatMap("matrix", "predicted", "class", ["a", "b"], [[3, 1], [0, 0]]),
         HeatMap("matrix", "predicted", "class", [f"class {n}" for n in range(60)], [[1] * 60] * 60),
         HeatMap("$x^2$ <b>", "_", "%", ["$\\alpha$", "<i>"], [[1, 0], [0, 1]]),
+        HeatMap("cost in $, price_{$", "$\\x$", "%", ["$_", "$^$"], [[1, 0], [0, 1]]),
         Points("points", "target", "prediction", [1.0, 2.0], [1.5, 2.5]),
         Points("one", "target", "prediction", [1.0], [1.0], ideal="zero"),
         Bars("bars", "confidence", "accuracy", [0.0, 0.5, 1.0], [0.2, 0.9]),
     ],
-    ids=["small", "large", "markup", "points", "one", "bars"],
+    ids=["small", "large", "markup", "dollars", "points", "one", "bars"],
 )
 def test_a_figure_is_a_picture(figure: Figure, tmp_path: Path):
     draw(figure, tmp_path / "figure.png")

@@ -54,6 +54,29 @@ def test_a_line(folder: Path):
     )
 
 
+@pytest.mark.parametrize(("seconds", "overhead", "jobs_at_once"), [(55, 5, 1), (10, 50, 1), (230, 10, 4)])
+def test_breaks_are_no_part_of_the_rate(tmp_path: Path, seconds: int, overhead: int, jobs_at_once: int):
+    """Six rounds of jobs were run yesterday, and two today, at the same pace."""
+    each = timedelta(seconds=seconds + overhead)
+    begin, number = datetime(2026, 1, 1, tzinfo=UTC), 0
+    for turn in range(8):
+        ended = (begin + turn * each + timedelta(days=turn > 5)).isoformat()
+        for _ in range(jobs_at_once):
+            job(tmp_path / str(number), "finished", [f"a={number}"], ended=ended, seconds=float(seconds))
+            number += 1
+    due = (number - 1) / (7 * each.total_seconds())
+    assert progress(collect(tmp_path)).rate == pytest.approx(due, rel=0.01)
+
+
+def test_a_long_job_fills_a_gap(tmp_path: Path):
+    """Others wait for it."""
+    begin = datetime(2026, 1, 1, tzinfo=UTC)
+    for number, (end, seconds) in enumerate([(60, 60), (120, 60), (4000, 60), (4060, 4060)]):
+        ended = (begin + timedelta(seconds=end)).isoformat()
+        job(tmp_path / str(number), "finished", [f"a={number}"], ended=ended, seconds=float(seconds))
+    assert progress(collect(tmp_path)).rate == pytest.approx(3 / 4000)
+
+
 def test_the_view_names_running_jobs_with_their_epoch(folder: Path):
     console = Console(width=80, color_system=None, file=io.StringIO())
     with console.capture() as capture:

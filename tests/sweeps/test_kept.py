@@ -17,7 +17,7 @@ from modelforge.runs.jobs import FrozenJob, JobEntry, hash_of, make_jobs_folder,
 from modelforge.sweeps import kept
 from modelforge.sweeps.kept import check_kept, with_result
 from modelforge.sweeps.tune_gain import TuningSettings, tune_gain
-from modelforge.sweeps.workers import work_one
+from modelforge.sweeps.workers import work_all, work_one
 from modelforge.train.data.digest import digest, settings_hash
 from modelforge.train.data.read import read
 from modelforge.train.data.registry import parse_source
@@ -130,6 +130,21 @@ def test_a_sweep_does_not_go_on_with_other_data(swept: Path, tmp_path: Path, com
     table(tmp_path / "a.csv")
     assert command(f"sweep.resume={swept}") == 0
     assert "the data is what job 0 trained on" in capfd.readouterr().out
+
+
+def test_a_sweep_with_nothing_to_do_reads_no_data(swept: Path, tmp_path: Path, command: Command, monkeypatch):
+    """Every task of a cluster's array asks what is left."""
+    table(tmp_path / "a.csv")
+    assert command(f"sweep.resume={swept}") == 0
+    table(tmp_path / "a.csv", power=2)
+    readings: list[object] = []
+    monkeypatch.setattr(kept, "read", lambda source: readings.append(source) or read(source))
+    assert work_all(swept) == 0
+    assert command(f"sweep.resume={swept}") == 0
+    assert readings == []
+    shutil.rmtree(next(swept.glob("1,*")))
+    with pytest.raises(ForgeError, match="no longer what job 0 trained on"):
+        work_all(swept)
 
 
 def test_a_search_for_a_gain_does_not_go_on_with_other_data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):

@@ -182,6 +182,21 @@ def test_settings_of_a_search_are_checked(snapshot):
     assert str(error.value) == snapshot
 
 
+@pytest.mark.parametrize(
+    ("name", "unread"),
+    [("random", "n_startup_trials"), ("qmc", "constant_liar"), ("gp", "multivariate"), ("gp", ""), ("tpe", "")],
+)
+def test_settings_of_another_sampler_are_refused(name: str, unread: str):
+    given = {"n_startup_trials": 50, "multivariate": True, "constant_liar": False}
+    read = {"tpe": [*given], "gp": ["n_startup_trials"]}.get(name, [])
+    parse_settings({**OPTUNA, "sampler": {**OPTUNA["sampler"], "name": name, **{key: given[key] for key in read}}})
+    if unread:
+        sampler = {**OPTUNA["sampler"], "name": name, unread: given[unread]}
+        with pytest.raises(ForgeError, match=f"`{unread}` has no effect: the sampler is `{name}`") as refused:
+            parse_settings({**OPTUNA, "sampler": sampler})
+        assert [problem.key for problem in refused.value.problems] == [f"hydra.sweeper.sampler.{unread}"]
+
+
 HOW = "well,killed,failed,well-2"
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import math
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -13,8 +14,11 @@ import pytest
 import torch
 from torch.nn import functional
 
-from modelforge.train.examined import Examined, example_losses
+from modelforge.train.data.read import read
+from modelforge.train.examined import Examined, example_losses, unscored
 from modelforge.train.tasks.classification import Classification
+from modelforge.train.tasks.regression import Regression
+from tests.train.tables import npz
 
 
 def table(path: Path) -> list[dict[str, str]]:
@@ -37,6 +41,26 @@ def test_a_classification(train, tmp_path: Path):
     assert worst == sorted(rows, key=lambda row: -float(row["loss"]))[:20]
     likelihood = [float(row[f"probability_{row['target']}"]) for row in rows]
     assert -np.log(likelihood) == pytest.approx([float(row["loss"]) for row in rows], rel=1e-3, abs=1e-5)
+
+
+@pytest.mark.parametrize("num_classes", [20, 21, 300])
+def test_of_many_classes_the_likeliest_are_kept(tmp_path: Path, num_classes: int):
+    examined = Examined(Classification(type="classification"), {}, tmp_path)
+    trainer: Any = SimpleNamespace(fast_dev_run=False)
+    outputs = torch.randn(6, num_classes, generator=torch.Generator().manual_seed(0))
+    examined.on_test_batch_end(trainer, None, outputs, (torch.zeros(6, 2), torch.zeros(6).long()), 0)
+    examined.on_test_end(trainer, None)
+    rows = table(tmp_path / "test_predictions.csv")
+    first = ["example", "loss", "target", "prediction", "probability"]
+    if num_classes <= 20:
+        assert [*rows[0]] == [*first, *(f"probability_{number}" for number in range(num_classes))]
+        return
+    names = [f"{name}_{number}" for number in range(2, 6) for name in ("prediction", "probability")]
+    assert [*rows[0]] == [*first, *names]
+    chances, best = outputs.double().softmax(1).sort(1, descending=True)
+    for number, suffix in enumerate(["", "_2", "_3", "_4", "_5"]):
+        assert [int(row[f"prediction{suffix}"]) for row in rows] == best[:, number].tolist()
+        assert [float(row[f"probability{suffix}"]) for row in rows] == pytest.approx(chances[:, number].tolist())
 
 
 def test_a_table_has_the_names_of_its_classes(train, here: Path):
@@ -73,6 +97,24 @@ def test_what_is_not_finite_is_worst(tmp_path: Path):
     examined.on_test_batch_end(trainer, None, outputs, (torch.zeros(3, 2), torch.zeros(3).long()), 0)
     examined.on_test_end(trainer, None)
     assert [row["example"] for row in table(tmp_path / "test_worst.csv")] == ["1", "0", "2"]
+
+
+def test_a_target_called_loss_replaces_no_losses(tmp_path: Path):
+    names = ["loss", "example", "prediction_loss"]
+    examined = Examined(Regression(type="regression"), {"targets": {"names": names}}, tmp_path)
+    trainer: Any = SimpleNamespace(fast_dev_run=False)
+    outputs, targets = (
+        torch.tensor([[5.0, 6.0, 7.0], [1.0, 2.0, 3.0]]),
+        torch.tensor([[5.0, 6.0, 7.0], [1.0, 2.0, 6.0]]),
+    )
+    examined.on_test_batch_end(trainer, None, outputs, (torch.zeros(2, 1), targets), 0)
+    examined.on_test_end(trainer, None)
+    first, second = table(tmp_path / "test_worst.csv")
+    assert list(first)[:2] == ["example", "loss"]
+    assert [(row["example"], float(row["loss"])) for row in (first, second)] == [("1", 3.0), ("0", 0.0)]
+    predicted = ("prediction_prediction_loss", "prediction_example", "prediction_loss")
+    assert [float(first[name]) for name in predicted] == [1, 2, 3]
+    assert [float(first[f"target_{name}"]) for name in names] == [1, 2, 6]
 
 
 def test_weights_of_classes_decide_which_is_worst(tmp_path: Path):
@@ -112,3 +154,46 @@ def test_a_loss_that_needs_several_examples(tmp_path: Path):
     examined.on_test_batch_end(trainer, None, torch.ones(2, 3), (torch.ones(2), torch.zeros(2).long()), 0)
     examined.on_test_end(trainer, None)
     assert not [*tmp_path.iterdir()]
+
+
+def save_arrays(part: int, here: Path) -> tuple[str, ...]:
+    """Writes arrays in which two examples of the part for validation (1) or test (2) are too large for the model."""
+    random = np.random.default_rng(0)
+    values, targets = random.standard_normal((120, 4)).astype(np.float32), random.integers(3, size=120)
+    np.savez(here / "arrays.npz", x=values, y=targets)
+    settings = ("data=npz", "data.path=arrays.npz", "data.input.shape=[4]", "data.num_outputs=3")
+    large = read(npz(input={"shape": [4]}, standardize=False))
+    chosen = (large.val, large.test)[part - 1].batch(np.array([3, 5]))[0]
+    assert isinstance(chosen, np.ndarray)
+    values[(values[:, None] == chosen).all(-1).any(1)] = 3e38
+    np.savez(here / "arrays.npz", x=values, y=targets)
+    return ("model=mlp", "init=xavier_normal", "init.gain=4", *settings, "data.standardize=false")
+
+
+def test_where_outputs_are_not_numbers_no_metric_of_the_test_has_a_value(train, here: Path):
+    """NaN counted as one of the classes, and the accuracy was reported without a word."""
+    result = train(*save_arrays(2, here))
+    assert result.status.state == "finished"
+    assert set(result.status.metrics) == {"val/accuracy"}
+    (warning,) = (found for found in result.status.warnings if found["code"] == "MW225")
+    assert warning["message"] == "the model's outputs for 2 of 18 test examples are not finite"
+    *_, last = table(here / "run" / "metrics.csv")
+    assert (last["test/accuracy"], last["test/loss"]) == ("nan", "nan")
+    assert [row["example"] for row in table(here / "run" / "test_worst.csv")][:2] == ["3", "5"]
+
+
+def test_an_example_of_the_validation_that_is_too_large_is_no_divergence(train, here: Path):
+    """It was said to lower the learning rate, and counted as a result in sweeps."""
+    result = train(*save_arrays(1, here))
+    assert result.status.state == "failed"
+    (problem,) = result.status.error
+    assert (problem["code"], problem["path"]) == ("MF053", "data")
+    assert problem["message"].startswith(
+        "at step 2, outputs for 2 examples of a validation batch are not finite, unlike those for training: layer `"
+    )
+
+
+@pytest.mark.parametrize("value", [math.inf, math.nan])
+def test_a_metric_without_a_value_is_named(value: float):
+    (warning,) = unscored(0, {"val/loss": 1.0, "test/loss": value}, 3)
+    assert warning.message == f"`test/loss` is {value}"

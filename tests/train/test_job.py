@@ -16,8 +16,9 @@ from modelforge.core.errors import ForgeError
 from modelforge.core.words import digits
 from modelforge.runs.liveness import claimed
 from modelforge.train.hooks.interrupts import SaveOnInterrupt
-from modelforge.train.job import execute
+from modelforge.train.job import execute, execute_in
 from modelforge.train.learner import Learner
+from tests.train.conftest import SMALL
 
 
 def status(folder: Path) -> dict:
@@ -292,3 +293,35 @@ def test_a_folder_belongs_to_one_run_at_a_time(tmp_path):
         raise AssertionError("nobody comes here")
     with claimed(tmp_path):
         assert (tmp_path / ".lock").exists()
+
+
+@pytest.fixture
+def left_off(train, tmp_path: Path) -> Path:
+    """The folder of a run that was interrupted after an epoch."""
+    train("trainer.max_epochs=1")
+    folder = tmp_path / "run"
+    (folder / "status.json").write_text(json.dumps(status(folder) | {"state": "interrupted"}))
+    return folder
+
+
+def test_a_run_that_does_not_go_on_from_the_checkpoints_of_its_folder_is_refused(left_off: Path, config, monkeypatch):
+    """It ended with best.ckpt of the run before, which `predict` then used."""
+
+    def begin(*overrides: str) -> int:
+        every = (*SMALL, *overrides)
+        return execute_in(left_off, lambda: config(*every), every, show_plan=False).exit_code
+
+    before = (left_off / "status.json").read_bytes()
+    for overrides in ((), ("seed=1",), ("ckpt=null",), (f"ckpt={left_off.parent / 'other' / 'last.ckpt'}",)):
+        with pytest.raises(ForgeError, match="already holds the checkpoints of another run"):
+            begin(*overrides)
+    assert (left_off / "status.json").read_bytes() == before
+    monkeypatch.chdir(left_off)
+    assert begin("trainer.max_epochs=2", "ckpt=checkpoints/last.ckpt") == 0
+
+
+def test_a_job_that_overwrites_a_run_keeps_none_of_its_checkpoints(left_off: Path, config):
+    every = (*SMALL, "seed=1", "trainer.max_epochs=1", "+trainer.limit_val_batches=0")
+    result = execute_in(left_off, lambda: config(*every), every, show_plan=False, overwrites=True)
+    assert result.exit_code == 0
+    assert [path.name for path in (left_off / "checkpoints").iterdir()] == ["last.ckpt"]

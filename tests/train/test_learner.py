@@ -95,7 +95,7 @@ def test_processes_count_by_the_weight_of_their_examples(learner: Learner):
             assert number in weights
             return sum(weights) / 2
 
-    learner.share = lambda stage, index: Share(2, 4)
+    learner.share = lambda stage, index: Share(2)
     alone = learner.training_step(BATCH, 0)
     learner.world = Two(0, 2)
     both = [learner.training_step(half, 0) for half in halves]
@@ -146,7 +146,7 @@ def test_a_step_in_which_nothing_counts_changes_nothing(learner: Learner):
     nothing = (DRAWN[0], torch.full((8,), -100))
     for world in (World(), World(0, 2)):
         learner.world = world
-        learner.share = lambda stage, index: Share(8, 16)
+        learner.share = lambda stage, index: Share(8)
         for batches in ([nothing], [nothing, nothing]):
             assert gradient(learner, *batches).abs().sum() == 0
 
@@ -200,3 +200,22 @@ def test_a_run_that_accumulates_is_that_of_large_batches(tmp_path: Path):
     parts = trained(tmp_path / "parts", *every, "data.batch_size=12", "trainer.accumulate_grad_batches=4")
     assert len(steps(whole)) == 9
     assert steps(parts) == [pytest.approx(row, rel=1e-4) for row in steps(whole)]
+
+
+def test_lbfgs_counts_a_batch_once_at_the_weights_that_the_step_began_with(train, tmp_path: Path):
+    """It evaluates a batch many times in one step; the mean over all of them was logged."""
+    whole = ("model=mlp", "data=digits", "data.batch_size=2000", "trainer.max_epochs=1", "trainer.log_every_n_steps=1")
+    for kind, settings in {
+        "SGD": (),
+        "LBFGS": ("~optimizer.momentum", "~optimizer.nesterov", "~optimizer.weight_decay"),
+    }.items():
+        result = train(*whole, "optimizer=sgd", f"optimizer.type={kind}", *settings, folder=kind)
+        assert result.exit_code == 0, result.status.error
+
+    def row(kind: str, file: str) -> dict[str, str]:
+        return next(csv.DictReader((tmp_path / kind / file).read_text().splitlines()))
+
+    for name in ("train/loss", "train/accuracy"):
+        assert row("LBFGS", "metrics.csv")[name] == row("SGD", "metrics.csv")[name]
+    for name in ("loss", "gradient_norm"):
+        assert row("LBFGS", "steps.csv")[name] == row("SGD", "steps.csv")[name]

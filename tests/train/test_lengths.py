@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from modelforge.core.errors import ForgeError
-from modelforge.train.lengths import Lengths, out_of_step, without_steps
+from modelforge.train.lengths import Lengths, out_of_step, unmeasured, without_steps
 from modelforge.train.prepare import prepare
 
 BATCH_NORM = ("+model.layers.norm=BatchNorm1d", "+model.layers.last={type: Linear, out_features: 10}")
@@ -71,6 +71,36 @@ def test_a_batch_of_one_that_cannot_be_evaluated_is_refused(train):
     said = "the last batch of the validation part is one example (270 in batches of 269), but `model.layers.norm` needs"
     assert problem["message"].startswith(said)
     assert train(*BATCH_NORM, "trainer.max_epochs=1", "data.batch_size=269", folder="with").exit_code == 0
+
+
+@pytest.mark.parametrize(
+    ("trainer", "name", "metrics"),
+    [
+        ({"limit_train_batches": 1}, "limit_train_batches", "`train/r2`"),
+        ({"limit_val_batches": 0.1}, "limit_val_batches", "`val/r2`"),
+        ({"overfit_batches": 1, "limit_train_batches": 9}, "overfit_batches", "`train/r2` and `val/r2`"),
+        ({"fast_dev_run": True}, "fast_dev_run", "`train/r2` and `val/r2`"),
+        ({"limit_train_batches": 0, "limit_val_batches": 0.2}, "", ""),
+        ({"limit_train_batches": 1.0, "fast_dev_run": False}, "", ""),
+    ],
+)
+def test_limits_that_leave_one_example_for_r2(config, trainer: dict[str, Any], name: str, metrics: str):
+    source = prepare(config("model=lstm", "data=adding", "data.batch_size=1")).settings.data
+    problems = [*unmeasured(source, Lengths(50, 1, trainer), {"train": 50, "val": 10})]
+    assert [(one.key, one.message) for one in problems] == [
+        (f"trainer.{name}", f"`{name}` leaves fewer than 2 examples for {metrics}: of so few, it is NaN")
+    ] * bool(name)
+    assert not [*unmeasured(source, Lengths(50, 2, trainer), {"train": 50, "val": 10})]
+
+
+def test_a_training_on_one_example_ends(train):
+    """Of a regression; R² of it is not a number."""
+    limits = ("+trainer.limit_train_batches=1", "+trainer.limit_val_batches=1", "+trainer.limit_test_batches=2")
+    result = train("model=lstm", "data=adding", "data.num_train=20", "data.batch_size=1", *limits)
+    assert [one["key"] for one in result.status.warnings if one["code"] == "MW226"] == [
+        "trainer.limit_train_batches", "trainer.limit_val_batches"
+    ]  # fmt: skip
+    assert result.status.metrics["test/r2"] < 1
 
 
 @pytest.mark.parametrize("size", [64, 1255, 1257, 2000])

@@ -9,7 +9,16 @@ import pytest
 import torch
 from torchmetrics import Metric
 
-from modelforge.train.metrics import METRICS, parse_metrics, register_metric, unfit_metrics
+from modelforge.train.metrics import (
+    HIGHER,
+    LOWER,
+    METRICS,
+    MetricFactory,
+    known_metrics,
+    parse_metrics,
+    register_metric,
+    unfit_metrics,
+)
 from modelforge.train.settings import parse_settings
 from modelforge.train.tasks.registry import parse_task
 from tests.train.tables import csv, digits, reverse
@@ -34,6 +43,33 @@ def test_a_metric_of_torchmetrics_by_its_name(named: Any):
 def test_the_better_direction_is_torchmetrics_own():
     factories, _ = parse({"mae": "MeanAbsoluteError"}, "regression")
     assert factories["mae"].mode == "min"
+
+
+def test_every_metric_of_torchmetrics_that_gives_one_number_has_a_direction():
+    """Of Tweedie's deviance, which states none, the highest was taken for the best."""
+    stated = {name for name, kind in known_metrics().items() if kind.higher_is_better is not None}
+    of_curves = ("ConfusionMatrix", "AtFixedRecall", "Curve", "ROC", "AtFixedPrecision", "AtSpecificity", "StatScores")
+    without = {
+        name for name in known_metrics() if name not in stated and not name.endswith((*of_curves, "AtSensitivity"))
+    }
+    assert without == {*LOWER, *HIGHER}
+    factories, _ = parse({"deviance": "TweedieDevianceScore", "pearson": "PearsonCorrCoef"}, "regression")
+    assert [factory.mode for factory in factories.values()] == ["min", "max"]
+
+
+def test_a_metric_of_ones_own_without_a_direction_is_refused():
+    class Undirected(Metric):
+        def update(self, predictions: torch.Tensor, targets: torch.Tensor) -> None: ...
+
+        def compute(self) -> float:
+            return 0.0
+
+    factories = {"it": MetricFactory(Undirected, {})}
+    (problem,) = unfit_metrics(factories, parse_task("classification"), digits())
+    assert (problem.key, problem.message) == (
+        "metrics.it",
+        "Undirected does not say whether more or less is better",
+    )
 
 
 def test_null_is_none():

@@ -6,8 +6,42 @@ import pytest
 import yaml
 
 import modelforge as mf
-from modelforge.train.prepare import misfits
+from modelforge.train.prepare import misfits, prepare
 from tests.train.tables import csv, reverse
+
+TABLE = ("model=mlp", "data=csv", "data.path=a.csv", "data.target=y", "data.num_features=2", "data.num_outputs=2")
+
+
+@pytest.mark.parametrize(
+    ("overrides", "told"),
+    [
+        (
+            ["callbacks=pruning", "callbacks.pruning.percentile=10", "callbacks.pruning.reduction_factor=5"],
+            {
+                "callbacks.pruning.percentile": "it is for percentile, but `pruner` is 'median'",
+                "callbacks.pruning.reduction_factor": "it is for halving and hyperband, but `pruner` is 'median'",
+            },
+        ),
+        (
+            ["callbacks=pruning", "callbacks.pruning.pruner=halving", "callbacks.pruning.warmup=3"],
+            {"callbacks.pruning.warmup": "it is for median and percentile, but `pruner` is 'halving'"},
+        ),
+        (["callbacks=pruning", "callbacks.pruning.pruner=percentile", "callbacks.pruning.percentile=10"], {}),
+        (
+            [*TABLE, "data.val_path=b.csv", "data.test_path=c.csv", "data.val_fraction=0.5", "data.split_seed=7"],
+            {"data.val_fraction": "`val_path` gives that part", "data.split_seed": "there is nothing to split"},
+        ),
+        ([*TABLE, "data.test_path=c.csv", "data.val_fraction=0.5", "data.split_seed=7"], {}),
+        ([*TABLE, "data.time=day", "data.split_seed=7"], {"data.split_seed": "`time` decides on the parts"}),
+        (
+            [word.replace("=csv", "=hf") for word in TABLE] + ["data.test_split=test", "data.test_fraction=0.5"],
+            {"data.test_fraction": "`test_split` gives that part"},
+        ),
+    ],
+)
+def test_settings_that_nothing_reads_are_named(config, overrides: list[str], told: dict[str, str]):
+    found = [problem for problem in prepare(config(*overrides)).warnings if problem.code == "MW220"]
+    assert {problem.key: problem.message.partition(": ")[2] for problem in found} == told
 
 
 def test_a_model_must_take_all_inputs():

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 
 from modelforge.core.words import digits
 from modelforge.train.data.batches import Batched
-from modelforge.train.tasks.registry import main_metric, val_metrics
+from modelforge.train.tasks.registry import main_metric, parse_task, val_metrics
 from tests.train.tables import reverse
 
 SIZES = ("data.num_train=64", "data.num_val=32", "data.num_test=32")
@@ -84,3 +85,32 @@ def test_the_last_batch_may_hold_one_example(train):
 def test_what_each_task_is_judged_by(task: str, metric: str, better: str):
     assert main_metric(task) == metric
     assert val_metrics(task) == {metric: better, "val/loss": "min"}
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float32, torch.float64], ids=str)
+@pytest.mark.parametrize(
+    ("task", "targets"),
+    [
+        ("classification", torch.tensor([0, 1])),
+        ({"type": "classification", "class_weights": [1.0, 3.0]}, torch.tensor([0, 1])),
+        ({"type": "multilabel_classification", "positive_weights": [1.0, 3.0]}, torch.eye(2)),
+        ("regression", torch.eye(2)),
+        ({"type": "regression", "objective": "huber"}, torch.eye(2)),
+        ("autoencoding", torch.zeros(2)),
+        ("language_modelling", torch.tensor([[0], [1]])),
+    ],
+)
+def test_losses_have_the_digits_of_the_outputs_and_those_of_float32_at_least(
+    task: Any, targets: torch.Tensor, dtype: torch.dtype
+):
+    """Losses of float64 were computed in float32: `trainer.precision=64-true` trained by those."""
+    parsed, due = parse_task(task), torch.promote_types(dtype, torch.float32)
+    outputs = torch.tensor([[0.3, -0.2], [0.1, 0.7]], dtype=dtype)
+    batch = (torch.eye(2), targets)
+    if targets.ndim == 2 and not targets.is_floating_point():
+        outputs = outputs[:, None]
+    assert parsed.loss(outputs, batch).dtype == parsed.losses(outputs, batch).dtype == due
+    if dtype == torch.float64:
+        moved = outputs.clone()
+        moved[0] += torch.tensor([1e-10, 0], dtype=dtype)
+        assert parsed.loss(moved, batch) != parsed.loss(outputs, batch)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from types import MappingProxyType
 from typing import TYPE_CHECKING, ClassVar, Literal
 
 from pydantic import Field, NonNegativeInt, PositiveInt
@@ -14,6 +15,15 @@ from modelforge.train.context import Context, Terms
 
 if TYPE_CHECKING:
     from modelforge.train.hooks.pruning import Prune
+
+READ_BY: Mapping[tuple[str, ...], tuple[str, ...]] = MappingProxyType(
+    {
+        ("median", "percentile"): ("startup_trials", "warmup"),
+        ("percentile",): ("percentile",),
+        ("halving", "hyperband"): ("reduction_factor", "min_epochs"),
+    }
+)
+"""The settings that some pruners read, and others do not."""
 
 
 @register_callback("pruning")
@@ -36,6 +46,12 @@ class PruningSettings(CallbackSettings):
     """One trial in so many is promoted to the next rung; of `halving` and `hyperband`."""
     min_epochs: PositiveInt = 1
     """The epochs of the first rung; of `halving` and `hyperband`."""
+
+    def without_effect(self) -> Iterator[tuple[str, str]]:
+        for pruners, names in READ_BY.items():
+            for name in names if self.pruner not in pruners else ():
+                if getattr(self, name) != type(self).model_fields[name].default:
+                    yield name, f"it is for {' and '.join(pruners)}, but `pruner` is {self.pruner!r}"
 
     def check(self, key: str, terms: Terms) -> Iterator[Problem]:
         """Only where there are validations can trials be compared."""

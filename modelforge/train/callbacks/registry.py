@@ -35,6 +35,10 @@ class CallbackSettings(Named, ABC):
         """The problems of the settings with the rest of the config; `key` is the override key of the callback."""
         return iter(())
 
+    def without_effect(self) -> Iterator[tuple[str, str]]:
+        """Settings that nothing reads, since others are as they are: each field's name, and the reason."""
+        return iter(())
+
     def late(self, key: str, terms: Terms, epochs: int | None, steps: int | None) -> Iterator[Problem]:
         """Warnings about what would begin after the training has ended.
 

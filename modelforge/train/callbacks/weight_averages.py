@@ -94,8 +94,8 @@ class StochasticWeightAverage(CallbackSettings):
         return Averaging(lambda trainer: trainer.is_last_batch and trainer.current_epoch >= first, _mean, rate)
 
     def _num_before(self, terms: Terms) -> int:
-        """Epochs that do not count."""
-        return int(self.start * terms.trainer["max_epochs"])
+        """Whole epochs that do not count; 0.29 of 100 are 29, though their product is below in binary numbers."""
+        return int(round(self.start * terms.trainer["max_epochs"], 9))
 
 
 def _never(key: str, unit: str, first: int, there_are: int) -> Problem:

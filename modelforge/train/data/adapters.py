@@ -4,15 +4,24 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 import torch
-from torch.utils.data import IterableDataset, default_collate
+from torch.utils.data import (
+    BatchSampler,
+    IterableDataset,
+    RandomSampler,
+    SequentialSampler,
+    Subset,
+    SubsetRandomSampler,
+    default_collate,
+)
 
 from modelforge.core.errors import ForgeError, Problem, Refusal
 from modelforge.core.tensors import mapped
+from modelforge.core.words import plural
 from modelforge.train.data.declared import as_array, as_input, as_targets
 from modelforge.train.data.parts import Array, Arrays, Examples, Inputs, Part, Rows
 from modelforge.train.data.refusals import fault, refusal
@@ -20,6 +29,7 @@ from modelforge.train.data.source import InputSettings, Source, SplitSource
 from modelforge.train.data.split import split
 
 PARTS = ("train", "val", "test")
+BY_US = "leave it out; a part of a data set is a `Subset`, and rare classes count more by `class_weights: balanced`"
 FORMS = "three pairs of inputs and targets, three torch Datasets, a LightningDataModule, or Examples"
 
 
@@ -35,11 +45,21 @@ class DatasetPart:
         return len(self.dataset)
 
     def batch(self, rows: Rows) -> tuple[Inputs, Array]:
-        inputs, targets = self.collate([self.dataset[int(row)] for row in rows])
+        examples = [self.dataset[int(row)] for row in rows]
+        inputs, targets = self.collate(examples)
         try:
             return _arrays(inputs), as_targets(targets, self.source)
         except Refusal as error:
-            raise refusal("type", f"a batch of `{self.source.type}`: {error}") from None
+            raise refusal("type", self._refused(error, rows, examples)) from None
+
+    def _refused(self, error: Refusal, rows: Rows, examples: Sequence[Any]) -> str:
+        """The message about a batch, or about the first of its examples that is wrong on its own."""
+        for row, example in zip(rows, examples, strict=True):
+            try:
+                as_targets(self.collate([example])[1], self.source)
+            except Refusal as one:
+                return f"example {row + 1:,} of `{self.source.type}`: {str(one).removesuffix(' in row 1')}"
+        return f"a batch of `{self.source.type}`: {error}"
 
 
 def examples_of(given: Any, source: Source) -> Examples:
@@ -47,21 +67,40 @@ def examples_of(given: Any, source: Source) -> Examples:
 
     Args:
         given: `Examples`; or for each part a pair `(inputs, targets)` or a map-style Dataset; or a LightningDataModule,
-            of whose loaders the datasets and collate functions are used. One pair alone is split as a `SplitSource`
-            declares.
+            of whose loaders the datasets, subsets and collate functions are used. One pair alone is split as a
+            `SplitSource` declares.
         source: What was declared.
 
     Raises:
         ForgeError: it is none of these, or an example is not as declared.
     """
     try:
-        examples = given if isinstance(given, Examples) else Examples.of(_parts(given, source))
+        whole = isinstance(given, Examples)
+        examples = _as_declared(given, source) if whole else Examples.of(_parts(given, source))
     except Refusal as error:
         raise refusal("type", f"what `read` of `{source.type}` returned: {error}") from None
     wrong = [problem for name in PARTS for problem in _misfits(getattr(examples, name), name, source)]
     if wrong:
         raise ForgeError(wrong)
     return examples
+
+
+def _as_declared(given: Examples, source: Source) -> Examples:
+    """The same with targets as the task takes them, of the parts that lie in memory."""
+    parts = dict[str, Part]()
+    for name in PARTS:
+        part = getattr(given, name)
+        if not isinstance(part, Arrays):
+            continue
+        try:
+            targets = as_targets(part.targets, source)
+        except Refusal as error:
+            raise Refusal(f"the {name} part: {error}") from None
+        for one in part.inputs if isinstance(part.inputs, tuple) else (part.inputs,):
+            if len(one) != len(targets):
+                raise Refusal(f"the {name} part: {len(one)} examples have {len(targets)} targets")
+        parts[name] = replace(part, targets=targets)
+    return replace(given, **parts)
 
 
 def _parts(given: Any, source: Source) -> Sequence[Part]:
@@ -95,13 +134,44 @@ def _loaded(module: Any, source: Source) -> list[DatasetPart]:
 
 
 def _loader(module: Any, name: str, source: Source) -> DatasetPart:
-    """The data set of a loader, with its collate function."""
+    """The data set of a loader, or the part of it that its sampler names, with its collate function."""
     loader, named = getattr(module, f"{name}_dataloader")(), f"{name}_dataloader of {type(module).__name__}"
     if not hasattr(loader, "dataset"):
         raise refusal("type", f"{named} must return one DataLoader, but returned {type(loader).__name__}")
     if isinstance(loader.dataset, IterableDataset):
         raise refusal("type", f"{named} streams an IterableDataset, without a length")
-    return DatasetPart(loader.dataset, source, loader.collate_fn)
+    return DatasetPart(_sampled(loader, named), source, loader.collate_fn)
+
+
+def _sampled(loader: Any, named: str) -> Any:
+    """The examples that a loader deals, each once: its data set, or the subset that its sampler names.
+
+    Raises:
+        ForgeError: another sampler draws them; here each epoch has each example once.
+    """
+    batches = loader.batch_sampler
+    if type(batches) is not BatchSampler:
+        what = "makes no batches (`batch_size=None`)" if batches is None else f"has a {type(batches).__name__}"
+        raise refusal("type", f"{named} {what}, but here `data.batch_size` makes them", BY_US)
+    rows = _rows(batches.sampler)
+    if rows is None:
+        message = f"{named} draws by a {type(batches.sampler).__name__}, but here an epoch has each example once"
+        raise refusal("type", message, BY_US)
+    return loader.dataset if rows == range(len(loader.dataset)) else Subset(loader.dataset, rows)
+
+
+def _rows(sampler: Any) -> Sequence[int] | None:
+    """The examples that a sampler deals, each of them once; None where it repeats some, or draws anew each time."""
+    kind = type(sampler)
+    if kind in (list, tuple, range):
+        return sampler
+    if kind is SubsetRandomSampler:
+        return [*sampler.indices]
+    if kind not in (SequentialSampler, RandomSampler):
+        return None
+    rows = range(len(sampler.data_source))
+    is_whole = kind is SequentialSampler or (not sampler.replacement and sampler.num_samples == len(rows))
+    return rows if is_whole else None
 
 
 def _pair(given: Sequence[Any], source: Source) -> tuple[Inputs, Array]:
@@ -124,7 +194,17 @@ def _misfits(part: Part, name: str, source: Source) -> list[Problem]:
     """The problems where the first example of a part is not as the source declares."""
     if not len(part):
         return [fault("type", f"the {name} part of `{source.type}` has no examples")]
-    inputs, _ = part.batch(np.zeros(1, np.int64))
+    if len(part) < (least := source.task.min_examples(source)):
+        has = f"the {name} part of `{source.type}` has {plural(len(part), 'example')}"
+        return [fault("type", f"{has}, but `{source.task.metric}` takes {least} at least")]
+    inputs, targets = part.batch(np.zeros(1, np.int64))
+    try:
+        due = as_targets(targets, source)
+    except Refusal as error:
+        return [fault("type", f"the first example of the {name} part of `{source.type}`: {error}")]
+    if (due.dtype, due.shape) != (targets.dtype, targets.shape):
+        is_what = f"is {targets.dtype} of shape {targets.shape}, but must be {due.dtype} of shape {due.shape}"
+        return [fault("type", f"the target of a batch of one of the {name} part of `{source.type}` {is_what}")]
     given = inputs if isinstance(inputs, tuple) else (inputs,)
     declared = source.inputs
     if len(given) != len(declared):

@@ -77,6 +77,11 @@ class Columns(Bounded, Table):
     """Columns as features: numbers, dates and categories; and one or more columns as target."""
 
     reads: ClassVar = "path"
+    part_keys: ClassVar[Mapping[str, tuple[str, ...]]] = {
+        "val_fraction": ("val_path",),
+        "test_fraction": ("test_path",),
+    }
+    """The fields that say where a part lies, by the share of the rows that it has otherwise."""
 
     path: str | None = None
     """The file, relative to the folder in which the run starts."""
@@ -184,6 +189,19 @@ class Columns(Bounded, Table):
             if kind == "number" and isinstance(fill, str) and fill not in WAYS:
                 message = f"`impute.{name}` must be a number, {', '.join(WAYS[:-1])} or {WAYS[-1]}, but is {fill!r}"
                 yield mistake(f"impute.{name}", message, did_you_mean(fill, WAYS))
+
+    def without_effect(self) -> Iterator[tuple[str, str]]:
+        if self.split_column:
+            return
+        given = {name: next(filter(self._is_set, keys), "") for name, keys in self.part_keys.items()}
+        for name, key in given.items():
+            if key and self._is_set(name):
+                yield name, f"`{key}` gives that part"
+        if self._is_set("split_seed") and (self.time or all(given.values())):
+            yield "split_seed", "`time` decides on the parts" if self.time else "there is nothing to split"
+
+    def _is_set(self, name: str) -> bool:
+        return getattr(self, name) != type(self).model_fields[name].default
 
     def kind(self, name: str) -> Kind:
         """What a column holds."""

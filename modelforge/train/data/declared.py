@@ -9,7 +9,7 @@ import numpy as np
 from modelforge.core.errors import Refusal
 from modelforge.core.quoting import sentence
 from modelforge.train.data.parts import Array, TargetKind
-from modelforge.train.tasks.task import Data, Task
+from modelforge.train.tasks.task import Data, Task, first_wrong
 
 TARGET_TYPES = {"class": np.int64, "token": np.int64, "labels": np.float32, "number": np.float32}
 """The dtype of targets by their kind."""
@@ -53,10 +53,10 @@ def as_type(array: Array, dtype: Any, name: str) -> Array:
         raise Refusal(f"{name} must hold numbers, but holds {array.dtype}")
     whole = np.dtype(dtype).kind == "i"
     with np.errstate(over="ignore", invalid="ignore"):
-        found = array.astype(dtype)
+        found = array.astype(dtype, copy=False)
         wrong = found != array if whole else ~np.isfinite(found)
     if wrong.any():
-        row, what = _first(array, wrong)
+        row, what = first_wrong(array, wrong)
         must = "whole numbers" if whole else f"finite numbers of {np.dtype(dtype).name}"
         raise Refusal(f"{name} must hold {must}, but has {what:g} in {row}")
     return found
@@ -70,7 +70,7 @@ def as_input(given: Any, dtype: str, vocab_size: int | None, name: str) -> Array
     """
     array = as_type(as_array(given, name), dtype, name)
     if dtype == "int64" and vocab_size is not None and (wrong := (array < 0) | (array >= vocab_size)).any():
-        row, what = _first(array, wrong)
+        row, what = first_wrong(array, wrong)
         raise Refusal(f"{name} must hold tokens from 0 to {vocab_size - 1}, but has {what} in {row}")
     return array
 
@@ -90,9 +90,3 @@ def as_targets(given: Any, source: Declaration) -> Array:
     if reason := source.task.wrong_targets(array, source):
         raise Refusal(reason)
     return array
-
-
-def _first(array: Array, wrong: Array) -> tuple[str, Any]:
-    """The first wrong value with its row, counted from 1."""
-    place = tuple(np.argwhere(wrong)[0]) if array.ndim else ()
-    return (f"row {place[0] + 1}" if place else "its only value"), array[place]

@@ -32,8 +32,6 @@ class Share:
 
     own: int
     """Examples that it counts; 0 where it repeats those of another process."""
-    all: int
-    """Examples of all processes."""
 
 
 def slices(number: int, batch_size: int, processes: int) -> list[slice]:
@@ -54,14 +52,13 @@ def train_share(shard: DataShard, batch_size: int, rows: int, index: int) -> Sha
     """The share of a process in a batch of an epoch, by its number."""
     number = min(batch_size * shard.size, rows - index * batch_size * shard.size)
     part = slices(number, batch_size, shard.size)[shard.rank]
-    return Share(part.stop - part.start, number)
+    return Share(part.stop - part.start)
 
 
 def evaluation_share(shard: DataShard, batch_size: int, rows: int, index: int) -> Share:
     """The share of a process in a round of an evaluation: a batch of its own, or nothing."""
     first = index * shard.size * batch_size
-    own = min(batch_size, max(0, rows - first - shard.rank * batch_size))
-    return Share(own, min(batch_size * shard.size, rows - first))
+    return Share(min(batch_size, max(0, rows - first - shard.rank * batch_size)))
 
 
 class TrainSampler(Sampler[list[int]]):

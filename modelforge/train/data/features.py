@@ -62,7 +62,7 @@ class Feature:
     """The numbers of a date."""
 
     @classmethod
-    def kept(cls, described: Mapping[str, Any]) -> Feature:
+    def restored(cls, described: Mapping[str, Any]) -> Feature:
         """The feature that `described` wrote."""
         fields: dict[str, Any] = {
             name: tuple(value) if isinstance(value, list | tuple) else value for name, value in described.items()

@@ -11,11 +11,10 @@ import pyarrow as pa
 
 from modelforge.core.errors import ForgeError, Problem
 from modelforge.core.quoting import listed
-from modelforge.core.words import plural
 from modelforge.train.data.alike import look_alikes
 from modelforge.train.data.arrow import NO_ROWS, Values, as_numpy, columns_of, is_text, numbers, pc, present
 from modelforge.train.data.columns import MAX_SHOWN, Columns
-from modelforge.train.data.features import MAX_LOOKED_AT, Feature, fitted, problems
+from modelforge.train.data.features import Feature, fitted, problems
 from modelforge.train.data.findings import MAX_PROPOSED, Findings, way_out
 from modelforge.train.data.labels import Coded, Labels
 from modelforge.train.data.numbering import numberings
@@ -26,9 +25,8 @@ from modelforge.train.data.sheet import Sheet, splitting
 from modelforge.train.data.split import split
 from modelforge.train.data.store import MEMORY, Memory
 from modelforge.train.data.table import assembled, checked, encoded, labels_of
+from modelforge.train.data.unseen import unseen
 
-MAX_UNSEEN = 3
-"""New categories of a column that are named."""
 BLOCK = 500_000
 """Numbers that are scaled at once."""
 
@@ -52,7 +50,7 @@ def read_examples(source: Columns, sheet: Sheet, store: Memory = MEMORY) -> Exam
         raise refusal("path", f"{sheet.named} has no rows")
     features = [_declared(source, name) for name in names]
     found = Findings()
-    values = [_kept_in(store, _read(sheet, feature, source, found)) for feature in features]
+    values = [_put_in(store, _read(sheet, feature, source, found)) for feature in features]
     targets, bare = _targets(source, sheet, found)
     arguments, unsplit = splitting(source, sheet, found)
     labels, wrong = labels_of(source, targets, sheet.named) if not found.problems else (None, [])
@@ -60,18 +58,19 @@ def read_examples(source: Columns, sheet: Sheet, store: Memory = MEMORY) -> Exam
     if found.problems:
         shown = found.with_ways_out(source, names, lambda other: read_examples(other, sheet, store))
         raise ForgeError([*shown, *equal])
-    kept = _kept(source, features, values, np.union1d(bare, unsplit), len(sheet))
+    kept = _remaining(source, features, values, np.union1d(bare, unsplit), len(sheet))
     if not len(kept):
         raise refusal("impute", f"no row of {sheet.named} is left: each lacks a value", "fill some in")
     classes = labels.classes[kept] if labels and not wrong else None
     given = {name: array[kept] for name, array in arguments.items()}
-    parts = [kept[part] for part in split(source, len(kept), classes, at_least=source.at_least, **given)]
+    least = source.task.min_examples(source)
+    parts = [kept[part] for part in split(source, len(kept), classes, at_least=least, **given)]
     fits = [
         fitted(feature, one.values, parts[0], source.fill(feature.name))
         for feature, one in zip(features, values, strict=True)
     ]
-    unseen = [*_unseen(source, fits, values, parts, sheet)]
-    warnings = checked([*_unfit(source, fits, sheet.named), *wrong, *unseen, *equal, *_alike_categories(fits)])
+    strange = [*unseen(source, fits, values, parts, sheet)]
+    warnings = checked([*_unfit(source, fits, sheet.named), *wrong, *strange, *equal, *_alike_categories(fits)])
     of_numbers = {fit.name: one for fit, one in zip(fits, values, strict=True) if fit.kind == "number"}
     warnings += numberings(source, of_numbers, sheet)
     inputs, lost = _blocks(source, sheet, fits, values, parts, store)
@@ -92,7 +91,7 @@ def encode_rows(source: Columns, table: pa.Table, kept: Mapping[str, Any], *, la
         ForgeError: a column is missing, or holds what its column did not hold in training.
     """
     columns = columns_of(table, "the data")
-    fits = [Feature.kept(described) for described in kept["columns"]]
+    fits = [Feature.restored(described) for described in kept["columns"]]
     due = [fit.name for fit in fits] + ([*source.target] if labelled and source.target_kind != "input" else [])
     if lacking := [name for name in due if name not in columns]:
         hint = source.described([*columns])
@@ -102,16 +101,28 @@ def encode_rows(source: Columns, table: pa.Table, kept: Mapping[str, Any], *, la
         raise refusal("path", "the data has no rows", "give at least one")
     sheet = Sheet(columns, (("the data", len(table), 0),))
     found = Findings()
-    values = [_read(sheet, fit, source, found, training=False) for fit in fits]
-    targets, _ = _targets(source, sheet, found, training=False) if labelled else (None, NO_ROWS)
-    rows = np.arange(len(table))
-    warnings = checked([*found.problems, *_unseen(source, fits, values, [NO_ROWS, rows], sheet, training=False)])
+    values = [_read(sheet, fit, source, found, training=False, drops=labelled) for fit in fits]
+    targets, bare = _targets(source, sheet, found) if labelled else (None, NO_ROWS)
+    rows = _remaining(source, fits, values, bare, len(table)) if labelled else np.arange(len(table))
+    warnings = checked([*found.problems, *unseen(source, fits, values, [NO_ROWS, rows], sheet, training=False)])
+    if not len(rows):
+        raise refusal("path", "no row of the data is left: each lacks a value", "fill some in")
     blocks = [fit.numbers(one.values) for fit, one in zip(fits, values, strict=True) if fit.kind != "ids"]
     features = np.concatenate(blocks, axis=1)
+    left_out = np.setdiff1d(np.arange(len(table)), rows)
+    features[left_out] = features[rows[0]]  # their values are not looked at, and those of others keep their places
+    if isinstance(targets, Numbers):
+        targets.values[left_out] = targets.values[rows[0]]
+    elif targets is not None:
+        targets.places[left_out] = targets.places[rows[0]]
     answers = targets.values if isinstance(targets, Numbers) else targets
     if labelled and source.target_kind == "input":
         answers = features
     arrays = encoded(features, answers, kept, "the data", _ids(fits, values))
+    if len(left_out):
+        said = f"{sheet.rows(left_out)} of the data {'is' if len(left_out) == 1 else 'are'} left out"
+        warnings.append(Problem("MW201", "", f"{said}, as such rows were in training: there are values missing"))
+        arrays = Arrays(*arrays.batch(rows))
     return replace(arrays, warnings=tuple(warnings))
 
 
@@ -124,14 +135,17 @@ def _declared(source: Columns, name: str) -> Feature:
             return Feature(name, kind)
 
 
-def _read(sheet: Sheet, feature: Feature, source: Columns, found: Findings, *, training: bool = True) -> Values:
-    """The values of a column; what is wrong with them is added to the findings."""
+def _read(
+    sheet: Sheet, feature: Feature, source: Columns, found: Findings, *, training: bool = True, drops: bool = True
+) -> Values:
+    """The values of a column; what is wrong with them is added to the findings. Rows may be dropped, or may not."""
     column = sheet.columns[feature.name]
     values = feature.read(column, source.missing, source.decimal_sign)
     for problem in problems(feature, values, column, "features", sheet.place):
         proposes = training and len(found.problems) <= MAX_PROPOSED
         found.add(problem, *(way_out(source, feature, column, values) if proposes else ()))
-    allowed = source.fill(feature.name) != "error" if training else feature.fill is not None
+    fill = source.fill(feature.name)
+    allowed = (fill != "error" if training else feature.fill is not None) if fill != "drop" else drops
     if len(values.missing) and not allowed and feature.kind != "ids":
         message = f"column `{feature.name}` has no value in {sheet.rows(values.missing)}"
         way = "median" if feature.kind == "number" else "most_frequent"
@@ -139,13 +153,15 @@ def _read(sheet: Sheet, feature: Feature, source: Columns, found: Findings, *, t
             found.add(fault("features", message, "leave it out"), "ignore", feature.name)
         elif training:
             found.add(fault("features", message, "fill it in, or leave the row out"), "impute", feature.name, way)
+        elif fill == "drop":
+            found.add(fault("features", message, "leave the row out, as training did (`impute`), or fill it in"))
         else:
             found.add(fault("features", message, "fill it in: in training, all rows had a value"))
     return values
 
 
-def _kept_in(store: Memory, values: Values) -> Values:
-    return replace(values, held=store.kept(values.held))
+def _put_in(store: Memory, values: Values) -> Values:
+    return replace(values, held=store.put(values.held))
 
 
 def _look_alikes(source: Columns, sheet: Sheet, targets: Coded | Numbers | None) -> list[Problem]:
@@ -180,7 +196,7 @@ def _refuse_bare(source: Columns, name: str, sheet: Sheet, bare: Rows, found: Fi
     found.add(fault("target", message, hint))
 
 
-def _kept(source: Columns, features: Sequence[Feature], values: Sequence[Values], bare: Rows, size: int) -> Rows:
+def _remaining(source: Columns, features: Sequence[Feature], values: Sequence[Values], bare: Rows, size: int) -> Rows:
     """The rows that are not to be dropped."""
     kept = np.ones(size, bool)
     kept[bare] = False
@@ -203,60 +219,6 @@ def _unfit(source: Columns, fits: Sequence[Feature], named: str) -> Iterator[Pro
             yield fault("embed", f"{message}; but `embed.{fit.name}` is {source.embed[fit.name]:,}", hint)
 
 
-def _unseen(
-    source: Columns,
-    fits: Sequence[Feature],
-    values: Sequence[Values],
-    parts: Sequence[Rows],
-    sheet: Sheet,
-    *,
-    training: bool = True,
-) -> Iterator[Problem]:
-    """The categories that the training part, the first of `parts`, does not have: problems, or warnings.
-
-    A few of them are usual in the parts for validation and test; most of a part are not.
-    """
-    for fit, one in zip(fits, values, strict=True):
-        if fit.kind not in ("category", "ids"):
-            continue
-        strange = fit.places(one.values) < 0
-        strange[one.missing] = False
-        key = "categorical" if fit.kind == "category" else "embed"
-        if source.unseen == "error":
-            rows = np.concatenate([*parts])
-            if len(lost := rows[strange[rows]]):
-                message = f"column `{fit.name}` has {_first(one, lost, sheet, 1)}: not a category of the training part"
-                yield fault(key, message, f"known: {listed(fit.categories, MAX_SHOWN)}; or `data.unseen=zeros`")
-            continue
-        for part in parts[1:]:
-            lost = part[strange[part]]
-            if len(lost) > (len(part) / 2 if training else 0):
-                message = (
-                    f"{len(lost):,} of {plural(len(part), 'row')} {'has' if len(lost) == 1 else 'have'}"
-                    " a category that is not in the training part"
-                )
-                becomes = "0 in all features of the column" if fit.kind == "category" else "id 0"
-                yield Problem(
-                    "MW205",
-                    f"data.{key}" if training else "",
-                    f"column `{fit.name}`: {message}: {_first(one, lost, sheet, MAX_UNSEEN)}",
-                    f"each is read as {becomes}; known: {listed(fit.categories, MAX_SHOWN)}",
-                )
-
-
-def _first(values: Values, rows: Rows, sheet: Sheet, number: int) -> str:
-    """The first different texts in some rows, each with its row, and how many rows are left."""
-    first = dict[str, int]()
-    for row in rows[:MAX_LOOKED_AT]:
-        first.setdefault(values.values[int(row)].as_py(), int(row))
-        if len(first) > number:
-            break
-    shown = [f"{text!r} in {sheet.place(row)}" for text, row in [*first.items()][:number]]
-    left = len(rows) - len(shown)
-    rest = f", and {plural(left, 'more row')} of such" if left else ""
-    return ", ".join(shown) + rest
-
-
 def _blocks(
     source: Columns,
     sheet: Sheet,
@@ -274,7 +236,7 @@ def _blocks(
         standardize = source.standardize and not one_hot
         found, more = scaled(Numbers(block, tuple(names), place=sheet.place), parts, standardize=standardize)
         as_it_is = Scale.identity((len(names),)) if source.standardize and one_hot else found.scale
-        done.append(replace(found, scale=as_it_is, parts=tuple(map(store.kept, found.parts))))
+        done.append(replace(found, scale=as_it_is, parts=tuple(map(store.put, found.parts))))
         lost.extend(more)
         waiting.clear()
         names.clear()
@@ -300,9 +262,7 @@ def _ids(fits: Sequence[Feature], values: Sequence[Values]) -> Array | None:
     return np.stack(found, axis=1) if found else None
 
 
-def _targets(
-    source: Columns, sheet: Sheet, found: Findings, *, training: bool = True
-) -> tuple[Coded | Numbers | None, Rows]:
+def _targets(source: Columns, sheet: Sheet, found: Findings) -> tuple[Coded | Numbers | None, Rows]:
     """The targets, and the rows to leave out since they have none."""
     if source.target_kind == "input":
         return None, NO_ROWS
@@ -319,7 +279,7 @@ def _targets(
                 found.add(problem)
         target = Numbers(np.stack([one.values for one in read.values()], 1), source.target, "target", sheet.place)
     for name, rows in missing.items():
-        if len(rows) and not (training and source.fill(name) == "drop"):
+        if len(rows) and source.fill(name) != "drop":
             _refuse_bare(source, name, sheet, rows, found)
     return target, np.unique(np.concatenate([*missing.values()]))
 

@@ -111,7 +111,8 @@ def among(labels: Given, names: Sequence[Name], named: str) -> tuple[Rows, list[
     if isinstance(names[0], str):
         coded = Coded(coded.places, [*map(str, coded.distinct)], coded.first_rows)
     known = set(names)
-    unknown = [place for place, value in enumerate(coded.distinct) if value not in known]
+    there = np.unique(coded.places)
+    unknown = [place for place in there[there >= 0] if coded.distinct[place] not in known]
     if not unknown and (coded.places >= 0).all():
         return _places(coded, names), []
     if not unknown:
@@ -127,7 +128,7 @@ def among(labels: Given, names: Sequence[Name], named: str) -> tuple[Rows, list[
 def _places(coded: Coded, names: Sequence[Name]) -> Rows:
     """The place of each label among names; -1 for none."""
     place = {name: number for number, name in enumerate(names)}
-    return np.array([*(place[value] for value in coded.distinct), -1], np.int64)[coded.places]
+    return np.array([*(place.get(value, -1) for value in coded.distinct), -1], np.int64)[coded.places]
 
 
 def ordered(names: Iterable[Any]) -> list[Any]:

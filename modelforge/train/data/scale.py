@@ -68,7 +68,7 @@ class Scale:
         return cls(np.zeros(shape), np.ones(shape))
 
     @classmethod
-    def kept(cls, described: Mapping[str, Any]) -> Scale | None:
+    def restored(cls, described: Mapping[str, Any]) -> Scale | None:
         """The scale as `described` wrote it; None where nothing was scaled."""
         if described["mean"] is None:
             return None

@@ -161,6 +161,10 @@ class Source(Node, ABC):
             as_input(array, settings.dtype, self.token_bound, f"`{name}`") for array, (name, settings) in pairs
         )
 
+    def without_effect(self) -> Iterator[tuple[str, str]]:
+        """Settings that nothing reads, since others are as they are: each field's name, and the reason."""
+        yield from ()
+
     @property
     def given(self) -> tuple[TensorValue, ...]:
         """The inputs as the model reads them."""

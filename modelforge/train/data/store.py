@@ -41,7 +41,7 @@ class Memory:
         """The table of some batches."""
         return extra("pyarrow", "a table").Table.from_batches(batches, schema)
 
-    def kept(self, column: Any) -> Any:
+    def put(self, column: Any) -> Any:
         """A column of NumPy or Arrow."""
         return column
 
@@ -82,7 +82,7 @@ class Disk(Memory):
         with pa.ipc.open_stream(pa.py_buffer(self._mapped(write))) as stream:
             return stream.read_all()
 
-    def kept(self, column: Any) -> Any:
+    def put(self, column: Any) -> Any:
         if isinstance(column, np.ndarray):
             return self._array([column], column.dtype, column.shape)
         pa = extra("pyarrow", "a table")

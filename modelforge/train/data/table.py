@@ -36,11 +36,6 @@ class Table(SplitSource):
         yield from check_float32(self.input, "a table holds numbers")
 
     @property
-    def at_least(self) -> int:
-        """The examples that each part must hold: R² of one is not defined."""
-        return 2 if self.target_kind == "number" else 1
-
-    @property
     def scales_targets(self) -> bool:
         """Whether targets are standardised; labels are 0 and 1."""
         return self.standardize and self.target_kind == "number"
@@ -63,7 +58,7 @@ def examples(
     """
     labels, problems = labels_of(source, targets, named)
     warnings = checked([*found, *problems, *(look_alikes(labels.names, "classes", named, "target") if labels else ())])
-    parts = split(source, len(inputs.values), labels and labels.classes, at_least=source.at_least)
+    parts = split(source, len(inputs.values), labels and labels.classes, at_least=source.task.min_examples(source))
     features, lost = scaled(inputs, parts, standardize=source.standardize)
     answers: Labels | Scaled | None = labels
     if isinstance(targets, Numbers):
@@ -148,7 +143,7 @@ def _finite(values: Array, kept: Mapping[str, Any], key: str, named: str) -> Arr
     Raises:
         ForgeError: one is more than float32 holds.
     """
-    found = as_float32(values, Scale.kept(kept))
+    found = as_float32(values, Scale.restored(kept))
     if not np.isfinite(found).all():
         row, *place = np.argwhere(~np.isfinite(found))[0]
         numbers = Numbers(values, kept["names"], key)

@@ -225,11 +225,17 @@ class Pieces(Vocabulary):
         return made
 
 
-def vocabulary_of(fitted: Mapping[str, Any]) -> Vocabulary:
-    """The vocabulary that was fitted to a training text."""
+def vocabulary_of(fitted: Mapping[str, Any]) -> Vocabulary | None:
+    """The vocabulary that was fitted to a training text; None for tokens that are of no text.
+
+    >>> vocabulary_of({"alphabet": None}), vocabulary_of({})
+    (Bytes(), None)
+    """
     if state := fitted.get("tokenizer"):
         return Pieces(json.dumps(state))
-    return Characters(tuple(fitted["alphabet"])) if fitted.get("alphabet") else Bytes()
+    if "alphabet" not in fitted:
+        return None
+    return Characters(tuple(fitted["alphabet"])) if fitted["alphabet"] else Bytes()
 
 
 def is_unicode(text: str) -> bool:

@@ -11,7 +11,7 @@ from torch.optim import Optimizer
 
 from modelforge.building.shards import whole
 from modelforge.planning.plan import Plan
-from modelforge.results.starts import FILE, RunStart, write_start
+from modelforge.results.starts import RunStart, write_start
 from modelforge.signal.predict import NodeSignal, predict
 
 BATCH = 8
@@ -35,7 +35,7 @@ class RecordStart(Callback):
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Writes what is predicted; a run that goes on keeps what it began with."""
-        if trainer.is_global_zero and trainer.global_step == 0 and not (self.folder / FILE).exists():
+        if trainer.is_global_zero and trainer.global_step == 0:
             self.start = foreseen(self.plan)
             write_start(self.start, self.folder)
 

@@ -45,7 +45,7 @@ class LogSteps(Callback):
         self._values: dict[str, Any] = {}
 
     def on_before_optimizer_step(self, trainer: Trainer, pl_module: LightningModule, optimizer: Optimizer) -> None:
-        if is_logged(trainer):
+        if is_logged(trainer) and not self._values:  # LBFGS evaluates a step several times
             gradients = [parameter.grad for parameter in pl_module.parameters() if parameter.grad is not None]
             norm = whole(nn.utils.get_total_norm(gradients))
             self._values = {"lr": optimizer.param_groups[0]["lr"], "gradient_norm": norm}
@@ -53,7 +53,10 @@ class LogSteps(Callback):
     def on_train_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
-        self._loss = self._loss + outputs["loss"].detach()  # divided by the number of batches that a step accumulates
+        if isinstance(pl_module, Learner) and pl_module.batch_loss is not None:
+            self._loss = self._loss + pl_module.batch_loss / trainer.accumulate_grad_batches
+        else:
+            self._loss = self._loss + outputs["loss"].detach()  # divided by that number
         if trainer.fit_loop._should_accumulate():
             return
         if self._values:

@@ -1,4 +1,4 @@
-"""agreed_digest: whether all processes start with the same values, by checksums of what lies in their memory."""
+"""agreed_digest, check_dealt: whether all processes start with the same values, and read the same data."""
 
 from __future__ import annotations
 
@@ -11,6 +11,9 @@ from torch import nn
 from modelforge.building.checksum import checksum_of, digest_of, parts_of, whole_of
 from modelforge.building.shards import shard_of
 from modelforge.core.errors import ForgeError, Problem
+from modelforge.core.words import plural
+from modelforge.train.arguments import misuse
+from modelforge.train.data.parts import Examples
 from modelforge.train.parallel.world import World
 
 
@@ -39,6 +42,22 @@ def agreed_digest(model: nn.Module, world: World, num_copies: int) -> str:
                 raise ForgeError([_differs(name, number * each, world.size)])
     text = "\n".join(f"{name} {digest_of(one)}" for name, one in zip(weights, copies[0], strict=True))
     return hashlib.sha256(text.encode()).hexdigest()[:12]
+
+
+def check_dealt(examples: Examples, world: World) -> None:
+    """Checks that all processes read the same data, and that there is enough of it.
+
+    Raises:
+        ForgeError: they did not, or there is not.
+    """
+    found, rows = examples.fitted["digest"], len(examples.train)
+    if other := next((rank for rank, one in enumerate(world.gather(found)) if one != found), None):
+        message = f"process {other} of {world.size} reads other data than process 0: its digest differs"
+        hint = "give all machines the same files, in one folder that they share"
+        raise ForgeError([Problem("MF054", "data", message, hint, part="key")])
+    if rows < world.size:
+        message = f"{plural(rows, 'example')} to train on cannot be dealt to {world.size} processes"
+        raise ForgeError([misuse("trainer.devices", message, "choose fewer processes")])
 
 
 def _added(parts: Sequence[list[list[float]]]) -> list[int]:

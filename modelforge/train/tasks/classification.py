@@ -18,13 +18,17 @@ from modelforge.train.data.batches import Batch
 from modelforge.train.data.parts import Array, Examples, all_targets
 from modelforge.train.tasks.registry import register_task
 from modelforge.train.tasks.report import Report, of_classes
-from modelforge.train.tasks.task import Data, Task, wrong_shape
+from modelforge.train.tasks.task import Data, Task, first_wrong, widened, wrong_shape
 
 if TYPE_CHECKING:
     from torchmetrics import Metric
 
 IGNORED = -100
 """The label that torch's cross entropy leaves out; here every label below 0 is."""
+MAX_CLASSES = 20
+"""Classes of which a run keeps all probabilities for each example of its test part."""
+NUM_LIKELIEST = 5
+"""Classes that it keeps of more than these."""
 Weights = Annotated[tuple[Annotated[float, Field(gt=0)], ...], AsTuple]
 
 
@@ -55,7 +59,7 @@ class Classification(Task):
 
     def _settings(self, outputs: Tensor) -> dict[str, Any]:
         """Those of the cross entropy."""
-        weights = None if self.class_weights is None else outputs.new_tensor(self.class_weights, dtype=torch.float)
+        weights = None if self.class_weights is None else widened(outputs).new_tensor(self.class_weights)
         return {"weight": weights, "label_smoothing": self.label_smoothing}
 
     def weight(self, batch: Batch) -> Tensor:
@@ -91,7 +95,8 @@ class Classification(Task):
         wrong = ((targets < 0) | (targets >= data.num_outputs)) & (targets != data.ignored_class)
         if not wrong.any():
             return ""
-        return f"the target must hold classes from 0 to {data.num_outputs - 1}, but has {targets[wrong][0]}"
+        row, value = first_wrong(targets, wrong)
+        return f"the target must hold classes from 0 to {data.num_outputs - 1}, but has {value} in {row}"
 
     def meter(self, data: Data) -> Metric:
         from torchmetrics.classification import MulticlassAccuracy
@@ -100,7 +105,7 @@ class Classification(Task):
 
     def scored(self, outputs: Tensor, batch: Batch) -> tuple[Tensor, Tensor]:
         """Probabilities: torchmetrics would ask of each batch on its own whether its scores are."""
-        return outputs.flatten(0, -2).float().softmax(-1), batch[1].flatten()
+        return widened(outputs).flatten(0, -2).softmax(-1), batch[1].flatten()
 
     def predictions(self, outputs: Tensor, fitted: Mapping[str, Any]) -> Mapping[str, Array]:
         """The class with the largest score, its probability, and for single targets the probability of each class."""
@@ -113,6 +118,19 @@ class Classification(Task):
         return columns | {
             f"probability_{name}": values for name, values in zip(names, probabilities.T.numpy(), strict=True)
         }
+
+    def kept_predictions(self, outputs: Tensor, fitted: Mapping[str, Any]) -> Mapping[str, Array]:
+        """Of many classes the likeliest, in place of the probability of each: `prediction_2`, `probability_2`, ..."""
+        columns = self.predictions(outputs, fitted)
+        if outputs.ndim > 2 or outputs.shape[1] <= MAX_CLASSES:
+            return columns
+        chances, best = (found.T.numpy() for found in torch.softmax(outputs.double(), -1).topk(NUM_LIKELIEST))
+        names = np.asarray(fitted.get("classes") or range(outputs.shape[1]))
+        kept = {name: values for name, values in columns.items() if not name.startswith("probability_")}
+        for number in range(1, NUM_LIKELIEST):
+            kept[f"prediction_{number + 1}"] = names[best[number]]
+            kept[f"probability_{number + 1}"] = chances[number]
+        return kept
 
     def answers(self, targets: Tensor, fitted: Mapping[str, Any]) -> Mapping[str, Array]:
         """The class of each example, None for a label that does not count; nothing for sequences."""
@@ -135,19 +153,21 @@ class Classification(Task):
 
     def reason(self, data: Data) -> str:
         classes = f"the data has {plural(data.num_outputs, 'class')}"
+        if len(data.positions) > 1:  # as of pixels
+            return f"{classes} at each of {' × '.join(map(str, data.positions))} places"
         return f"{classes} at each of {plural(data.positions[0], 'step')}" if data.positions else classes
 
 
 def mean_information(scores: Tensor, labels: Tensor, **settings: Any) -> Tensor:
     """Cross entropy: the mean information of the labels in nats, in float32 at least; 0 where no label counts."""
-    mean = functional.cross_entropy(scores.flatten(0, -2).float(), _counting(labels).flatten(), **settings)
+    mean = functional.cross_entropy(widened(scores).flatten(0, -2), _counting(labels).flatten(), **settings)
     return mean.where((labels >= 0).any(), 0.0)
 
 
 def information(scores: Tensor, labels: Tensor, **settings: Any) -> Tensor:
     """What each example adds to it: the sum over its steps, divided by their number."""
     each = functional.cross_entropy(
-        scores.flatten(0, -2).float(), _counting(labels).flatten(), **settings, reduction="none"
+        widened(scores).flatten(0, -2), _counting(labels).flatten(), **settings, reduction="none"
     )
     return each.view(len(labels), -1).mean(1)
 

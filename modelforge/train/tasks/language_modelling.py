@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 import torch
 from rich.console import Console
-from torch import Tensor, nn
+from torch import Tensor, distributed, nn
 
 from modelforge.building.shards import is_spread
 from modelforge.core.errors import Problem
@@ -21,11 +21,11 @@ from modelforge.core.rng import narrow
 from modelforge.core.words import digits, plural
 from modelforge.modules.hooks import evaluating
 from modelforge.train.data.batches import Batch, Batched
-from modelforge.train.data.parts import Array, Examples
+from modelforge.train.data.parts import Array, Examples, Part, Text
 from modelforge.train.data.vocabulary import vocabulary_of
 from modelforge.train.tasks.classification import information, mean_information, num_counted
 from modelforge.train.tasks.registry import register_task
-from modelforge.train.tasks.task import Data, Task
+from modelforge.train.tasks.task import Data, Task, first_wrong, widened, wrong_shape
 from modelforge.train.text.bigram import Bigram
 from modelforge.train.text.sample import write
 
@@ -33,6 +33,8 @@ if TYPE_CHECKING:
     from torchmetrics import Metric
 
 SAMPLE = "sample.txt"
+NUM_WINDOWS = 1024
+"""Windows that a bigram model reads at once."""
 
 
 @register_task("language_modelling")
@@ -53,6 +55,14 @@ class LanguageModelling(Task):
         """The windows; a token below 0, which does not count, is missing in its own."""
         return num_counted(batch[1])
 
+    def wrong_targets(self, targets: Array, data: Data) -> str:
+        if reason := wrong_shape(targets, data.positions):
+            return reason
+        if not (wrong := targets >= data.num_outputs).any():
+            return ""
+        row, value = first_wrong(targets, wrong)
+        return f"the target must hold tokens below {data.num_outputs}, but has {value} in {row}"
+
     def meter(self, data: Data) -> Metric:
         from torchmetrics import MeanMetric
 
@@ -62,12 +72,13 @@ class LanguageModelling(Task):
         meter.update(mean_information(outputs, batch[1]) / math.log(2), num_counted(batch[1]))
 
     def scored(self, outputs: Tensor, batch: Batch) -> tuple[Tensor, Tensor]:
-        return outputs.float().softmax(-1).movedim(-1, 1), batch[1]  # as of a classification
+        return widened(outputs).softmax(-1).movedim(-1, 1), batch[1]  # as of a classification
 
     def predictions(self, outputs: Tensor, fitted: Mapping[str, Any]) -> Mapping[str, Array]:
-        """The likeliest next token after each window, as text, and its probability."""
+        """The likeliest next token after each window, as text where the tokens are of a text, and its probability."""
         chances, best = (found.numpy() for found in torch.softmax(outputs[:, -1].double(), -1).max(-1))
-        vocabulary = vocabulary_of(fitted)
+        if (vocabulary := vocabulary_of(fitted)) is None:
+            return {"prediction": best, "probability": chances}
         return {"prediction": np.array([vocabulary.decode([token]) for token in best.tolist()]), "probability": chances}
 
     def reason(self, data: Data) -> str:
@@ -96,16 +107,18 @@ class LanguageModelling(Task):
         """Lets the model continue the test part, measures a bigram model on it, and gives bits per byte."""
         if (text := examples.text) is None:
             return {}
-        before, after = examples.test.batch(np.arange(len(examples.test)))
-        assert not isinstance(before, tuple), "text is one input"
         if text.num_sampled:
+            before, _ = examples.test.batch(np.zeros(1, np.int64))
+            assert not isinstance(before, tuple), "text is one input"
             prompt = torch.from_numpy(before[0]).to(next(model.parameters()).device)
             tokens = write(model, prompt, text.num_sampled, temperature=text.temperature, seed=narrow(seed))
             written = text.vocabulary.decode(tokens)
             write_atomically(folder / SAMPLE, f"{text.vocabulary.decode(before[0])}{written}\n")
             console.print("the model goes on from the beginning of the test:", style="dim")
             console.print(printable(written, "\n\t"), markup=False, highlight=False, soft_wrap=True)
-        found = {"test/bigram_bits": Bigram.fit(text.tokens, text.vocabulary.size).bits(before, after)}
+        if distributed.is_available() and distributed.is_initialized() and distributed.get_rank():
+            return {}  # the metrics are those of the first process
+        found = {"test/bigram_bits": bigram_bits(text, examples.test)}
         if "test/bits" in metrics:
             found["test/bits_per_byte"] = metrics["test/bits"] / text.bytes_per_token
         return found
@@ -119,6 +132,16 @@ class LanguageModelling(Task):
 
     def metric_in_words(self, examples: Examples) -> str:
         return f"bits per {examples.text.vocabulary.unit if examples.text else 'token'}"
+
+
+def bigram_bits(text: Text, part: Part) -> float:
+    """The bits per token of a bigram model of a text, on a part of as many windows as there are, a few at once."""
+    model, total, size = Bigram.fit(text.tokens, text.vocabulary.size), 0.0, 0
+    for first in range(0, len(part), NUM_WINDOWS):
+        before, after = part.batch(np.arange(first, min(first + NUM_WINDOWS, len(part))))
+        assert not isinstance(before, tuple), "text is one input"
+        total, size = total + model.bits(before, after) * after.size, size + after.size
+    return total / size
 
 
 def looks_ahead(model: nn.Module, tokens: Tensor, vocab_size: int) -> int | None:
@@ -136,21 +159,27 @@ def looks_ahead(model: nn.Module, tokens: Tensor, vocab_size: int) -> int | None
         tokens: One example, `(1, positions)`.
         vocab_size: How many tokens there are.
     """
-    changed = tokens.clone()
-    changed[:, -1] = (changed[:, -1] + 1) % vocab_size
     with evaluating(model), torch.no_grad():
-        positions = [_differs(model, tokens, changed)]
+        positions = [*_differing(model, tokens, vocab_size)]
         with _scattered(model):
-            positions.append(_differs(model, tokens, changed))
-    return min((position for position in positions if position is not None), default=None)
+            positions += _differing(model, tokens, vocab_size)
+    return min(positions, default=None)
 
 
-def _differs(model: nn.Module, tokens: Tensor, changed: Tensor) -> int | None:
-    """The first position before the last one at which two outputs differ."""
-    before, after = (model(given)[0, :-1] for given in (tokens, changed))
-    # In two passes over the same numbers, rounding may differ by a little.
-    differs = ~torch.isclose(before, after, rtol=1e-4, atol=1e-6, equal_nan=True).flatten(1).all(1)
-    return int(differs.nonzero()[0]) if bool(differs.any()) else None
+def _differing(model: nn.Module, tokens: Tensor, vocab_size: int) -> Iterator[int]:
+    """The first position whose output changes with what follows a cut, for each cut where there is one."""
+    before, middle = model(tokens)[0], tokens.shape[1] // 2
+    # Of two cuts side by side, one lies within a block that is read together; the last positions may be in none.
+    for cut in sorted({middle, middle + 1, tokens.shape[1] - 1}):
+        if not 0 < cut < tokens.shape[1]:
+            continue
+        changed = tokens.clone()
+        changed[:, cut:] = (changed[:, cut:] + 1) % vocab_size
+        after = model(changed)[0]
+        # In two passes over the same numbers, rounding may differ by a little.
+        equal = torch.isclose(before[:cut], after[:cut], rtol=1e-4, atol=1e-6, equal_nan=True).flatten(1).all(1)
+        if not bool(equal.all()):
+            yield int((~equal).nonzero()[0])
 
 
 @contextmanager

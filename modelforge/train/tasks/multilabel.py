@@ -6,7 +6,6 @@ from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Self
 
 import numpy as np
-import torch
 from torch import Tensor
 from torch.nn import functional
 
@@ -17,7 +16,7 @@ from modelforge.train.data.parts import Array, Examples, all_targets
 from modelforge.train.tasks.classification import Weights
 from modelforge.train.tasks.registry import register_task
 from modelforge.train.tasks.report import Report, of_labels
-from modelforge.train.tasks.task import Data, Task, wrong_shape
+from modelforge.train.tasks.task import Data, Task, first_wrong, widened, wrong_shape
 
 if TYPE_CHECKING:
     from torchmetrics import Metric
@@ -43,11 +42,10 @@ class MultilabelClassification(Task):
         return self._information(outputs, batch, "none").mean(1)
 
     def _information(self, outputs: Tensor, batch: Batch, reduction: str) -> Tensor:
-        weights = (
-            None if self.positive_weights is None else outputs.new_tensor(self.positive_weights, dtype=torch.float)
-        )
+        scores = widened(outputs)
+        weights = None if self.positive_weights is None else scores.new_tensor(self.positive_weights)
         return functional.binary_cross_entropy_with_logits(
-            outputs.float(), batch[1].float(), pos_weight=weights, reduction=reduction
+            scores, batch[1].to(scores.dtype), pos_weight=weights, reduction=reduction
         )
 
     def prepared(self, examples: Examples, data: Data) -> Self:
@@ -68,17 +66,19 @@ class MultilabelClassification(Task):
     def wrong_targets(self, targets: Array, data: Data) -> str:
         if reason := wrong_shape(targets, (data.num_outputs,)):
             return reason
-        wrong = targets[~np.isin(targets, (0, 1))]
-        return f"a label is 0 or 1, but the target has {wrong[0]:g}" if len(wrong) else ""
+        if not (wrong := ~np.isin(targets, (0, 1))).any():
+            return ""
+        row, value = first_wrong(targets, wrong)
+        return f"a label is 0 or 1, but the target has {value:g} in {row}"
 
     def meter(self, data: Data) -> Metric:
-        from torchmetrics.classification import MultilabelF1Score
+        from modelforge.train.label_f1 import LabelF1
 
-        return MultilabelF1Score(data.num_outputs)
+        return LabelF1(data.num_outputs)
 
     def scored(self, outputs: Tensor, batch: Batch) -> tuple[Tensor, Tensor]:
         # Scores within 0 and 1 would be taken for probabilities.
-        return outputs.float().sigmoid(), batch[1].long()
+        return widened(outputs).sigmoid(), batch[1].long()
 
     def predictions(self, outputs: Tensor, fitted: Mapping[str, Any]) -> Mapping[str, Array]:
         """For each label whether it is predicted, 0 or 1, and its probability."""
@@ -113,4 +113,4 @@ def label_names(fitted: Mapping[str, Any], number: int) -> list[str]:
 
 def _predicted(outputs: Tensor) -> Tensor:
     """The labels that are predicted, 0 or 1: by the threshold of torchmetrics, in the dtype of `scored`."""
-    return (outputs.float().sigmoid() > 0.5).long()
+    return (widened(outputs).sigmoid() > 0.5).long()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
@@ -16,7 +17,7 @@ from modelforge.train.data.batches import Batch
 from modelforge.train.data.parts import Array, Examples
 from modelforge.train.tasks.registry import register_task
 from modelforge.train.tasks.report import Report, of_numbers
-from modelforge.train.tasks.task import Data, Task, widest, wrong_shape
+from modelforge.train.tasks.task import Data, Task, widened, widest, wrong_shape
 
 if TYPE_CHECKING:
     from torchmetrics import Metric
@@ -43,13 +44,17 @@ class Regression(Task):
     """The loss, of standardised targets: squared or absolute error, or Huber's."""
 
     def loss(self, outputs: Tensor, batch: Batch) -> Tensor:
-        return LOSSES[self.objective](outputs.float(), batch[1])
+        return LOSSES[self.objective](*_alike(outputs, batch[1]))
 
     def losses(self, outputs: Tensor, batch: Batch) -> Tensor:
-        return LOSSES[self.objective](outputs.float(), batch[1], reduction="none").flatten(1).mean(1)
+        return LOSSES[self.objective](*_alike(outputs, batch[1]), reduction="none").flatten(1).mean(1)
 
     def wrong_targets(self, targets: Array, data: Data) -> str:
         return wrong_shape(targets, (*data.positions, data.num_outputs))
+
+    def min_examples(self, data: Data) -> int:
+        """Two, unless one has several steps: R² compares with the spread of the targets."""
+        return 1 if math.prod(data.positions) > 1 else 2
 
     def meter(self, data: Data) -> Metric:
         from modelforge.train.r2 import R2
@@ -94,10 +99,10 @@ class Autoencoding(Task):
     lower_is_better: ClassVar = ("loss", "mse")
 
     def loss(self, outputs: Tensor, batch: Batch) -> Tensor:
-        return functional.mse_loss(outputs.float(), _input(batch))
+        return functional.mse_loss(*_alike(outputs, _input(batch)))
 
     def losses(self, outputs: Tensor, batch: Batch) -> Tensor:
-        return functional.mse_loss(outputs.float(), _input(batch), reduction="none").flatten(1).mean(1)
+        return functional.mse_loss(*_alike(outputs, _input(batch)), reduction="none").flatten(1).mean(1)
 
     def meter(self, data: Data) -> Metric:
         from torchmetrics import MeanSquaredError
@@ -141,6 +146,12 @@ def target_units(values: Tensor, fitted: Mapping[str, Any]) -> Array:
     if scale.get("mean") is None:
         return numbers
     return numbers * np.asarray(scale["std"]) + np.asarray(scale["mean"])
+
+
+def _alike(outputs: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
+    """Both in one dtype, float32 at least."""
+    wide = widened(outputs)
+    return wide, targets.to(wide.dtype)
 
 
 def _input(batch: Batch) -> Tensor:

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from modelforge.report.columns import apart
 from modelforge.report.figures import Bars, Figure, HeatMap, Points
 from modelforge.train.data.parts import Array
 
@@ -52,7 +53,8 @@ def of_classes(probabilities: Array, labels: Array, names: Sequence[Any]) -> Rep
     matrix = confusion_matrix(labels, predicted, labels=classes).tolist()
     calibration, error = _calibration(probabilities.max(1), predicted == labels)
     edges = [*calibration["from"], 1.0]
-    by_predicted = dict(zip(called, map(list, zip(*matrix, strict=True)), strict=True))
+    headed = apart(called, ("class",), "predicted_")
+    by_predicted = dict(zip(headed, map(list, zip(*matrix, strict=True)), strict=True))
     return Report(
         {"macro_f1": macro_f1, "calibration_error": error},
         {

@@ -8,6 +8,7 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol, Self
 
+import numpy as np
 import torch
 from rich.console import Console
 from torch import Tensor, nn
@@ -99,6 +100,10 @@ class Task(Node, ABC):
         """The predictions and targets of one batch, as metrics take them."""
         return outputs, batch[1]
 
+    def min_examples(self, data: Data) -> int:
+        """How many examples of a part the metric takes at least; of fewer it is not a number."""
+        return 1
+
     def count(self, meter: Metric, outputs: Tensor, batch: Batch) -> None:
         """Adds one batch to a counter."""
         meter.update(*self.scored(outputs, batch))
@@ -125,7 +130,11 @@ class Task(Node, ABC):
         Returns:
             Columns by name, one row for each example. By default the outputs as they are.
         """
-        return {"output": outputs.float().numpy()}
+        return {"output": widened(outputs).numpy()}
+
+    def kept_predictions(self, outputs: Tensor, fitted: Mapping[str, Any]) -> Mapping[str, Array]:
+        """What of them a run keeps for each example of its test part: by default all."""
+        return self.predictions(outputs, fitted)
 
     def answers(self, targets: Tensor, fitted: Mapping[str, Any]) -> Mapping[str, Array]:
         """The right answers, in the names and units of `predictions`. By default none.
@@ -200,6 +209,17 @@ def wrong_shape(targets: Array, due: tuple[int, ...]) -> str:
     """What is wrong with the shape of some targets, of which each must have the shape `due`; empty for nothing."""
     shown = ", ".join(["examples", *map(str, due)])
     return "" if targets.shape[1:] == due else f"the target must have shape ({shown}), but has {targets.shape}"
+
+
+def widened(outputs: Tensor) -> Tensor:
+    """Outputs in float32 at least, in which losses are computed."""
+    return outputs.float() if outputs.itemsize < 4 else outputs
+
+
+def first_wrong(array: Array, wrong: Array) -> tuple[str, Any]:
+    """The first wrong value with its row, counted from 1."""
+    place = tuple(np.argwhere(wrong)[0]) if array.ndim else ()
+    return (f"row {place[0] + 1}" if place else "its only value"), array[place]
 
 
 @cache

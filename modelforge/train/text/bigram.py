@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -11,6 +13,8 @@ from modelforge.train.data.parts import Array
 WEIGHTS = tuple(2.0**power for power in range(-6, 13))
 """Candidates for the weight of single tokens."""
 HELD_OUT = 0.1
+BLOCK = 2**20
+"""Tokens that are looked at together: a text has more than memory has for several numbers of each."""
 
 
 @dataclass(frozen=True)
@@ -45,21 +49,38 @@ class Bigram:
         part, rest = cls._count(tokens[:cut], vocab_size, 1.0), tokens[cut - 1 :]
         if len(rest) < 2:
             return cls._count(tokens, vocab_size, 1.0)
-        tried = {replace(part, weight=weight).bits(rest[:-1], rest[1:]): weight for weight in WEIGHTS}
-        return cls._count(tokens, vocab_size, tried[min(tried)])
+        tried = part._information(rest[:-1], rest[1:], WEIGHTS)
+        return cls._count(tokens, vocab_size, WEIGHTS[int(np.argmin(tried))])
 
     @classmethod
     def _count(cls, tokens: Array, vocab_size: int, weight: float) -> Bigram:
-        tokens = tokens.astype(np.int64)
-        pairs, counts = np.unique(tokens[:-1] * vocab_size + tokens[1:], return_counts=True)
-        singles = (np.bincount(tokens, minlength=vocab_size) + 1) / (len(tokens) + vocab_size)
-        return cls(pairs, counts, np.bincount(tokens[:-1], minlength=vocab_size), singles, weight)
+        from scipy.sparse import csr_array
+
+        table: Any = csr_array((vocab_size, vocab_size), dtype=np.int64)
+        for start in range(0, len(tokens) - 1, BLOCK):
+            block = tokens[start : start + BLOCK + 1].astype(np.int64)
+            ones = np.ones(len(block) - 1, np.int64)
+            table = table + csr_array((ones, (block[:-1], block[1:])), shape=table.shape)
+        firsts = np.asarray(table.sum(axis=1))
+        singles = firsts + 1
+        singles[tokens[-1]] += 1
+        table.sort_indices()
+        before = np.repeat(np.arange(vocab_size), np.diff(table.indptr))
+        return cls(before * vocab_size + table.indices, table.data, firsts, singles / singles.sum(), weight)
 
     def bits(self, before: Array, after: Array) -> float:
         """Mean information of the tokens `after`, each knowing the one `before`, in bits."""
-        before, after = before.astype(np.int64).ravel(), after.astype(np.int64).ravel()
-        wanted = before * len(self.singles) + after
-        at = np.minimum(np.searchsorted(self.pairs, wanted), len(self.pairs) - 1)
-        seen = np.where(self.pairs[at] == wanted, self.counts[at], 0)
-        chance = (seen + self.weight * self.singles[after]) / (self.firsts[before] + self.weight)
-        return float(-np.log2(chance).mean())
+        return float(self._information(before.ravel(), after.ravel(), (self.weight,))[0] / before.size)
+
+    def _information(self, before: Array, after: Array, weights: Sequence[float]) -> Array:
+        """The sum of it, for each of several weights of single tokens."""
+        found = np.zeros(len(weights))
+        for start in range(0, len(before), BLOCK):
+            a, b = (tokens[start : start + BLOCK].astype(np.int64) for tokens in (before, after))
+            wanted = a * len(self.singles) + b
+            at = np.minimum(np.searchsorted(self.pairs, wanted), len(self.pairs) - 1)
+            seen = np.where(self.pairs[at] == wanted, self.counts[at], 0)
+            for place, weight in enumerate(weights):
+                chance = (seen + weight * self.singles[b]) / (self.firsts[a] + weight)
+                found[place] -= np.log2(chance).sum()
+        return found

@@ -24,6 +24,13 @@ SECTIONS = [
 ]
 
 
+@pytest.mark.parametrize("share", [0.28, 0.29, 0.57, 0.58, 0.7])
+def test_a_share_of_the_epochs_is_what_it_says(share: float):
+    terms = Terms("val/loss", {"val/loss": "min"}, MappingProxyType({"max_epochs": 100}), False)
+    (problem,) = parse_callbacks({"swa": {"start": share}})["swa"].late("callbacks.swa", terms, 0, None)
+    assert f"begins with epoch {round(100 * share) + 1}," in problem.message
+
+
 @pytest.mark.parametrize(("name", "settings", "epochs", "steps", "key", "message"), SECTIONS)
 def test_an_average_that_never_begins_is_said(
     name: str, settings: dict[str, Any], epochs: int | None, steps: int | None, key: str, message: str

@@ -65,10 +65,12 @@ def test_tokens_lie_in_the_vocabulary():
 @pytest.mark.parametrize(
     ("task", "num_outputs", "targets", "message"),
     [
-        ("classification", 3, [0, 3], "the target must hold classes from 0 to 2, but has 3"),
-        ("classification", 3, [0, -1], "the target must hold classes from 0 to 2, but has -1"),
+        ("classification", 3, [0, 3], "the target must hold classes from 0 to 2, but has 3 in row 2"),
+        ("classification", 3, [0, -1], "the target must hold classes from 0 to 2, but has -1 in row 2"),
         ("classification", 3, [0.5, 1], "the target must hold whole numbers, but has 0.5 in row 1"),
         ("classification", 3, [[0, 1, 0]], "the target must have shape (examples), but has (1, 3)"),
+        ("multilabel_classification", 2, [[0, 1], [1, 0.5]], "a label is 0 or 1, but the target has 0.5 in row 2"),
+        ("language_modelling", 3, [0, 2, -1, 3], "the target must hold tokens below 3, but has 3 in row 4"),
         ("regression", 2, [1.0, 2.0], "the target must have shape (examples, 2), but has (2,)"),
         ("regression", 1, [[1.0, 2.0]], "the target must have shape (examples, 1), but has (1, 2)"),
         ("regression", 1, [np.nan], "the target must hold finite numbers of float32, but has nan in row 1"),

@@ -68,4 +68,4 @@ def test_a_column_without_values_has_no_statistic(feature: Feature, fill: str):
     [Feature("age", fill=2.5), Feature("port", "ids", categories=("a", "b")), Feature("when", "date", parts=("day",))],
 )
 def test_a_feature_is_plain_data_and_back(feature: Feature):
-    assert Feature.kept(json.loads(json.dumps(feature.described()))) == feature
+    assert Feature.restored(json.loads(json.dumps(feature.described()))) == feature

@@ -241,6 +241,36 @@ def test_a_row_without_a_target_is_dropped_where_that_is_declared(here: Path):
     assert examples.fitted["classes"] == ("no", "yes")
 
 
+@pytest.mark.parametrize(
+    "settings", [{"target": "y"}, {"target": "c", "task": "regression", "num_outputs": 1}, {"task": "autoencoding"}]
+)
+def test_rows_that_training_dropped_are_left_out_of_an_evaluation_too(here: Path, settings: dict[str, object]):
+    rows = [f"{row % 7 or ''},{'' if row == 5 else 'uv'[row % 2]},{'ab'[row % 2]},{row}" for row in range(1, 60)]
+    fields = {"features": ["a", "b"], "categorical": ["b"], "num_features": 3, "impute": "drop"}
+    source = small(here, "a,b,y,c\n" + "\n".join(rows) + "\n", **fields, **settings)
+    fitted = read(source).fitted
+    new = {"a": [1, None, 3, 4, 5], "b": ["u", "u", None, "v", "u"], "y": [*"azab", None], "c": [1, None, 3, 4, 5]}
+    found = source.encode(new, fitted, labelled=True)
+    left_out = [1, 2, 4] if settings == {"target": "y"} else [1, 2]
+    assert [problem.code for problem in found.warnings] == ["MW201"]
+    several = "3 rows (row 2, row 3, row 5)" if len(left_out) == 3 else "2 rows (row 2, row 3)"
+    assert found.warnings[0].message.startswith(f"{several} of the data are left out, as such rows were in training")
+    whole = [row for row in range(5) if row not in left_out]
+    right = source.encode({name: [values[row] for row in whole] for name, values in new.items()}, fitted, labelled=True)
+    inputs, targets = found.batch(np.arange(len(found)))
+    assert (inputs == right.inputs).all()
+    assert (targets == right.targets).all()
+    with pytest.raises(mf.ForgeError) as caught:
+        source.encode(new, fitted)
+    way = "leave the row out, as training did (`impute`), or fill it in"
+    assert [(problem.message, problem.hint) for problem in caught.value.problems] == [
+        ("column `a` has no value in row 2", way),
+        ("column `b` has no value in row 3", way),
+    ]
+    nothing = {name: [None] for name in new}
+    assert refused(source, nothing, fitted, labelled=True) == ["no row of the data is left: each lacks a value"]
+
+
 PROPOSED = (
     "write `'data.impute={age: median, port: most_frequent}' 'data.categorical=[sex,port]' "
     "'data.dates={when: iso}' 'data.ignore=[name]' data.num_features=12`"

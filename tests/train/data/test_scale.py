@@ -44,9 +44,9 @@ def test_constant_columns_keep_their_places():
 
 def test_the_scale_that_is_kept_gives_the_same_numbers():
     found, _ = scaled(Numbers(VALUES, ("a", "b", "c")), PARTS, standardize=True)
-    again = Scale.kept(found.described())
+    again = Scale.restored(found.described())
     assert np.array_equal(as_float32(VALUES[PARTS[2]], again), found.parts[2])
-    assert Scale.kept({"mean": None, "std": None}) is None
+    assert Scale.restored({"mean": None, "std": None}) is None
     assert np.array_equal(Scale.identity((3,))(VALUES), VALUES)
 
 

@@ -94,17 +94,31 @@ def test_processes_stop_together_as_the_first_decides(ends: bool):
     assert (heard, trainer.should_stop) == ([False], ends)
 
 
-def test_pruners_have_the_settings():
-    kinds = {
-        "median": optuna.pruners.MedianPruner,
-        "percentile": optuna.pruners.PercentilePruner,
-        "halving": optuna.pruners.SuccessiveHalvingPruner,
-    }
-    for name, kind in kinds.items():
-        assert isinstance(make_pruner(9, dict(PruningSettings(pruner=name))), kind)
-    hyperband = make_pruner(18, dict(PruningSettings(pruner="hyperband", min_epochs=2)))
-    assert isinstance(hyperband, optuna.pruners.HyperbandPruner)
-    assert (hyperband._min_resource, hyperband._max_resource) == (2, 18)
+@pytest.mark.parametrize(
+    ("name", "kind", "settings"),
+    [
+        ("median", "MedianPruner", {"_percentile": 50.0, "_n_startup_trials": 7, "_n_warmup_steps": 4}),
+        ("percentile", "PercentilePruner", {"_percentile": 40.0, "_n_startup_trials": 7, "_n_warmup_steps": 4}),
+        ("halving", "SuccessiveHalvingPruner", {"_min_resource": 2, "_reduction_factor": 5}),
+        ("hyperband", "HyperbandPruner", {"_min_resource": 2, "_max_resource": 18, "_reduction_factor": 5}),
+    ],
+)
+def test_pruners_have_the_settings(name: str, kind: str, settings: dict[str, float]):
+    """The first epoch is 1, so that `warmup` epochs are left alone up to the next one."""
+    given = {"startup_trials": 7, "warmup": 3, "percentile": 40.0, "reduction_factor": 5, "min_epochs": 2}
+    pruner = make_pruner(18, dict(PruningSettings.model_validate({"pruner": name, **given})))
+    assert type(pruner).__name__ == kind
+    assert {key: getattr(pruner, key) for key in settings} == settings
+
+
+def test_a_trial_outside_of_the_percentile_ends(trial, pruned):
+    """Of four trials, the median would end the third best, too."""
+    for value in (1.0, 2.0, 3.0, 4.0):
+        trial([value] * 3, startup_trials=4)
+    settings = {"startup_trials": 4, "pruner": "percentile"}
+    assert trial([3.2] * 3, percentile=75.0, **settings) == ([], 3)
+    assert trial([3.2] * 3, percentile=25.0, **settings)[1] < 3
+    assert pruned == [5]
 
 
 def test_only_a_running_trial_is_found(trial, tmp_path: Path):

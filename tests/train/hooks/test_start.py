@@ -53,3 +53,11 @@ def test_a_run_writes_it_and_one_that_goes_on_keeps_it(train, tmp_path: Path):
     assert 0 < found.first_gradient < 100
     train("trainer.max_epochs=2", f"ckpt={last(tmp_path / 'run')}")
     assert read_start(tmp_path / "run") == found
+
+
+def test_a_run_in_the_folder_of_another_writes_its_own(train, tmp_path: Path):
+    """One that found the file of the run before wrote its first gradient alone."""
+    train("trainer.max_epochs=1", "init.gain=9")
+    train("trainer.max_epochs=1")
+    train("trainer.max_epochs=1", folder="fresh")
+    assert read_start(tmp_path / "run") == read_start(tmp_path / "fresh")

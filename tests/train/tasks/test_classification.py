@@ -119,6 +119,13 @@ def test_an_ignored_class_that_the_loss_cannot_leave_out_is_refused():
     ] == []
 
 
+@pytest.mark.parametrize(
+    ("positions", "where"), [((), ""), ((4,), " at each of 4 steps"), ((4, 6), " at each of 4 × 6 places")]
+)
+def test_what_the_data_has_is_said_with_its_places(positions: tuple[int, ...], where: str):
+    assert Classification(type="classification").reason(Three(positions=positions)) == f"the data has 3 classes{where}"
+
+
 def test_predictions_have_the_names_of_the_classes():
     columns = Classification().predictions(SCORES, {"classes": ["cat", "dog", "eel"]})
     assert columns["prediction"].tolist() == ["cat", "dog", "dog", "eel"]

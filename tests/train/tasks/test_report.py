@@ -31,6 +31,7 @@ def test_a_part_without_a_class_can_be_predicted_perfectly():
 def test_names_that_are_numbers_or_equal_to_a_header():
     report = of_classes(np.eye(2), np.array([0, 1]), [True, "class"])
     assert report.tables["per_class"]["class"] == ["True", "class"]
+    assert report.tables["confusion_matrix"] == {"class": ["True", "class"], "True": [1, 0], "predicted_class": [0, 1]}
 
 
 def test_labels_that_nobody_has():

@@ -62,9 +62,11 @@ class Adding(Generated, OneInput):
             message = f"two numbers are marked, so `num_steps` must be at least 2, not {self.num_steps}"
             yield mistake("num_steps", message)
         yield from _check_shape(self, (self.num_steps, 2))
+        least = self.task.min_examples(self)
         for name in ("num_train", "num_val", "num_test"):
-            if getattr(self, name) < 2:
-                yield mistake(name, f"R² takes two examples at least, but `{name}` is {getattr(self, name)}")
+            if getattr(self, name) < least:
+                message = f"`{self.task.metric}` takes {least} examples at least, but `{name}` is {getattr(self, name)}"
+                yield mistake(name, message)
 
     def make(self, size: int, random: np.random.Generator) -> Arrays:
         numbers = random.random((size, self.num_steps), np.float32)

@@ -21,6 +21,7 @@ class HuggingFace(ColumnSource):
     """Columns by their names; a folder with several splits is used as `split`, `val_split` and `test_split` say."""
 
     reads_folder: ClassVar = True
+    part_keys: ClassVar = {"val_fraction": ("val_split", "val_path"), "test_fraction": ("test_split", "test_path")}
 
     split: str = "train"
     """The split to read, where the folder holds several."""

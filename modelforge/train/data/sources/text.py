@@ -107,7 +107,7 @@ class TextFiles(Bounded, OneInput):
             what = "a text with half of a surrogate pair" if isinstance(raw, str) else type(raw).__name__
             raise new_data(f"the new data must be one text, but is {what}")
         try:
-            tokens = vocabulary_of(fitted).encode(raw)
+            tokens = (vocabulary_of(fitted) or Bytes()).encode(raw)
         except Refusal as error:
             raise new_data(str(error)) from None
         given, size = plural(len(tokens), "token"), f"`context`, {self.context}"
@@ -126,7 +126,7 @@ class TextFiles(Bounded, OneInput):
     def _cut(self, written: str, named: str) -> tuple[list[Array], Vocabulary, int]:
         """The tokens of the three parts, what they are, and the bytes of the last part; pieces are of the first."""
         if self.level == "tokens":
-            train, val, test = _thirds(written, self.val_fraction, self.test_fraction)
+            train, val, test = _three_parts(written, self.val_fraction, self.test_fraction)
             if self.tokenizer is None:
                 vocabulary: Vocabulary = Pieces.byte_pairs(pieces(train), self.vocab_size)
             else:
@@ -139,7 +139,7 @@ class TextFiles(Bounded, OneInput):
         if vocabulary.size != self.vocab_size:
             unit = "different character"
             raise ForgeError([undeclared("vocab_size", unit, vocabulary.size, self.vocab_size, named)])
-        parts = _thirds(vocabulary.encode(written), self.val_fraction, self.test_fraction)
+        parts = _three_parts(vocabulary.encode(written), self.val_fraction, self.test_fraction)
         last = parts[2] if self.level == "bytes" else vocabulary.decode(parts[2].tolist()).encode()
         return parts, vocabulary, len(last)
 
@@ -191,7 +191,7 @@ class Beginnings:
         return inputs, np.zeros_like(inputs)
 
 
-def _thirds(whole: Cut, val: float, test: float) -> list[Cut]:
+def _three_parts(whole: Cut, val: float, test: float) -> list[Cut]:
     """A text, or its tokens, cut in three."""
     num_val, num_test = round(len(whole) * val), round(len(whole) * test)
     cuts = [0, len(whole) - num_val - num_test, len(whole) - num_test, len(whole)]

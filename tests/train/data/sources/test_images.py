@@ -621,10 +621,10 @@ def test_a_run_predicts_from_raw_files_what_it_reported(train, noise: Path, tmp_
     evaluation = run.evaluate()
     assert evaluation.metrics["accuracy"] == result.status.metrics["test/accuracy"]
     assert evaluation.metrics["loss"] == pytest.approx(result.status.metrics["test/loss"], rel=1e-6)
-    every = run.predict_file(noise)
+    every = run.predictions(run.read(noise).part)
     assert len(every["prediction"]) == 24
     assert {*every["prediction"]} <= {"one", "two"}
-    one = run.predict_file(noise / "two" / "3.png")
+    one = run.predictions(run.read(noise / "two" / "3.png").part)
     files = list(run.source.raw(noise))
     place = files.index(noise / "two" / "3.png")
     assert one["probability_two"][0] == pytest.approx(every["probability_two"][place], abs=1e-6)
