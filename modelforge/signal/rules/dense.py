@@ -16,6 +16,8 @@ from modelforge.signal.value import FLAT, Gradient, Signal
 
 COMMON = 0.01
 """What the mean of weights may make of a sum that all units share, in units of what the rest of them makes."""
+MOST_SWING = 1e12
+"""The relative variance of energies from which on one example or position has all: it grows with each layer."""
 
 
 def weighted(
@@ -67,7 +69,7 @@ def weighted(
         drift=(signal.drift + signal.noise) * share**2,
         chance=_more_alike(signal.chance, signal.shape.num_units) / taps,
         lift=signal.lift * share,
-        swing=signal.uneven / taps * share**2,
+        swing=min(MOST_SWING, signal.uneven / taps * share**2),
         weight_gain=fan_in * weight.second,
         later=signal.later,
         near=signal.near * share,
@@ -151,7 +153,7 @@ def unweighted(
         lift=gradient.lift,
         taken=gradient.taken,
         aligned=gradient.aligned and gradient.aligned / more,
-        swing=gradient.swing + (1 + gradient.swing) * gradient.tail / max(1.0, fan_out),
+        swing=min(MOST_SWING, gradient.swing + (1 + gradient.swing) * gradient.tail / max(1.0, fan_out)),
     )
     return replace(back, noise=_noise(back, signal, signal.shape.fewer(back.swing)))
 

@@ -1,0 +1,28 @@
+"""Gradients of parts, and what a norm of groups divides by."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from modelforge.signal.elements import Elements, side_by_side
+from modelforge.signal.laws import part_of
+from modelforge.signal.value import Gradient
+
+
+def test_parts_share_the_energy_of_the_whole_along_its_profile():
+    whole = Gradient(2.0, profile={1: np.array([0.5, 0.5, 1.0, 2.0])})
+    first, second = part_of(whole, 1, 0, 2), part_of(whole, 1, 2, 2)
+    assert (first.energy, second.energy) == (1.0, 3.0)
+    assert not first.profile
+    assert second.profile[1] == pytest.approx([2 / 3, 4 / 3])
+
+
+def test_units_side_by_side_keep_their_variances():
+    made = side_by_side([(1, 1.0, None), (3, 5.0, Elements(bent=True))])
+    assert made is not None
+    assert made.bent
+    assert made.apart
+    assert made.variances == pytest.approx([0.25, 1.25, 1.25, 1.25])
+    assert made.by_group(2) == pytest.approx([0.75, 0.75, 1.25, 1.25])
+    assert side_by_side([(2, 1.0, None), (2, 1.0, None)]) is None
