@@ -169,7 +169,7 @@ def test_too_many_threads_are_a_warning(monkeypatch: pytest.MonkeyPatch, snapsho
 def test_what_is_not_installed_names_its_extra(choice: str):
     group, _, option = choice.rpartition("/")
     (override,) = parse([f"{group}={option}"])
-    problem = unknown_option(override, option, ["basic"], "conf", optional=False)
+    problem = unknown_option(override, option, ["basic"], "conf")
     assert problem.message == f"`{group}` has no option `{option}`"
     assert problem.hint == f"pip install 'modelforge[{EXTRAS[choice]}]'"
     assert EXTRAS[choice] in PROJECT["optional-dependencies"]
