@@ -33,8 +33,6 @@ _ONE_JOB, _FEW = 1 << 10, 1 << 15
 """As many values are drawn in the time that a job takes beside them, and in the time that threads take to start."""
 _AGAIN = 1 << 26
 """A job that costs more is not run a second time: a matrix of a million values, say."""
-_DRAWN, _SPLIT = 16, 1 << 16
-"""Equal values that are written in the time that one is drawn, and as many as torch writes with several threads."""
 _LONG = 4
 """Chunks of a job where all values are known beforehand: to write them takes little more time than the job itself."""
 
@@ -161,8 +159,7 @@ def _jobs(item: ParameterPlan, regions: Sequence[_Region], shard: Shard, seed: i
         key = _key(seed, item, region)
         if region.fill.constant and shard.span(region.start, region.stop) is not None:
             chunk = partial(_draw_chunk, shard, region.start, region.stop, region, key)
-            length = region.stop - region.start
-            yield _Job(item, number, length // _DRAWN, chunk, by_torch=length >= _SPLIT)
+            yield _Job(item, number, region.stop - region.start, chunk, by_torch=True)
         elif region.fill.elementwise:
             for index, start in enumerate(range(region.start, region.stop, CHUNK)):
                 stop = min(start + CHUNK, region.stop)
@@ -312,14 +309,6 @@ def _run(jobs: Sequence[_Job]) -> None:
                 return
             job.run()
 
-    def work_from_the_end() -> None:
-        while pending and pending[-1].cost <= _ONE_JOB:
-            try:
-                job = pending.pop()
-            except IndexError:
-                return
-            job.run()
-
     # Our threads are the parallelism: torch's own inside them would compete, and change the bits of factorisations.
     with one_thread():
         if sum(job.cost + _ONE_JOB for job in pending) <= _FEW:
@@ -330,11 +319,7 @@ def _run(jobs: Sequence[_Job]) -> None:
         number = min(len(pending), num_cores())
         with ThreadPoolExecutor(number) as pool:
             try:
-                workers = [pool.submit(work) for _ in range(number)]
-                # Small jobs are mostly Python's work, which only one thread does at a time.
-                with torch.autocast("cpu", enabled=False):
-                    work_from_the_end()
-                done, _ = wait(workers, return_when=FIRST_EXCEPTION)
+                done, _ = wait([pool.submit(work) for _ in range(number)], return_when=FIRST_EXCEPTION)
                 for worker in done:
                     worker.result()
             finally:

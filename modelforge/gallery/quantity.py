@@ -38,8 +38,8 @@ def quotient_of_logs(numerator: float, denominator: float, steps: int = 1) -> fl
     """One number divided by another, of each the logarithm, and of that a root; NaN where the denominator is zero.
 
     Example:
-        >>> quotient_of_logs(math.log(8.0), math.log(2.0), 2), quotient_of_logs(2e3, 0.0)
-        (2.0, inf)
+        >>> quotient_of_logs(0.0, 0.0, 2), quotient_of_logs(2e3, 0.0)
+        (1.0, inf)
     """
     power = (numerator - denominator) / steps
     if denominator == -math.inf or math.isnan(power):

@@ -15,17 +15,15 @@ from typing import Any
 from modelforge.config.compose import Config
 from modelforge.config.origins import Origins
 from modelforge.core.errors import ForgeError, Problem
-from modelforge.core.files import remove_leftovers, unwritable
+from modelforge.core.files import remove_leftovers
 from modelforge.core.lazy_extras import import_extras_late
 from modelforge.core.quoting import printable
 from modelforge.report.stream import complain
 from modelforge.runs.jobs import FrozenJob, read_job
 from modelforge.runs.liveness import STATUS, claimed
 from modelforge.runs.status import DONE, Status, check_idle, read
+from modelforge.train.aside import ASIDE, set_aside
 from modelforge.train.job import Result, execute
-
-ASIDE = "set-aside"
-"""The folder in that of a run for what an attempt without a readable status left."""
 
 
 def work(folder: Path, number: int) -> Result:
@@ -142,13 +140,7 @@ def _put_aside(run: Path) -> None:
     """
     if not (found := [*_contents(run)]):
         return
-    place = run / ASIDE / str(1 + sum(1 for _ in run.glob(f"{ASIDE}/*")))
-    try:
-        place.mkdir(parents=True)
-        for path in found:
-            path.rename(place / path.name)
-    except OSError as error:
-        raise ForgeError([unwritable(str(place), (error.strerror or str(error)).lower())]) from error
+    place = set_aside(found, run)
     print(
         printable(f"{run} has no readable {STATUS}: what was there is now in {place}, and the job begins again"),
         flush=True,

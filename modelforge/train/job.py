@@ -6,6 +6,8 @@ import hashlib
 import json
 import math
 import os
+import shutil
+import signal
 import traceback
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -30,11 +32,15 @@ from modelforge.runs import environment
 from modelforge.runs.liveness import claimed, heartbeat
 from modelforge.runs.status import State, Status, begin, check_idle, read_state, resume_command, write, write_end
 from modelforge.train.arguments import misuse
+from modelforge.train.aside import set_aside
 from modelforge.train.interrupt import Interrupted, Interrupts
 from modelforge.train.terminal import loading, screen
 
 if TYPE_CHECKING:
     from modelforge.train.fit import Outcome
+
+CHECKPOINTS = "checkpoints"
+"""The folder in that of a run for its checkpoints."""
 
 
 @dataclass(frozen=True)
@@ -63,31 +69,29 @@ def execute_in(
     """Does what `execute` does, in a folder that no other run has, or gets while it lasts.
 
     Raises:
-        ForgeError: another run is writing there, or, unless it `overwrites`, one finished there, or left checkpoints
-            from which this one does not go on.
+        ForgeError: another run is writing there, or, unless it `overwrites`, one finished there.
     """
     if not overwrites and read_state(folder) == "finished":
         message = f"`{shown(folder)}` already holds a finished run"
         raise ForgeError([misuse("hydra.run.dir", message, "choose another folder, or remove this one")])
     with claimed(folder):
         check_idle(folder)
-        if left := _checkpoints_of_others(folder, overrides):
-            if not overwrites:
-                message = f"`{shown(folder)}` already holds the checkpoints of another run"
-                hint = f"go on with it (`ckpt={shown(left[-1])}`), choose another folder, or remove this one"
-                raise ForgeError([misuse("hydra.run.dir", message, hint)])
-            for path in left:
-                path.unlink()
+        if _has_checkpoints_of_another_run(folder, overrides):
+            if overwrites:
+                shutil.rmtree(folder / CHECKPOINTS)
+            else:
+                place = set_aside([folder / CHECKPOINTS], folder)
+                message = f"`{shown(folder)}` holds the checkpoints of a run that did not finish"
+                print(printable(f"{message}: they are now in {shown(place)}, and the run begins anew"), flush=True)
         return execute(compose, folder, overrides, show_plan=show_plan, without_effect=without_effect, repeats=repeats)
 
 
-def _checkpoints_of_others(folder: Path, overrides: tuple[str, ...]) -> list[Path]:
-    """The checkpoints in a run folder, unless a run of these overrides goes on from one of them."""
-    places = folder / "checkpoints"
+def _has_checkpoints_of_another_run(folder: Path, overrides: tuple[str, ...]) -> bool:
+    """Whether there are checkpoints in a run folder, and a run of these overrides goes on from none of them."""
+    places = folder / CHECKPOINTS
     keys = [one for one in parse(overrides) if one.key_or_group == "ckpt" and isinstance(one.value(), str)]
-    if keys and Path(str(keys[-1].value())).resolve().parent == places.resolve():
-        return []
-    return sorted(places.glob("*.ckpt"))
+    goes_on = bool(keys) and Path(str(keys[-1].value())).resolve().parent == places.resolve()
+    return not goes_on and any(places.glob("*.ckpt"))
 
 
 def execute(
@@ -120,12 +124,13 @@ def execute(
     record = _Record(folder, replace(begin(overrides, repeats), job=job, attempt=attempt), screen())
     try:
         outcome = record.train(compose, without_effect, show_plan=show_plan)
-    except Interrupted as error:
+    except (Interrupted, KeyboardInterrupt) as error:  # the latter in the moment before `Interrupts`
         record.end("interrupted")
         record.say(f"interrupted  ·  {shown(folder)}")
-        if job is None and (last := folder / "checkpoints" / "last.ckpt").exists():
+        if job is None and (last := folder / CHECKPOINTS / "last.ckpt").exists():
             record.say(f"resume with: {resume_command(overrides, shown(last), repeats)}")
-        return Result(error.exit_code, record.status)
+        code = error.exit_code if isinstance(error, Interrupted) else 128 + signal.SIGINT
+        return Result(code, record.status)
     except BaseException as error:
         wrong = error if isinstance(error, ForgeError) else _full_disk(error, folder)
         if wrong is None:
@@ -161,7 +166,7 @@ class _Record:
         self, compose: Callable[[], Config], without_effect: Callable[[Config], Iterable[Problem]], *, show_plan: bool
     ) -> Outcome:
         """Trains; the status is `running` meanwhile, and `finished` afterwards."""
-        with heartbeat(self.folder), Interrupts(self.say) as interrupts:
+        with Interrupts(self.say) as interrupts, heartbeat(self.folder):
             write(self.status, self.folder)
             environment.write(environment.here(), self.folder)
             config = compose()

@@ -66,12 +66,13 @@ def test_of_equal_trials_the_first_is_best(tmp_path: Path, minimize: bool):
 
 @pytest.mark.parametrize("name", ["tpe", "random", "gp", "qmc"])
 def test_a_search_in_two_parts_draws_what_one_draws(tmp_path: Path, name: str):
+    settings = {"name": name, **({"n_startup_trials": 3} if name in ("tpe", "gp") else {})}
     (tmp_path / "one").mkdir()
-    whole = points(tmp_path / "one", 6, name=name, n_startup_trials=3)
+    whole = points(tmp_path / "one", 6, **settings)
     assert len(set(whole)) == 6
     (tmp_path / "two").mkdir()
-    assert [*points(tmp_path / "two", 2, name=name, n_startup_trials=3)] == whole[:2]
-    assert [*points(tmp_path / "two", 6, name=name, n_startup_trials=3)] == whole[2:]
+    assert [*points(tmp_path / "two", 2, **settings)] == whole[:2]
+    assert [*points(tmp_path / "two", 6, **settings)] == whole[2:]
 
 
 def test_processes_that_live_keep_their_trials_and_those_of_the_dead_are_taken_over(tmp_path: Path):

@@ -16,6 +16,7 @@ from modelforge.core.errors import ForgeError
 from modelforge.core.words import digits
 from modelforge.runs.liveness import claimed
 from modelforge.train.hooks.interrupts import SaveOnInterrupt
+from modelforge.train.interrupt import Interrupts
 from modelforge.train.job import execute, execute_in
 from modelforge.train.learner import Learner
 from tests.train.conftest import SMALL
@@ -304,20 +305,31 @@ def left_off(train, tmp_path: Path) -> Path:
     return folder
 
 
-def test_a_run_that_does_not_go_on_from_the_checkpoints_of_its_folder_is_refused(left_off: Path, config, monkeypatch):
+def test_checkpoints_from_which_a_run_does_not_go_on_are_put_aside(left_off: Path, config, monkeypatch, capsys):
     """It ended with best.ckpt of the run before, which `predict` then used."""
 
     def begin(*overrides: str) -> int:
         every = (*SMALL, *overrides)
         return execute_in(left_off, lambda: config(*every), every, show_plan=False).exit_code
 
-    before = (left_off / "status.json").read_bytes()
-    for overrides in ((), ("seed=1",), ("ckpt=null",), (f"ckpt={left_off.parent / 'other' / 'last.ckpt'}",)):
-        with pytest.raises(ForgeError, match="already holds the checkpoints of another run"):
-            begin(*overrides)
-    assert (left_off / "status.json").read_bytes() == before
+    before = {path.name: path.read_bytes() for path in (left_off / "checkpoints").iterdir()}
+    assert begin("trainer.max_epochs=1", "seed=1", "+trainer.limit_val_batches=0") == 0
+    assert "they are now in" in capsys.readouterr().out
+    assert {path.name: path.read_bytes() for path in (left_off / "set-aside/1/checkpoints").iterdir()} == before
+    assert [path.name for path in (left_off / "checkpoints").iterdir()] == ["last.ckpt"]
+    (left_off / "status.json").write_text(json.dumps(status(left_off) | {"state": "interrupted"}))
     monkeypatch.chdir(left_off)
-    assert begin("trainer.max_epochs=2", "ckpt=checkpoints/last.ckpt") == 0
+    assert begin("trainer.max_epochs=2", "seed=1", "ckpt=checkpoints/last.ckpt") == 0
+    assert [path.name for path in (left_off / "set-aside").iterdir()] == ["1"]
+
+
+def test_ctrl_c_before_the_run_listens_interrupts_it(left_off: Path, config, monkeypatch):
+    def at_once(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Interrupts, "__enter__", at_once)
+    result = execute_in(left_off, lambda: config(*SMALL), SMALL, show_plan=False)
+    assert (result.exit_code, status(left_off)["state"]) == (130, "interrupted")
 
 
 def test_a_job_that_overwrites_a_run_keeps_none_of_its_checkpoints(left_off: Path, config):
