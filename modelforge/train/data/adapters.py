@@ -161,7 +161,7 @@ def _sampled(loader: Any, named: str) -> Any:
 
 
 def _rows(sampler: Any) -> Sequence[int] | None:
-    """The examples that a sampler deals, each of them once; None where it repeats some, or draws anew each time."""
+    """The examples of a sampler, each once; None if it repeats examples or draws new ones in each epoch."""
     kind = type(sampler)
     if kind in (list, tuple, range):
         return sampler
