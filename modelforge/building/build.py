@@ -7,10 +7,9 @@ from math import prod
 from typing import TYPE_CHECKING, Any
 
 import torch
-from torch import Tensor, nn
-from torch.nn import init
-from torch.overrides import TorchFunctionMode
+from torch import nn
 
+from modelforge.building.copies import Copies
 from modelforge.building.fill import fill_module
 from modelforge.building.graph import Graph
 from modelforge.building.ledger import Ledger
@@ -152,30 +151,10 @@ def _usable(device: torch.device | str) -> torch.device:
     return place
 
 
-class _Undrawn(TorchFunctionMode):
-    """What constructors write into meta tensors, which hold no values, takes no time."""
-
-    WRITES = frozenset(
-        {
-            *(init.uniform_, init.normal_, init.kaiming_uniform_, init.kaiming_normal_, init.constant_),
-            *(Tensor.uniform_, Tensor.normal_, Tensor.fill_, Tensor.zero_),
-        }
-    )
-
-    def __torch_function__(
-        self, func: Callable[..., Any], types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
-    ) -> Any:
-        named = kwargs or {}
-        tensor = args[0] if args else named.get("tensor")
-        unwritten = func in self.WRITES and isinstance(tensor, Tensor) and tensor.is_meta
-        return tensor if unwritten else func(*args, **named)
-
-
 def _assemble(decided: Plan, seed: int) -> Model:
-    root = decided.root
+    root, copies = decided.root, Copies()
     reads = {child.name: child.reads for child in root.children}
-    with _Undrawn():
-        children = {child.name: _module(child, seed) for child in root.children}
+    children = {child.name: _module(child, seed, copies) for child in root.children}
     results, names = [*decided.results.values()], [name for name in decided.results if name]
     inputs = list(decided.inputs)
     model = Model(children, inputs, reads, num_inputs=len(inputs), results=results, names=names)
@@ -185,15 +164,15 @@ def _assemble(decided: Plan, seed: int) -> Model:
     return model
 
 
-def _module(layer: LayerPlan, seed: int) -> nn.Module:
+def _module(layer: LayerPlan, seed: int, copies: Copies) -> nn.Module:
     if layer.children:
-        children = {child.name: _module(child, seed) for child in layer.children}
+        children = {child.name: _module(child, seed, copies) for child in layer.children}
         reads = {child.name: child.reads for child in layer.children}
         own = len(layer.reads) - len(layer.captured)
         return Graph(children, ["input"], reads, num_inputs=own, outer=layer.captured)
     kind = registry.get(layer.type)
     if not layer.has_buffers:
-        return construct(kind, layer.arguments)
+        return copies.make(kind, layer.arguments)
     # Values that a constructor computes into buffers would be lost on the meta device.
     try:
         with keyed_globals(seed, layer.path, "buffers"):

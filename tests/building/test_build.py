@@ -6,7 +6,6 @@ import importlib
 
 import pytest
 import torch
-from torch import nn
 
 import modelforge as mf
 
@@ -65,13 +64,3 @@ def test_other_errors_stay_what_they_are(monkeypatch):
     monkeypatch.setattr(BUILD, "allocate", fail)
     with pytest.raises(RuntimeError, match="something else"):
         mf.build(planned(8))
-
-
-def test_constructors_draw_nothing_into_meta_tensors_and_into_others_as_ever():
-    with BUILD._Undrawn():
-        assert nn.init.normal_(torch.empty(3, device="meta"), std=-1.0).is_meta  # torch refuses it where it draws
-        assert torch.empty(3, device="meta").uniform_(2.0, 1.0).shape == (3,)
-        assert nn.init.uniform_(torch.zeros(100), 1.0, 2.0).min() >= 1
-        assert nn.Linear(4, 4).weight.abs().max() > 0
-    with pytest.raises(RuntimeError):
-        nn.init.normal_(torch.empty(3, device="meta"), std=-1.0)
