@@ -111,7 +111,7 @@ def _hydra_problem(loader: Loader, parsed: Sequence[Override], error: Exception)
 def _about(loader: Loader, said: str) -> Problem:
     """The problem with the defaults list, or with the `hydra` section, of the config that Hydra's message names."""
     for document in loader.shelf.values():
-        if (empty := _empty_section(document, "hydra")) is not None:
+        if (empty := _empty_hydra(document)) is not None:
             hint = "indent what belongs below it, or remove the key"
             return Problem("MF001", "hydra", "the section `hydra` is empty", hint, empty, "key")
     for name, document in loader.shelf.items():
@@ -137,9 +137,9 @@ def _chosen_by(loader: Loader, key: str) -> Place | None:
     return None
 
 
-def _empty_section(document: Document, name: str) -> Place | None:
+def _empty_hydra(document: Document) -> Place | None:
     root = document.root
-    key, value = items(root).get(name, (None, None)) if isinstance(root, yaml.MappingNode) else (None, None)
+    key, value = items(root).get("hydra", (None, None)) if isinstance(root, yaml.MappingNode) else (None, None)
     empty = isinstance(value, yaml.ScalarNode) and value.value in ("", "~", "null")
     return document.place(key) if key is not None and empty else None
 

@@ -97,16 +97,16 @@ def own_module() -> str:
     return "" if _imported else f", in a module listed as `[{KEY}] plugins` in {FILE}"
 
 
-def installed_alone(package: str) -> None:
-    """From now on a package is what is installed of it; the working folder adds nothing and takes nothing's place.
+def only_installed_plugins() -> None:
+    """From now on `hydra_plugins` is what is installed of it; the working folder adds and replaces nothing.
 
     Hydra imports all that it finds in `hydra_plugins`, and a folder of configs may come with a folder of that name.
     """
     here = os.path.realpath(os.curdir)
-    spec = PathFinder.find_spec(package, [entry for entry in sys.path if os.path.realpath(entry) != here])
-    module = ModuleType(package) if spec is None else module_from_spec(spec)
+    spec = PathFinder.find_spec("hydra_plugins", [entry for entry in sys.path if os.path.realpath(entry) != here])
+    module = ModuleType("hydra_plugins") if spec is None else module_from_spec(spec)
     module.__path__ = [] if spec is None else list(spec.submodule_search_locations or ())
-    sys.modules[package] = module
+    sys.modules["hydra_plugins"] = module
 
 
 def _offered(group: str) -> Iterable[EntryPoint]:

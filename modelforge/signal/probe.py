@@ -141,7 +141,7 @@ def _given(batch: Any, watch: Watch) -> Any:
         place = next(places)
         if not value.is_floating_point():
             return value.clone()
-        return watch.leaf(f"input.{place}" if place else "input", "input", value)
+        return watch.leaf(f"input.{place}" if place else "input", value)
 
     return replaced(batch, copied)
 

@@ -170,7 +170,7 @@ class ImageFolder(Bounded, SplitSource):
         return Form(self.channels, self.size, self.resize, self.interpolation)
 
     def _augmentation(self) -> tuple[Augmentation | None, list[Problem]]:
-        return parse_augmentation(self.augment, "data.augment", self.input.shape)
+        return parse_augmentation(self.augment, self.input.shape)
 
     def _declared(self, name: Literal["mean", "std"]) -> tuple[float, ...] | None:
         """The mean or std of each channel; None where it is to be measured."""
