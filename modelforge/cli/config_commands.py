@@ -8,19 +8,20 @@ import typer
 
 from modelforge.cli.front import answer, app, named_form
 from modelforge.cli.options import (
+    AS_FORM,
     BaseRef,
     ChangedOnly,
     Conf,
+    DiagnosisForm,
     Direction,
     FailOn,
-    Findings,
-    Form,
-    Format,
+    FindingsForm,
     Json,
     Kind,
     LeastSeverity,
     Overrides,
     Report,
+    ReviewForm,
 )
 
 
@@ -41,9 +42,7 @@ def check(
     ] = False,
     changed_only: ChangedOnly = False,
     base_ref: BaseRef = None,
-    form: Annotated[
-        Findings | None, typer.Option("--format", help="How to print it. Default: by FILE, else text.")
-    ] = None,
+    form: Annotated[FindingsForm | None, AS_FORM] = None,
     output: Report = None,
     conf: Conf = None,
     as_json: Json = False,
@@ -79,9 +78,7 @@ def lint(
     ] = None,
     changed_only: ChangedOnly = False,
     base_ref: BaseRef = None,
-    form: Annotated[
-        Findings | None, typer.Option("--format", help="How to print it. Default: by FILE, else text.")
-    ] = None,
+    form: Annotated[FindingsForm | None, AS_FORM] = None,
     fail_on: Annotated[
         LeastSeverity, typer.Option("--fail-on", help="Exit with 1 if a finding is at least this severe.")
     ] = LeastSeverity.error,
@@ -177,7 +174,9 @@ def diagnose(
     batch: Annotated[
         int | None, typer.Option("--batch", min=2, help="Examples in a batch. Default: 32, fewer where they cost much.")
     ] = None,
-    form: Annotated[Form | None, typer.Option("--format", help="How to show it. Default: by FILE, else text.")] = None,
+    form: Annotated[
+        DiagnosisForm | None, typer.Option("--format", help="How to show it. Default: by FILE, else text.")
+    ] = None,
     output: Report = None,
     fail_on: Annotated[
         LeastSeverity | None, typer.Option("--fail-on", help="Exit with 1 if something is at least this severe.")
@@ -229,9 +228,7 @@ def diff(
     ] = None,
     overrides: Overrides = None,
     conf: Conf = None,
-    form: Annotated[
-        Format | None, typer.Option("--format", help="How to print it. Default: by FILE, else text.")
-    ] = None,
+    form: Annotated[ReviewForm | None, AS_FORM] = None,
     output: Report = None,
     exit_code: Annotated[bool, typer.Option("--exit-code", help="Exit with 1 if there are differences.")] = False,
     fail_on: Annotated[

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from modelforge.cli.answer import Answer, progress
+from modelforge.cli.options import DiagnosisForm
 from modelforge.cli.output import OPTION, check_output, form_of, written
 from modelforge.config.compose import compose
 from modelforge.config.sweeps import read_sweep
@@ -25,9 +26,6 @@ from modelforge.train.diagnosed import training_batch
 from modelforge.train.settings import training_of
 
 MAX_COMPARED = 8
-SUFFIXES: Mapping[str, str] = {
-    ".html": "html", ".json": "json", ".md": "markdown", ".png": "png", ".txt": "text"
-}  # fmt: skip
 RANKS: Mapping[str, int] = {"none": 0, "note": 1, "warning": 2, "error": 3}
 
 
@@ -59,7 +57,7 @@ def diagnose(
     Raises:
         ForgeError: what is wrong with a config, or with the file.
     """
-    name = form or form_of(output, SUFFIXES)
+    name = form or form_of(output, DiagnosisForm)
     if name in ("png", "html") and output is None:
         message = f"`--format {name}` is not for a terminal"
         raise ForgeError([Problem("MF051", OPTION, message, f"name a file: `--output diagnosis.{name}`")])

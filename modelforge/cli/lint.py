@@ -12,7 +12,8 @@ from rich.text import Text
 
 from modelforge.cli.answer import Answer, progress
 from modelforge.cli.configs import MAX_LABELS, Chosen, shaped, wanted
-from modelforge.cli.output import FINDINGS, check_output, form_of
+from modelforge.cli.options import FindingsForm
+from modelforge.cli.output import check_output, form_of
 from modelforge.config.compose import compose
 from modelforge.config.composition import Library
 from modelforge.config.folder import default_conf, own_conf
@@ -80,7 +81,7 @@ def lint(
         ForgeError: no rule has such a code, there is no such folder, git does not know the revision, or the file
             cannot be written.
     """
-    name = form or form_of(output, FINDINGS)
+    name = form or form_of(output, FindingsForm)
     check_output(output)
     chosen_rules = _applied(rules) or None
     folder = conf or (own_conf() if every else default_conf())

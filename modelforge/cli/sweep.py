@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 from rich.text import Text
 
 from modelforge.cli.answer import Answer, console
+from modelforge.cli.options import SweepForm
 from modelforge.cli.output import OPTION, check_output, form_of, written
 from modelforge.core.errors import ForgeError, Problem
 from modelforge.core.files import write_atomically
@@ -24,11 +25,6 @@ from modelforge.results.sweep import OPEN, OVER, Sweep
 from modelforge.results.table import MAX_LINES
 from modelforge.results.watch import watch
 from modelforge.results.words import counts_line
-
-SUFFIXES: Mapping[str, str] = {
-    ".html": "html", ".json": "json", ".csv": "csv", ".parquet": "parquet", ".txt": "text"
-}  # fmt: skip
-"""The form that the ending of a file stands for."""
 
 
 def sweep(
@@ -58,7 +54,7 @@ def sweep(
         ForgeError: there is no such folder, it holds no run, no run has the metric, a key or a baseline, an option does
             not go with the form, or the file cannot be written.
     """
-    name = form or form_of(output, SUFFIXES)
+    name = form or form_of(output, SweepForm)
     if name in ("html", "parquet") and output is None:
         message = f"`--format {name}` is not for a terminal"
         raise ForgeError([Problem("MF051", OPTION, message, f"name a file: `--output sweep.{name}`")])

@@ -208,7 +208,7 @@ unregister_signal = RULES.remove
 
 def register_signal(
     name: str,
-    *aliases: str,
+    *others: str,
     restarts: bool = False,
     has_norm: bool = False,
     averages: bool = False,
@@ -220,8 +220,8 @@ def register_signal(
     """Makes a function known as what `mf.predict` asks about the layer types of these names.
 
     Args:
-        name: The layer type.
-        aliases: Other layer types that do the same.
+        name: A layer type.
+        others: Other layer types that do the same.
         restarts: The rule knows its output whatever arrives, as a norm does: `node.signals` may hold None.
         has_norm: The layer has a norm inside, as a transformer layer has: `mf.lint` takes it for one.
         averages: The layer gives means over positions. By how much they lower an energy depends on how alike positions
@@ -252,7 +252,7 @@ def register_signal(
             has_shortcut=has_shortcut,
             own_values=own_values,
         )
-        RULES.add(name, rule, aliases)
+        RULES.add(name, rule, others)
         return predict
 
     return register

@@ -20,6 +20,7 @@ from lightning import Callback, Trainer
 from rich.console import Console
 
 from modelforge.building.build import Model, build
+from modelforge.building.promises import broken_promises
 from modelforge.config.compose import Config
 from modelforge.core.errors import ForgeError, Problem
 from modelforge.core.files import write_atomically
@@ -55,7 +56,6 @@ from modelforge.train.parallel.world import SINGLE_PROCESS, RunSpec, World
 from modelforge.train.prepare import Job, located, prepare
 from modelforge.train.preprocessing import write_preprocessing
 from modelforge.train.progress import EpochBar, of_optimized
-from modelforge.train.promises import broken_promises
 from modelforge.train.resume import ASK, adopt, check_data
 from modelforge.train.rows import Rows
 from modelforge.train.tasks.task import Task

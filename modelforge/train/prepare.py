@@ -159,7 +159,7 @@ def _optimizer(config: Config, decided: Plan | None, found: _Findings) -> tuple[
     freezing, unfrozen = parse_freeze(config.values.get("freeze"), decided)
     found.problems += unfrozen
     if optimizer is not None and not (refused or unfrozen):
-        optimizer = found.take(optimizer.following(decided, freezing.never_trained))
+        optimizer = found.take(optimizer.grouped(decided, freezing.never_trained))
     return optimizer, freezing
 
 

@@ -52,7 +52,7 @@ class OptimizerFactory:
         listed = [{"params": members[name], "name": name, **group.options} for name, group in options.items()]
         return construct(self.kind, "optimizer", self.arguments, lambda given: self.kind(listed, **given))
 
-    def following(self, plan: Plan, frozen: Collection[str] = ()) -> tuple[OptimizerFactory, list[Problem]]:
+    def grouped(self, plan: Plan, frozen: Collection[str] = ()) -> tuple[OptimizerFactory, list[Problem]]:
         """The same with the groups of a model, and what does not go with it.
 
         Args:
