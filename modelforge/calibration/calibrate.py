@@ -93,23 +93,25 @@ def _calibrate(model: nn.Module, batch: Any, chosen: Calibration, ledger: Ledger
     with undisturbed(model):
         once: Run = partial(run, model, batch, before.seed)
         order = _discover(once, sites)
-        if order:
-            try:
-                _settle(once, order)
-            except BaseException:
-                for site in order:
-                    site.restore()
-                raise
+        try:
+            _settle(once, order)
+        except BaseException:
+            for site in order:
+                site.restore()
+            raise
     left |= {site.path: site.left for site in sites if site.left}
     if not order:
         raise ForgeError([_nothing(chosen.method, left)])
-    done = {site.path: (site, site.weight) for site in order if not site.left}
-    done |= {site.bias_path: (site, site.bias) for site, _ in [*done.values()] if site.bias_path and site.bias}
-    entries = {
-        path: replace(before[path], calibration=Calibrated(chosen.method, left[path])) for path in left.keys() & known
-    }
-    entries |= {path: _calibrated(before[path], *changed) for path, changed in done.items()}
-    after = replace(before, entries=tuple(entries.get(entry.path, entry) for entry in before))
+    entries = {entry.path: entry for entry in before}
+    for path in left.keys() & known:
+        entries[path] = replace(entries[path], calibration=Calibrated(chosen.method, left[path]))
+    for site in order:
+        if site.left:
+            continue
+        entries[site.path] = _calibrated(entries[site.path], site, site.weight)
+        if site.bias_path and site.bias:
+            entries[site.bias_path] = _calibrated(entries[site.bias_path], site, site.bias)
+    after = replace(before, entries=tuple(entries.values()))
     if isinstance(getattr(model, "ledger", None), Ledger):
         model.ledger = after  # pyright: ignore[reportArgumentType]  # torch's annotation: tensors and modules alone
     return after
@@ -142,7 +144,7 @@ def _discover(once: Run, sites: Sequence[Site]) -> list[Site]:
 
 def _settle(once: Run, sites: Sequence[Site]) -> None:
     """Corrects all sites and measures them; again where a later one has changed what an earlier one reads."""
-    while True:
+    while sites:
         before = sum(site.passes for site in sites)
         _sweep(once, [site for site in sites if not site.left])
         done = [site for site in sites if not site.left]

@@ -216,17 +216,9 @@ def _one(one: Checked) -> RenderableType:
 
 
 def _many(checked: Sequence[Checked]) -> RenderableType:
-    parts: list[RenderableType] = [_grid(checked)]
-    shared: dict[Problem, list[Checked]] = {}
     elsewhere = [one for one in checked if not one.applies and len(checked) > 1]
-    for one in checked:
-        for problem in one.problems if one not in elsewhere else ():
-            shared.setdefault(problem, []).append(one)
-    for group in alike(shared):
-        text = problem_text(*group)
-        where = list(dict.fromkeys(one.label for problem in group for one in shared[problem]))
-        if len(checked) > 1:
-            text.append(f"\n   = in {printable(_labels(where, len(checked)))}", "blue")
+    parts: list[RenderableType] = [_grid(checked)]
+    for text in _shared([one for one in checked if one not in elsewhere], len(checked)):
         parts += [Text(), text]
     bad = sum(bool(one.problems) for one in checked) - len(elsewhere)
     warned = [one for one in checked if one.warnings]
@@ -245,6 +237,20 @@ def _many(checked: Sequence[Checked]) -> RenderableType:
     if warned and not alone:
         parts.append(Text(printable(f"to read the warnings: modelforge check {' '.join(warned[0].overrides)}"), "dim"))
     return Group(*parts)
+
+
+def _shared(checked: Sequence[Checked], num_checked: int) -> Iterator[Text]:
+    """Each problem once, with the configs that have it."""
+    holders: dict[Problem, list[Checked]] = {}
+    for one in checked:
+        for problem in one.problems:
+            holders.setdefault(problem, []).append(one)
+    for group in alike(holders):
+        text = problem_text(*group)
+        if num_checked > 1:
+            where = list(dict.fromkeys(one.label for problem in group for one in holders[problem]))
+            text.append(f"\n   = in {printable(_labels(where, num_checked))}", "blue")
+        yield text
 
 
 def _grid(checked: Sequence[Checked]) -> RenderableType:

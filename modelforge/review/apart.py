@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 from modelforge.config.compose import rewritten
 from modelforge.core.errors import ForgeError
@@ -59,90 +58,79 @@ def apart(
         whole: What differs between the plans; None where they are equal, or a side has none.
     """
     every = tuple(range(len(groups)))
+    edits = sum(groups, ())
+    follows = [change for change in values if not any(edit.reaches(change.path) for edit in edits)]
+    edited = _Edited(old, new, groups, values, follows, whole)
     if len(groups) < 2:
-        return [_part(every, groups, values, (), whole)] if groups else []
-    follows = [change for change in values if not any(edit.reaches(change.path) for edit in sum(groups, ()))]
+        return [edited.part(every, (), whole)] if groups else []
     if not follows and (whole is None or whole.equal):
-        return [_part((number,), groups, values, (), None) for number in every]
+        return [edited.part((number,), (), None) for number in every]
     if len(groups) > MAX_APART:
-        return [_part(every, groups, values, follows, whole)]
-    return list(_apart(old, new, groups, values, follows, whole))
+        return [edited.part(every, follows, whole)]
+    return list(edited.apart())
 
 
 def breaking(old: Composition, new: Composition, groups: Sequence[Edits]) -> tuple[int, ...]:
     """The groups of edits each of which leaves the old side without a plan by itself; all where none does."""
     trials = {number: _Trial(old, new, edits, ()) for number, edits in enumerate(groups)}
-    before = old.decided
     alone = [
         number
         for number, trial in trials.items()
-        if trial.config is None or (trial.replans and isinstance(before, Plan) and trial.diff(before, old) is None)
+        if trial.config is None or (trial.replans and isinstance(old.decided, Plan) and trial.diff() is None)
     ]
     return tuple(alone or trials)
 
 
-def _part(
-    numbers: Sequence[int],
-    groups: Sequence[Edits],
-    values: Sequence[ValueChange],
-    derived: Sequence[ValueChange],
-    whole: Any,
-) -> Part:
-    edits = [edit for number in numbers for edit in groups[number]]
-    direct = tuple(change for change in values if any(edit.reaches(change.path) for edit in edits))
-    if len(numbers) == len(groups):
-        derived = [change for change in values if change not in direct]
-    return Part(tuple(numbers), direct, tuple(derived), whole)
+@dataclass(frozen=True)
+class _Edited:
+    """Two compositions, and all edits between them, in groups."""
 
+    old: Composition
+    new: Composition
+    groups: Sequence[Edits]
+    values: Sequence[ValueChange]
+    follows: Sequence[ValueChange]
+    """Those of the values that no edit writes."""
+    whole: Changes | None
 
-def _apart(
-    old: Composition,
-    new: Composition,
-    groups: Sequence[Edits],
-    values: Sequence[ValueChange],
-    follows: Sequence[ValueChange],
-    whole: Changes | None,
-) -> Iterator[Part]:
-    before = old.decided if whole is not None and not whole.equal else None
-    trials = [_Trial(old, new, edits, follows) for edits in groups]
-    failed = [number for number, trial in enumerate(trials) if trial.config is None]
-    planned = [number for number, trial in enumerate(trials) if trial.config is not None and trial.replans]
-    diffs: dict[int, Changes | None] = {}
-    if isinstance(before, Plan):
-        if len(planned) == 1 and not failed:
-            diffs[planned[0]] = whole
-        else:
-            diffs = {number: trials[number].diff(before, old) for number in planned}
-            failed += [number for number, found in diffs.items() if found is None]
-    for number in range(len(groups)):
-        if number not in failed:
-            yield _part((number,), groups, values, trials[number].derived, diffs.get(number))
-    if failed:
-        yield _together(sorted(failed), old, new, groups, values, follows, whole)
-        return
-    alone = {change.path for trial in trials for change in trial.derived}
-    derived = tuple(change for change in follows if change.path not in alone)
-    rest = _without(whole, [found for found in diffs.values() if found]) if whole and isinstance(before, Plan) else None
-    if derived or (rest is not None and not rest.equal):
-        yield Part(tuple(planned) if len(planned) > 1 else tuple(range(len(groups))), (), derived, rest)
+    def part(self, numbers: Sequence[int], derived: Sequence[ValueChange], found: Changes | None) -> Part:
+        edits = [edit for number in numbers for edit in self.groups[number]]
+        direct = tuple(change for change in self.values if any(edit.reaches(change.path) for edit in edits))
+        if len(numbers) == len(self.groups):
+            derived = [change for change in self.values if change not in direct]
+        return Part(tuple(numbers), direct, tuple(derived), found)
 
+    def apart(self) -> Iterator[Part]:
+        """What each group does by itself; then what those do together that have no plan, or what no group explains."""
+        trials = [_Trial(self.old, self.new, edits, self.follows) for edits in self.groups]
+        failed = [number for number, trial in enumerate(trials) if trial.config is None]
+        planned = [number for number, trial in enumerate(trials) if trial.config is not None and trial.replans]
+        differ = self.whole is not None and not self.whole.equal and isinstance(self.old.decided, Plan)
+        diffs: dict[int, Changes | None] = {}
+        if differ and len(planned) == 1 and not failed:
+            diffs = {planned[0]: self.whole}
+        elif differ:
+            diffs = {number: trials[number].diff() for number in planned}
+        failed += [number for number, found in diffs.items() if found is None]
+        for number, trial in enumerate(trials):
+            if number not in failed:
+                yield self.part((number,), trial.derived, diffs.get(number))
+        if failed:
+            yield self.together(sorted(failed))
+            return
+        alone = {change.path for trial in trials for change in trial.derived}
+        derived = tuple(change for change in self.follows if change.path not in alone)
+        rest = _without(self.whole, [found for found in diffs.values() if found]) if self.whole and differ else None
+        if derived or (rest is not None and not rest.equal):
+            yield Part(tuple(planned) if len(planned) > 1 else tuple(range(len(trials))), (), derived, rest)
 
-def _together(
-    numbers: Sequence[int],
-    old: Composition,
-    new: Composition,
-    groups: Sequence[Edits],
-    values: Sequence[ValueChange],
-    follows: Sequence[ValueChange],
-    whole: Changes | None,
-) -> Part:
-    """What groups do that no plan has by themselves: a new argument, and its use."""
-    if len(numbers) == len(groups):
-        return _part(numbers, groups, values, follows, whole)
-    trial = _Trial(old, new, sum((groups[number] for number in numbers), ()), follows)
-    before = old.decided
-    found = trial.diff(before, old) if trial.config is not None and isinstance(before, Plan) else None
-    return _part(numbers, groups, values, trial.derived, found or whole)
+    def together(self, numbers: Sequence[int]) -> Part:
+        """What groups do that no plan has by themselves: a new argument, and its use."""
+        if len(numbers) == len(self.groups):
+            return self.part(numbers, self.follows, self.whole)
+        trial = _Trial(self.old, self.new, sum((self.groups[number] for number in numbers), ()), self.follows)
+        found = trial.diff() if trial.config is not None and isinstance(self.old.decided, Plan) else None
+        return self.part(numbers, trial.derived, found or self.whole)
 
 
 class _Trial:
@@ -151,6 +139,7 @@ class _Trial:
     def __init__(self, old: Composition, new: Composition, edits: Edits, follows: Sequence[ValueChange]) -> None:
         assert old.config is not None
         assert new.config is not None
+        self._old = old
         inside = [edit for edit in edits if edit.path[:1] and edit.path[0] not in OUTSIDE]
         raw = applied(old.config.origins.config, inside, new.config.origins.config)
         self.derived: tuple[ValueChange, ...] = ()
@@ -167,11 +156,13 @@ class _Trial:
             changed = value_changes(before, after, lambda key: None, lambda key: None)
             self.derived = tuple(replace(known[one.path], new=one.new) for one in changed if one.path in known)
 
-    def diff(self, before: Plan, old: Composition) -> Changes | None:
-        """What differs between the plans; None where there is no plan."""
+    def diff(self) -> Changes | None:
+        """What differs between the plans; None where there is no new plan."""
+        old = self._old
+        assert isinstance(old.decided, Plan)
         assert self.config is not None
         try:
-            return diff(before, plan(parse(self.config), old.studies, read_files=old.read_files))
+            return diff(old.decided, plan(parse(self.config), old.studies, read_files=old.read_files))
         except ForgeError:
             return None
 
