@@ -37,7 +37,7 @@ def diagnose(
     *,
     measure: bool,
     data: bool = False,
-    batch: int | None = None,
+    batch_size: int | None = None,
     output: Path | None = None,
     fail_on: str | None = None,
 ) -> Answer:
@@ -50,7 +50,7 @@ def diagnose(
         form: `text`, or a name of `FORMATS`; None for the form that the ending of the file stands for.
         measure: Whether to build the networks and to measure them.
         data: Whether to measure them on examples of the data that the config names.
-        batch: Examples in a batch; None for as many as cost little.
+        batch_size: Examples in a batch; None for as many as cost little.
         output: A file to write; None for the standard output.
         fail_on: How severe a cause or a finding is that gives the status 1; None for no such status.
 
@@ -71,9 +71,11 @@ def diagnose(
         plans[label] = plan(parse(config), studies)
         trained[label] = training_of(config.values)
         if data:
-            batches[label] = training_batch(config, plans[label], size_of(plans[label], batch).batch)
+            batches[label] = training_batch(config, plans[label], size_of(plans[label], batch_size).batch)
     title = " ".join(overrides) or "the config"
-    found = diagnosed(plans, title=title, measure=measure, batch=batch, data=batches or None, training=trained)
+    found = diagnosed(
+        plans, title=title, measure=measure, batch_size=batch_size, data=batches or None, training=trained
+    )
     status = int(fails(found, fail_on))
     line = f"{_verdicts(found)}\nwrote {output}"
     made = text(found) if name == "text" else FORMATS[name](found)

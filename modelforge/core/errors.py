@@ -145,6 +145,15 @@ class ForgeError(Exception):
         return "\n\n".join(render(*group) for group in grouped(self.problems))
 
 
+def problems_of(make: Callable[[], object]) -> list[Problem]:
+    """The problems for which a function raises."""
+    try:
+        make()
+    except ForgeError as error:
+        return list(error.problems)
+    return []
+
+
 def first(problems: Iterable[Problem]) -> tuple[Problem, ...]:
     """The first `MAX_PROBLEMS`, and one more with the number of the others."""
     given = tuple(problems)

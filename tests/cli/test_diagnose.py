@@ -42,7 +42,9 @@ CONF = ("--conf", str(Path(__file__).parents[2] / "conf"))
 
 
 def test_what_is_measured_on_the_configs_own_data(run):
-    found = json.loads(run("diagnose", "model=mlp", *CONF, "--data", "--batch", "16", "--json").stdout)["starts"][0]
+    found = json.loads(run("diagnose", "model=mlp", *CONF, "--data", "--batch-size", "16", "--json").stdout)["starts"][
+        0
+    ]
     assert found["measurement"]["data"] == "the training data"
     assert found["measurement"]["batch"] == 16
     levels = {level["path"]: level for level in found["levels"]}

@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from modelforge.core.errors import Problem
+from modelforge.core.errors import Problem, problems_of
 from modelforge.core.frozen import FrozenDict
 from modelforge.core.paths import join
 from modelforge.core.quoting import listed, quoted
 from modelforge.planning.plan import Plan
 from modelforge.train.arguments import check_arguments, misuse
-from modelforge.train.from_torch import classes, construct, example, parse_class, problems_of, split
+from modelforge.train.from_torch import classes, construct, example, parse_class, split
 from modelforge.train.optimizers.groups import Group, Grouping, Member, unknown_roles
 from modelforge.train.optimizers.mup import rates
 

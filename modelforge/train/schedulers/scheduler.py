@@ -13,11 +13,11 @@ from pydantic import ValidationError
 from torch.optim.lr_scheduler import LambdaLR, LRScheduler
 
 from modelforge.core.complaints import Owner, problems
-from modelforge.core.errors import Problem
+from modelforge.core.errors import Problem, problems_of
 from modelforge.core.quoting import quoted
 from modelforge.core.words import plural
 from modelforge.train.arguments import misuse
-from modelforge.train.from_torch import example, problems_of, split
+from modelforge.train.from_torch import example, split
 from modelforge.train.schedulers.curves import CURVES, Curve
 from modelforge.train.schedulers.monitor import PLATEAU, with_monitor, wrong_monitor
 from modelforge.train.schedulers.torch_scheduler import RESERVED, TorchScheduler, parse_torch, schedulers
