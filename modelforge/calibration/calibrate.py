@@ -12,7 +12,7 @@ from functools import partial
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 from torch.nn.parameter import is_lazy
 
 from modelforge.building.checksum import checksum_of, digest_of
@@ -81,8 +81,9 @@ def calibrate(
 
 
 def _calibrate(model: nn.Module, batch: Any, chosen: Calibration, ledger: Ledger | None) -> Ledger:
-    if problems := [_without_memory(path) for path, weight in model.named_parameters() if _is_empty(weight)]:
-        raise ForgeError(problems)
+    empty = [path for path, weight in model.named_parameters() if is_lazy(weight) or weight.is_meta]
+    if empty:
+        raise ForgeError(map(_without_memory, empty))
     before = ledger if ledger is not None else getattr(model, "ledger", None)
     if not isinstance(before, Ledger):
         before = initialize(model, {"scheme": "keep"})
@@ -115,10 +116,6 @@ def _calibrate(model: nn.Module, batch: Any, chosen: Calibration, ledger: Ledger
     if isinstance(getattr(model, "ledger", None), Ledger):
         model.ledger = after  # pyright: ignore[reportArgumentType]  # torch's annotation: tensors and modules alone
     return after
-
-
-def _is_empty(weight: Tensor) -> bool:
-    return is_lazy(weight) or weight.is_meta
 
 
 # --- the passes -------------------------------------------------------------------------------------------------------

@@ -87,14 +87,10 @@ def _named(paths: Sequence[str]) -> list[str]:
     return [f"`{same[0]}`" if len(same) == 1 else f"`{name}` ({len(same):,} times)" for name, same in copies.items()]
 
 
-def _definition(rule: LintRule) -> Find:
-    return rule.find
-
-
 RULES = Registry[LintRule](
     "a lint rule",
     "modelforge.rules",
-    definition=_definition,
+    definition=lambda rule: rule.find,
     package="modelforge.linting.rules",
     code="MF080",
     decorator="mf.register_rule",

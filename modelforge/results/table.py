@@ -159,6 +159,20 @@ def notes(grouped: Grouped, compared: Sequence[Contrast]) -> Iterator[str]:
         (reference, *others) = references.values()
         to = "the baseline that is otherwise alike" if others else f"`{values_text(reference.values) or 'all'}`"
         yield f"difference: to {to}; ≈: below the spread over {over or 'repetitions'}"
+    yield from _on_tests(compared, over)
+    least = min((one.group.n for one in compared if one.p is not None), default=FEW)
+    if least < FEW:
+        yield f"With {least} repetitions, a test sees large differences alone: five or more say more."
+    elif all(one.group.expected < 2 for one in compared) and len(compared) > 1:
+        yield f"One repetition has no spread: sweep over {over or 'seed'} to know which differences count."
+    if num_copies := sum(one.group.num_copies for one in compared):
+        yield f"{plural(num_copies, 'job')} with the values and the very metrics of another: counted once."
+    if marked := [one for one in compared if one.group.n and not one.group.is_whole]:
+        yield f"{plural(len(marked), 'mean')} of fewer jobs than there are repetitions: see `n` and `without`."
+
+
+def _on_tests(compared: Sequence[Contrast], over: str) -> Iterator[str]:
+    """What `p` is of, or why there is none."""
     tests = Counter(one.test for one in compared if one.p is not None)
     if tests:
         num_tests = max(one.num_tests for one in compared)
@@ -167,15 +181,6 @@ def notes(grouped: Grouped, compared: Sequence[Contrast]) -> Iterator[str]:
         yield f"p: {' or '.join(sorted(tests))} t-test over {over}, of no difference; {corrected}"
     elif any(one.test for one in compared) and not can_test():
         yield "p: not computed, it needs scipy: pip install 'modelforge[train]'"
-    least = min((one.group.n for one in compared if one.p is not None), default=1)
-    if tests and least < FEW:
-        yield f"With {least} repetitions, a test sees large differences alone: five or more say more."
-    elif all(one.group.expected < 2 for one in compared) and len(compared) > 1:
-        yield f"One repetition has no spread: sweep over {over or 'seed'} to know which differences count."
-    if num_copies := sum(one.group.num_copies for one in compared):
-        yield f"{plural(num_copies, 'job')} with the values and the very metrics of another: counted once."
-    if marked := [one for one in compared if one.group.n and not one.group.is_whole]:
-        yield f"{plural(len(marked), 'mean')} of fewer jobs than there are repetitions: see `n` and `without`."
 
 
 def _effect_lines(sweep: Sweep, found: Sequence[Effect]) -> Iterator[list[str]]:

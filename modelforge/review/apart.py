@@ -105,11 +105,11 @@ class _Edited:
         trials = [_Trial(self.old, self.new, edits, self.follows) for edits in self.groups]
         failed = [number for number, trial in enumerate(trials) if trial.config is None]
         planned = [number for number, trial in enumerate(trials) if trial.config is not None and trial.replans]
-        differ = self.whole is not None and not self.whole.equal and isinstance(self.old.decided, Plan)
-        diffs: dict[int, Changes | None] = {}
-        if differ and len(planned) == 1 and not failed:
+        if self.whole is None or self.whole.equal or not isinstance(self.old.decided, Plan):
+            diffs = {}
+        elif len(planned) == 1 and not failed:
             diffs = {planned[0]: self.whole}
-        elif differ:
+        else:
             diffs = {number: trials[number].diff() for number in planned}
         failed += [number for number, found in diffs.items() if found is None]
         for number, trial in enumerate(trials):
@@ -120,7 +120,7 @@ class _Edited:
             return
         alone = {change.path for trial in trials for change in trial.derived}
         derived = tuple(change for change in self.follows if change.path not in alone)
-        rest = _without(self.whole, [found for found in diffs.values() if found]) if self.whole and differ else None
+        rest = self.whole and _without(self.whole, [found for found in diffs.values() if found])
         if derived or (rest is not None and not rest.equal):
             yield Part(tuple(planned) if len(planned) > 1 else tuple(range(len(trials))), (), derived, rest)
 

@@ -195,12 +195,8 @@ def _as_unpredictable(node: Node) -> Generator[None]:
         raise Unpredictable(f"the signal rule of `{node.layer.type}` fails: {sentence(error)}") from error
 
 
-def _definition(rule: SignalRule) -> Predict:
-    return rule.predict
-
-
 RULES = Registry[SignalRule](
-    "a signal rule", "modelforge.signals", definition=_definition, package="modelforge.signal.rules"
+    "a signal rule", "modelforge.signals", definition=lambda rule: rule.predict, package="modelforge.signal.rules"
 )
 """Every rule by the name of its layer type."""
 unregister_signal = RULES.remove
