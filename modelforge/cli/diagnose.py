@@ -87,9 +87,9 @@ def diagnose(
     return answer if output is None else written(answer, output, line)
 
 
-def _verdicts(found: Diagnosis) -> str:
+def _verdicts(diagnosis: Diagnosis) -> str:
     """What was found of each config, a line each, with its label where several are compared."""
-    return "\n".join(f"{start.label}: {start.cause.sentence}".removeprefix(": ") for start in found.starts)
+    return "\n".join(f"{start.label}: {start.cause.sentence}".removeprefix(": ") for start in diagnosis.starts)
 
 
 def _configs(conf: Path | None, overrides: Sequence[str], compared: Sequence[str]) -> Iterator[tuple[str, list[str]]]:
@@ -111,9 +111,9 @@ def _configs(conf: Path | None, overrides: Sequence[str], compared: Sequence[str
         yield " ".join(job), [*overrides, *job]
 
 
-def fails(found: Diagnosis, fail_on: str | None) -> bool:
+def fails(diagnosis: Diagnosis, fail_on: str | None) -> bool:
     """Whether a config has a cause or a finding that is at least so severe."""
-    return fail_on is not None and max(map(severity, found.starts)) >= RANKS[fail_on]
+    return fail_on is not None and max(map(severity, diagnosis.starts)) >= RANKS[fail_on]
 
 
 def severity(start: Start) -> int:

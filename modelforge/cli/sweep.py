@@ -79,13 +79,13 @@ def sweep(
     return answer if output is None else written(answer, output, _line(found, output).rstrip("\n"))
 
 
-def _sorted(found: Sweep, metric: str | None) -> Sweep:
+def _sorted(sweep: Sweep, metric: str | None) -> Sweep:
     if metric is None:
-        return found
-    if metric not in found.metric_names:
-        message = f"no run in `{found.folder}` has a metric `{metric}`"
-        raise ForgeError([Problem("MF080", metric, message, did_you_mean(metric, found.metric_names))])
-    return found.by(metric)
+        return sweep
+    if metric not in sweep.metric_names:
+        message = f"no run in `{sweep.folder}` has a metric `{metric}`"
+        raise ForgeError([Problem("MF080", metric, message, did_you_mean(metric, sweep.metric_names))])
+    return sweep.by(metric)
 
 
 def _text(
@@ -103,18 +103,18 @@ def _text(
             return as_text(grouped, compared, None if every else MAX_LINES, with_jobs=with_jobs)
 
 
-def _checked(found: Sweep, over: Sequence[str]) -> Sequence[str]:
-    known = {key for row in found.rows for key in row.overrides}
+def _checked(sweep: Sweep, over: Sequence[str]) -> Sequence[str]:
+    known = {key for row in sweep.rows for key in row.overrides}
     for key in over:
         if key not in known:
             raise ForgeError(
-                [Problem("MF080", "--group", f"no job in `{found.folder}` sets `{key}`", did_you_mean(key, known))]
+                [Problem("MF080", "--group", f"no job in `{sweep.folder}` sets `{key}`", did_you_mean(key, known))]
             )
     return over
 
 
-def _line(found: Sweep, output: Path) -> str:
-    return f"{counts_line(found)}\nwrote {output} with {plural(len(found.rows), 'job')}\n"
+def _line(sweep: Sweep, output: Path) -> str:
+    return f"{counts_line(sweep)}\nwrote {output} with {plural(len(sweep.rows), 'job')}\n"
 
 
 def print_schema() -> Answer:

@@ -204,10 +204,10 @@ def _statement(problem: Problem) -> tuple[str, ...]:
     names = {problem.key, last(problem.key)}
     of_place = {_numberless(part) for part in problem.key.split(".")}
 
-    def statement(found: re.Match[str]) -> str:
-        parts = found[1].split(".")
-        if found[1] in names or not _NAME.fullmatch(found[1]):
-            return "" if found[1] in names else found[0]
+    def statement(match: re.Match[str]) -> str:
+        parts = match[1].split(".")
+        if match[1] in names or not _NAME.fullmatch(match[1]):
+            return "" if match[1] in names else match[0]
         return ".".join(
             _numberless(part) if part.isdigit() or _numberless(part) in of_place else part for part in parts
         )

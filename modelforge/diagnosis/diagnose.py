@@ -224,14 +224,14 @@ def _measurement(measured: Measured) -> Measurement:
     )
 
 
-def _stuck(found: FoundStuck) -> Stuck:
+def _stuck(stuck: FoundStuck) -> Stuck:
     return Stuck(
         equal_units=tuple(
             EqualUnits(path=one.path, num_units=one.num_units, num_distinct=one.num_distinct)
-            for one in found.equal_units[:MAX_STUCK]
+            for one in stuck.equal_units[:MAX_STUCK]
         ),
-        zero_gradients=found.zero_gradients[:MAX_STUCK],
-        unused=found.unused[:MAX_STUCK],
+        zero_gradients=stuck.zero_gradients[:MAX_STUCK],
+        unused=stuck.unused[:MAX_STUCK],
     )
 
 
@@ -247,11 +247,11 @@ def _jacobian(found: Found) -> Jacobian:
     )
 
 
-def _spectrum(found: Eigenvalues) -> Spectrum:
-    shown = [found.eigenvalues[index] for index in spaced(len(found.eigenvalues), MAX_EIGENVALUES)]
+def _spectrum(eigenvalues: Eigenvalues) -> Spectrum:
+    shown = [eigenvalues.eigenvalues[index] for index in spaced(len(eigenvalues.eigenvalues), MAX_EIGENVALUES)]
     return Spectrum(
-        path=found.path,
-        radius=found.radius,
+        path=eigenvalues.path,
+        radius=eigenvalues.radius,
         eigenvalues=tuple((value.real, value.imag) for value in shown),
     )
 

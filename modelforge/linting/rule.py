@@ -68,10 +68,10 @@ class LintRule:
     """Whether planning finds it, and every plan holds it already."""
 
 
-def folded(rule: LintRule, found: Iterable[Found]) -> Iterator[Problem]:
+def folded(rule: LintRule, findings: Iterable[Found]) -> Iterator[Problem]:
     """Findings of a rule as problems without places; those that are equal but for their path are one."""
     groups: dict[Found, list[str]] = {}
-    for one in found:
+    for one in findings:
         groups.setdefault(replace(one, path=""), []).append(one.path)
     for one, every in groups.items():
         paths = tuple(dict.fromkeys(every))

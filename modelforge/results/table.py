@@ -133,20 +133,20 @@ def reasons(rows: Sequence[Row]) -> Iterator[tuple[str, str]]:
         yield f"{', '.join(names[:MAX_NAMED])}{more}", reason
 
 
-def _group_cells(grouped: Grouped, found: Contrast) -> list[str]:
-    one = found.group
+def _group_cells(grouped: Grouped, contrast: Contrast) -> list[str]:
+    one = contrast.group
     swept = [printable(grouped.sweep.text(key, one.values[key])) for key in grouped.keys] or ["all"]
     mean = "" if one.mean is None else digits(one.mean)
     if grouped.sweep.is_mixed and mean:
         mean = f"{one.metric} {mean}"
-    difference = "" if found.difference is None else f"{'≈ ' if found.within else ''}{found.difference:+.3g}"
+    difference = "" if contrast.difference is None else f"{'≈ ' if contrast.within else ''}{contrast.difference:+.3g}"
     return [
         *swept,
         mean,
         "" if one.std is None else f"{one.std:.2g}",
         str(one.n) if one.is_whole else f"{one.n} of {one.expected}",
         difference,
-        "" if found.adjusted is None else p_text(found.adjusted),
+        "" if contrast.adjusted is None else p_text(contrast.adjusted),
         one.lacks,
     ]
 
@@ -183,9 +183,9 @@ def _on_tests(compared: Sequence[Contrast], over: str) -> Iterator[str]:
         yield "p: not computed, it needs scipy: pip install 'modelforge[train]'"
 
 
-def _effect_lines(sweep: Sweep, found: Sequence[Effect]) -> Iterator[list[str]]:
+def _effect_lines(sweep: Sweep, effects: Sequence[Effect]) -> Iterator[list[str]]:
     last = ""
-    for one in found:
+    for one in effects:
         others = ", ".join(f"{count} {state}" for state, count in one.counts.items() if state != "finished")
         yield [
             printable(one.key) if one.key != last else "",

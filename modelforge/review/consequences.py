@@ -61,24 +61,24 @@ class Known:
         self._known: dict[tuple[str, str], Consequences] = {}
         self._runs: Runs = {}
 
-    def __call__(self, old: Composition, new: Composition, found: Changes) -> Consequences | None:
+    def __call__(self, old: Composition, new: Composition, changes: Changes) -> Consequences | None:
         """What follows from the difference of two compositions' plans; None where a side has none."""
         before, after = old.decided, new.decided
         if not (isinstance(before, Plan) and isinstance(after, Plan)):
             return None
         key = (old.planned, new.planned)
         if key not in self._known:
-            self._known[key] = consequences(before, after, found, self._runs)
+            self._known[key] = consequences(before, after, changes, self._runs)
         return self._known[key]
 
 
-def consequences(old: Plan, new: Plan, found: Changes, runs: Runs | None = None) -> Consequences:
+def consequences(old: Plan, new: Plan, changes: Changes, runs: Runs | None = None) -> Consequences:
     """What follows from the difference of two plans.
 
     Args:
         old: The plan of the old side.
         new: The plan of the new side.
-        found: What differs between them.
+        changes: What differs between them.
         runs: What layers of other plans saved; see `memory`.
     """
     pairs = paired(old, new)
@@ -87,8 +87,8 @@ def consequences(old: Plan, new: Plan, found: Changes, runs: Runs | None = None)
     unjudged = [problem for problem in gone if problem.code in after.unjudged]
     predicted, expected = predict(old), predict(new)
     return Consequences(
-        costs(old, new, pairs, runs) if found.layers else None,
-        starts(old, new, found),
+        costs(old, new, pairs, runs) if changes.layers else None,
+        starts(old, new, changes),
         old_checkpoint(old, new, pairs),
         new_findings=tuple(_without(_findings(after), _findings(before))),
         old_findings=tuple(problem for problem in gone if problem not in unjudged),

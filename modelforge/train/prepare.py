@@ -150,36 +150,36 @@ class _Findings:
         return section
 
 
-def _optimizer(config: Config, decided: Plan | None, found: _Findings) -> tuple[OptimizerFactory | None, Freezing]:
+def _optimizer(config: Config, decided: Plan | None, findings: _Findings) -> tuple[OptimizerFactory | None, Freezing]:
     """The optimizer, with the groups of the model if there is one, and what is frozen."""
-    optimizer, refused = parse_optimizer(found.section(config, "optimizer", optimizer_arguments()))
-    found.problems += refused
+    optimizer, refused = parse_optimizer(findings.section(config, "optimizer", optimizer_arguments()))
+    findings.problems += refused
     if decided is None:
         return optimizer, Freezing()
     freezing, unfrozen = parse_freeze(config.values.get("freeze"), decided)
-    found.problems += unfrozen
+    findings.problems += unfrozen
     if optimizer is not None and not (refused or unfrozen):
-        optimizer = found.take(optimizer.grouped(decided, freezing.never_trained))
+        optimizer = findings.take(optimizer.grouped(decided, freezing.never_trained))
     return optimizer, freezing
 
 
-def _scheduler(config: Config, settings: Settings | None, found: _Findings) -> SchedulerFactory | None:
+def _scheduler(config: Config, settings: Settings | None, findings: _Findings) -> SchedulerFactory | None:
     """The scheduler; where the settings are wrong, any task's metrics will do for it."""
-    section = found.section(config, "scheduler", scheduler_arguments())
+    section = findings.section(config, "scheduler", scheduler_arguments())
     metrics = settings.directions if settings else val_metrics(*TASKS.names())
     metric = settings.metric if settings else "val/loss"
-    return found.take(parse_scheduler(section, metrics, config.values.get("trainer"), metric))
+    return findings.take(parse_scheduler(section, metrics, config.values.get("trainer"), metric))
 
 
-def _terms(config: Config, settings: Settings | None, trainer: Mapping[str, Any], found: _Findings) -> Terms | None:
+def _terms(config: Config, settings: Settings | None, trainer: Mapping[str, Any], findings: _Findings) -> Terms | None:
     """What callbacks are checked against, and the problems of callbacks and loggers."""
     if settings is None:
         return None
     terms = Terms(settings.metric, settings.directions, trainer, bool(config.values.get("scheduler")))
-    found.problems += check_callbacks(settings.callbacks, terms)
-    found.problems += missing_packages("callbacks", settings.callbacks)
-    found.warnings += _without_effect(settings)
-    found.problems += missing_packages("logger", settings.logger)
+    findings.problems += check_callbacks(settings.callbacks, terms)
+    findings.problems += missing_packages("callbacks", settings.callbacks)
+    findings.warnings += _without_effect(settings)
+    findings.problems += missing_packages("logger", settings.logger)
     return terms
 
 

@@ -94,7 +94,7 @@ def _joined(columns: Sequence[pa.ChunkedArray], name: str) -> pa.ChunkedArray:
     return pa.chunked_array([chunk for column in columns for chunk in column.chunks], columns[0].type)
 
 
-def splitting(source: Columns, sheet: Sheet, found: Findings) -> tuple[dict[str, Array], Rows]:
+def splitting(source: Columns, sheet: Sheet, findings: Findings) -> tuple[dict[str, Array], Rows]:
     """What the split depends on besides the classes: the arguments of `split`; and the rows to leave out."""
     given = np.repeat([part for _, _, part in sheet.files], [number for _, number, _ in sheet.files])
     arguments, dropped = {"given": given}, [NO_ROWS]
@@ -104,14 +104,14 @@ def splitting(source: Columns, sheet: Sheet, found: Findings) -> tuple[dict[str,
         if unknown := [text for text, part in names.items() if part < 0]:
             shown = listed(map(repr, unknown), 3)
             message = f"column `{source.split_column}` must hold train, val or test, but has {shown}"
-            found.add(fault("split_column", message))
+            findings.add(fault("split_column", message))
         arguments["given"] = np.array([names[text] for text in column.to_pylist()])
     if source.group:
         column = sheet.columns[source.group]
         values = texts(column, source.missing)
         for problem in problems(Feature(source.group, "category"), values, column, "group", sheet.place):
-            found.add(problem)
-        dropped.append(_without(source, "group", source.group, values, sheet, found))
+            findings.add(problem)
+        dropped.append(_without(source, "group", source.group, values, sheet, findings))
         if not len(values.wrong):
             encoded = pc.dictionary_encode(values.values.combine_chunks())
             arguments["groups"] = as_numpy(encoded.indices, -1).astype(np.int64)
@@ -122,15 +122,15 @@ def splitting(source: Columns, sheet: Sheet, found: Findings) -> tuple[dict[str,
         if len(values.wrong):
             values = feature.read(column, source.missing, source.decimal_sign)
         for problem in problems(feature, values, column, "time", sheet.place):
-            found.add(problem)
-        dropped.append(_without(source, "time", source.time, values, sheet, found))
+            findings.add(problem)
+        dropped.append(_without(source, "time", source.time, values, sheet, findings))
         arguments["times"] = values.values
     return arguments, np.unique(np.concatenate(dropped))
 
 
-def _without(source: Columns, key: str, name: str, values: Values, sheet: Sheet, found: Findings) -> Rows:
+def _without(source: Columns, key: str, name: str, values: Values, sheet: Sheet, findings: Findings) -> Rows:
     """The rows without a value, which are left out, or are a problem."""
     if len(values.missing) and source.fill(name) != "drop":
         hint = f"fill it in, or leave such rows out: `{setting('impute', {name: 'drop'})}`"
-        found.add(fault(key, f"column `{name}` has no value in {sheet.rows(values.missing)}", hint))
+        findings.add(fault(key, f"column `{name}` has no value in {sheet.rows(values.missing)}", hint))
     return values.missing
