@@ -103,16 +103,7 @@ def _calibrate(model: nn.Module, batch: Any, chosen: Calibration, ledger: Ledger
     left |= {site.path: site.left for site in sites if site.left}
     if not order:
         raise ForgeError([_nothing(chosen.method, left)])
-    entries = {entry.path: entry for entry in before}
-    for path in left.keys() & known:
-        entries[path] = replace(entries[path], calibration=Calibrated(chosen.method, left[path]))
-    for site in order:
-        if site.left:
-            continue
-        entries[site.path] = _calibrated(entries[site.path], site, site.weight)
-        if site.bias_path and site.bias:
-            entries[site.bias_path] = _calibrated(entries[site.bias_path], site, site.bias)
-    after = replace(before, entries=tuple(entries.values()))
+    after = _after(before, [site for site in order if not site.left], chosen.method, left)
     if isinstance(getattr(model, "ledger", None), Ledger):
         model.ledger = after  # pyright: ignore[reportArgumentType]  # torch's annotation: tensors and modules alone
     return after
@@ -192,6 +183,18 @@ def _measure(once: Run, sites: Sequence[Site]) -> None:
 
 
 # --- the ledger -------------------------------------------------------------------------------------------------------
+
+
+def _after(before: Ledger, done: Sequence[Site], method: str, left: Mapping[str, str]) -> Ledger:
+    """The ledger with what became of each kernel, and of the biases that moved."""
+    entries = {entry.path: entry for entry in before}
+    for path in left.keys() & entries.keys():
+        entries[path] = replace(entries[path], calibration=Calibrated(method, left[path]))
+    for site in done:
+        entries[site.path] = _calibrated(entries[site.path], site, site.weight)
+        if site.bias_path and site.bias:
+            entries[site.bias_path] = _calibrated(entries[site.bias_path], site, site.bias)
+    return replace(before, entries=tuple(entries.values()))
 
 
 def _calibrated(entry: LedgerEntry, site: Site, held: Held) -> LedgerEntry:

@@ -44,7 +44,7 @@ class Causes:
             self._note([written], Outcome((compared.label,), arrival="broken" if compared.broken else compared.kind))
             return
         if old.config is None or new.config is None:
-            self._note(self._broken(compared, old, new), Outcome((compared.label,), arrival="broken"))
+            self._note(self._broken(compared), Outcome((compared.label,), arrival="broken"))
             return
         groups: dict[tuple[Key, ...], tuple[list[Written], list[Edit]]] = {}
         place = _Placing(self.changed, old, new)
@@ -83,7 +83,7 @@ class Causes:
         known = outcomes.get(like)
         outcomes[like] = replace(outcome, labels=(*known.labels, *outcome.labels)) if known else outcome
 
-    def _broken(self, compared: EntryDiff, old: Composition, new: Composition) -> list[Written]:
+    def _broken(self, compared: EntryDiff) -> list[Written]:
         """The edit that a problem names by its place, or else all edits of the files that were read."""
         places = {(problem.place.file, problem.place.line) for problem in compared.problems if problem.place}
         every = [

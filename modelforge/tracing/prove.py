@@ -72,8 +72,14 @@ def prove(config: Mapping[str, Any], module: nn.Module, inputs: tuple[Tensor, ..
     device = next((value.device for value in (*module.parameters(), *inputs) if not value.is_meta), torch.device("cpu"))
     twin.to(device).eval()
     module.eval()
+    return _outputs_compared(module, twin, _batches(planned, module, inputs, device), empty=empty)
+
+
+def _outputs_compared(
+    module: nn.Module, twin: nn.Module, batches: Sequence[tuple[Tensor, ...]], *, empty: bool
+) -> tuple[list[Problem], str]:
+    """Where both networks give other outputs, or why nothing is proven."""
     its, unequal = None, list[tuple[Tensor, ...]]()
-    batches = _batches(planned, module, inputs, device)
     for batch in batches:
         try:
             its, ours = _run(module, batch), _run(twin, batch)

@@ -97,7 +97,7 @@ def _of_part(gradient: Gradient, index: int, part: Signal, total: Signal, made: 
     pull = gradient.pull
     return replace(
         gradient,
-        tilt=_tilt(gradient, part, total),
+        tilt=_tilt(gradient, part),
         through=None,
         radial=None,
         scatter=made and gradient.scatter and made.back(gradient.scatter, index),
@@ -119,7 +119,7 @@ def _level(signals: list[Signal]) -> Level | None:
     return level and level.raised(others / known[0].second)
 
 
-def _tilt(gradient: Gradient, part: Signal, total: Signal) -> float:
+def _tilt(gradient: Gradient, part: Signal) -> float:
     """How much steeper the activation that made a part is where the one after the sum is steep.
 
     Formula: E φ₁′(u)²·φ₂′(φ₁(u) + r)² / (E φ₁′² · E φ₂′²), r what else is in the sum
