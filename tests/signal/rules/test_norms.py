@@ -73,6 +73,16 @@ def test_batch_norm_lets_gradients_explode():
     assert ratio == pytest.approx(3.141593 / 2.141593, rel=0.05)
 
 
+@pytest.mark.parametrize("norm", ["BatchNorm1d", {"type": "InstanceNorm1d", "track_running_stats": True}])
+def test_a_norm_of_running_statistics_is_not_known_after_what_is_not(norm):
+    pool = {"type": "LPPool1d", "norm_type": 3, "kernel_size": 2}
+    plan = mf.plan(chain(pool, norm, "Flatten", LINEAR, shape=[4, 64], init={"scheme": "lecun"}))
+    evaluation, training = mf.predict(plan, training=False), mf.predict(plan)
+    assert len(evaluation.unknown) == 4
+    assert {node.note for node in evaluation.unknown} == {evaluation.nodes[1].note}
+    assert [node.path for node in training.unknown] == ["lppool1d0"]
+
+
 def test_a_norm_is_known_after_what_is_not():
     pool = {"type": "LPPool1d", "norm_type": 3, "kernel_size": 2}
     prediction = mf.predict(mf.plan(chain(pool, "LayerNorm", LINEAR, shape=[4, 64], init={"scheme": "lecun"})))
