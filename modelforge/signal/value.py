@@ -322,6 +322,11 @@ class Gradient:
         return replace(self, energy=ratio * self.energy, along=ratio * self.along, across=ratio * self.across)
 
 
+def fading(near: float, distance: float | np.ndarray) -> np.ndarray:
+    """`Signal.near` of positions some steps apart: of means over windows that slide apart, r = 1 - d·(1 - r₁)."""
+    return np.maximum(0.0, 1 - (1 - near) * np.asarray(distance))
+
+
 def inherited(gradient: Gradient) -> Gradient:
     """The gradient with more elements than those that it is made of, whose chance stays."""
     return replace(gradient, drift=gradient.drift + gradient.noise, noise=0.0)
