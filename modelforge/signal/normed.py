@@ -118,6 +118,12 @@ class _Norm:
         """The factor on energies, for the mean variance of what is not 0."""
         return self.present * self.weight.second / (self.variance + self.eps)
 
+    @property
+    def lean(self) -> float:
+        """The skewness of what it reads, about what it subtracts."""
+        of_unit = self.centred and self.centre.channels == 1
+        return self.signal.lean_of_unit(self.variance) if of_unit else self.signal.third / self.variance**1.5
+
     @cached_property
     def count(self) -> float:
         """The number of variances."""
@@ -184,7 +190,7 @@ def _forward(norm: _Norm) -> Signal:
         balanced=not drawn and (signal.balanced if norm.over_batch else norm.centred),
         level=norm.level and norm.level.raised(bias.std**2 / scale) if scale > 0 else None,
         table=signal.table and (signal.table[0], signal.table[1] * scale_mean / np.sqrt(variance + norm.eps)),
-        third=scale_mean * signal.third / (variance + norm.eps) ** 1.5 if variance > 0 else 0.0,
+        third=scale_mean * norm.lean * (1 + norm.ratio) ** -1.5 if variance > 0 else 0.0,
         weight_gain=None,
         scatter=None,
         held=0.0 if norm.over_batch else None,
