@@ -154,7 +154,7 @@ def _change(draft: Draft) -> Change:
 
 
 def _identity(draft: Draft) -> str:
-    """What several edits that work only together are recognized by, values included; or what no edit explains."""
+    """What several edits that work together are recognized by, values included; or what no edit explains."""
     values = [one.change for one in draft.edits] or [*draft.values.values()]
     paths = [] if draft.edits else sorted({*draft.layers, *draft.parameters})
     return exact([*paths, *([one.name, one.old, one.new] for one in values)], sort=True)

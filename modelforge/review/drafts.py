@@ -23,7 +23,7 @@ REDRAWN = ("changed", "redrawn")
 
 @dataclass
 class Draft:
-    """An edit, or several that work only together, and all that follows."""
+    """An edit, or several that work together, and all that follows."""
 
     edits: tuple[Written, ...]
     """Empty for differences that no edit explains."""

@@ -72,7 +72,7 @@ def head(draft: Draft) -> tuple[str, str]:
         return "differences that no edit explains", ""
     if draft.edit is None:
         names = listed(dict.fromkeys(_name(edit) for edit in draft.edits), MAX_NAMED)
-        return names, "act only together"
+        return names, "act together"
     edit = draft.edit
     change = edit.change
     if (choice := draft.choice) is not None:
