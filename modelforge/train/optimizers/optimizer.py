@@ -108,6 +108,11 @@ class OptimizerFactory:
         return bool(self.arguments.get("capturable"))
 
     @property
+    def evaluates_again(self) -> bool:
+        """Whether a step evaluates its batch several times, as often as the loss tells it to."""
+        return self.kind is torch.optim.LBFGS
+
+    @property
     def _signature(self) -> Mapping[str, inspect.Parameter]:
         return inspect.signature(self.kind).parameters
 
