@@ -58,7 +58,7 @@ class ColumnSource(Columns):
         from modelforge.train.data.guesses import with_guesses
         from modelforge.train.data.sheet import Sheet
 
-        sheet = Sheet.of(self.tables())
+        sheet = Sheet.of(self.tables(), self.decimal_sign)
         try:
             return read_examples(self, sheet, self.store)
         except ForgeError as error:
@@ -70,7 +70,7 @@ class ColumnSource(Columns):
         from modelforge.train.data.sheet import Sheet
 
         try:
-            sheet = Sheet.of(self.tables())
+            sheet = Sheet.of(self.tables(), self.decimal_sign)
         except ForgeError:
             return []
         known = [name for name in self.target if name in sheet.columns]

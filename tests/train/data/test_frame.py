@@ -312,7 +312,8 @@ def test_one_run_names_all_settings_of_a_table_of_every_kind():
             "data.categorical", "`sex` is not among the `features`", "name it there as well",
         )),
         ({"split_column": "sex", "categorical": ["port"], "num_features": 10}, (
-            "data.split_column", "column `sex` must hold train, val or test, but has 'female' and 'male'", "",
+            "data.split_column", "column `sex` must hold train, val or test, but has 'female' and 'male' "
+            "in 120 rows (row 1, row 2, row 3 and 117 more)", "name a part in every row",
         )),
         ({"time": "name", "ignore": []}, (
             "data.time",
