@@ -20,6 +20,7 @@ from torch.utils.data import (
 )
 
 from modelforge.core.errors import ForgeError, Problem, Refusal
+from modelforge.core.quoting import sentence
 from modelforge.core.tensors import mapped
 from modelforge.core.words import plural
 from modelforge.train.data.declared import as_array, as_input, as_targets

@@ -100,4 +100,7 @@ class ColumnSource(Columns):
             return encode_rows(self, as_table(raw), fitted, labelled=labelled)
         except ForgeError as error:
             (code,) = {problem.code for problem in new_data("").problems}
-            raise ForgeError(replace(problem, code=code, key="") for problem in error.problems) from None
+            raise ForgeError(
+                replace(problem, key="", code=code if problem.severity == "error" else problem.code)
+                for problem in error.problems
+            ) from None
