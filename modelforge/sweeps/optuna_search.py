@@ -39,7 +39,7 @@ from modelforge.runs.status import DONE, read
 from modelforge.sweeps.check import Checker
 from modelforge.sweeps.freezing import check_empty, frozen_job, remove_unfinished_freeze
 from modelforge.sweeps.frozen_loader import words_for
-from modelforge.sweeps.frozen_sweep import main_config
+from modelforge.sweeps.frozen_sweep import hydra_overrides, main_config
 from modelforge.sweeps.kept import check_kept, with_result
 from modelforge.sweeps.launchers import make_launcher, run_all
 from modelforge.sweeps.multirun import Multirun
@@ -77,7 +77,7 @@ def search(multirun: Multirun) -> None:
         raise ForgeError([Problem("MF001", "hydra/launcher", message, "choose another launcher")])
     conf, name = main_config(config)
     load_plugins(conf.parent)
-    given = [*map(str, config.hydra.overrides.hydra), *multirun.arguments]
+    given = [*hydra_overrides(config), *multirun.arguments]
     every = _begun(folder, given)
     sweep = read_sweep(conf, every)
     settings = parse_settings(dict(sweep.hydra["sweeper"]))
