@@ -97,7 +97,8 @@ def _initialize(module: nn.Module, block: InitSpec, seed: int) -> Ledger:
         if decided and not found and not keeps:
             if all(item.rule.key == FROZEN for item in decided):
                 raise ForgeError([_nothing_to_fill()])
-            if block.is_rule and all(rule.default for item in decided for rule in item.chain):
+            has_weights = any(layout.role == "weight" for layout in layouts(module).values())  # perhaps tied to a table
+            if block.is_rule and not has_weights and all(rule.default for item in decided for rule in item.chain):
                 raise ForgeError([_of_other_roles(block, decided)])
         ties = {name: first for first, others in aliases_of(module).items() for name in others}
         located = locate(decided, partial(_names, module), ties=ties)

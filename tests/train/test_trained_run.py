@@ -79,7 +79,7 @@ def test_a_run_and_its_evaluation_print_what_they_reported(train, tmp_path: Path
     run = load_run(tmp_path / "run")
     assert f"{run.folder}: " in str(run)
     assert f"test/accuracy  {run.reported['test/accuracy']:#.5g}" in str(run)
-    assert f"accuracy  {run.reported['test/accuracy']:#.5g}" in str(found := run.evaluate())
+    assert f"accuracy           {run.reported['test/accuracy']:#.5g}\n" in str(found := run.evaluate())
     assert repr(run) == f"<Run: {run.folder}, best.ckpt>"
     assert repr(found).startswith("<Evaluation: the test part, ")
 
