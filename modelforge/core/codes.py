@@ -32,7 +32,7 @@ CODES = MappingProxyType(
         "MF026": "a scheme that cannot serve a parameter",
         "MF027": "an init block that refines nothing",
         "MF028": "initial values that are not as their scheme promises",
-        "MF029": "a module in which nothing is to be filled: frozen as a whole, or without parameters",
+        "MF029": "a module in which nothing is to be filled: frozen as a whole, without parameters, or of other roles",
         "MF030": "unknown input",
         "MF031": "an input that comes later",
         "MF032": "wrong number of inputs",
@@ -150,7 +150,7 @@ CODES = MappingProxyType(
         "MW222": "combinations of a sweep that make the same config",
         "MW223": "a combination of a sweep that is left out",
         "MW224": "jobs at once with more threads than cores",
-        "MW225": "metrics of the test without a value",
+        "MW225": "metrics without a value",
         "MW226": "a metric of too few examples",
     }
 )
