@@ -159,15 +159,15 @@ def compare(tensors: Mapping[str, Tensor], ledger: Ledger, *, ties: bool = False
     return Verification(FrozenDict(states), tuple(problems))
 
 
-def compare_rows(found: Verification, ledger: Ledger, built: Ledger) -> Verification:
+def compare_rows(verification: Verification, ledger: Ledger, built: Ledger) -> Verification:
     """Adds the differences between a ledger and that of a new build from the same config.
 
     Args:
-        found: The comparison of values.
+        verification: The comparison of values.
         ledger: The ledger that is verified.
         built: The ledger of the new build.
     """
-    states, problems = dict(found.states), [*found.problems]
+    states, problems = dict(verification.states), [*verification.problems]
     if ledger.seed != built.seed:
         problems.append(Problem("MF069", "seed", f"the ledger's seed is {ledger.seed}, but the config's {built.seed}"))
     if dict(ledger.buffers) != dict(built.buffers):

@@ -34,14 +34,14 @@ MAX_FROZEN = 6
 """Parameters that the note about frozen ones names."""
 
 
-def show(conf: Path | None, overrides: Sequence[str], *, signal: bool = False, batch: int = 0) -> Answer:
+def show(conf: Path | None, overrides: Sequence[str], *, signal: bool = False, batch_size: int = 0) -> Answer:
     """Layers, shapes, parameters, how they start, and what a forward pass costs; frozen ones and warnings below.
 
     Args:
         conf: The config folder; None for the default one.
         overrides: Hydra overrides.
         signal: Print what is predicted of signals and gradients, in place of initial values and costs.
-        batch: Print the memory of a training step with so many examples instead; 0 for none.
+        batch_size: Print the memory of a training step with so many examples instead; 0 for none.
 
     Raises:
         ForgeError: all that is wrong with the config.
@@ -64,10 +64,10 @@ def show(conf: Path | None, overrides: Sequence[str], *, signal: bool = False, b
         known = facts(decided, prediction)
         data["layers"] = [{**layer, "signal": known.get(str(layer["path"]))} for layer in layers]
         table = signals_tree(decided, prediction)
-    if batch:
+    if batch_size:
         never = {path for path, epochs in freezing.epochs.items() if epochs is None}
-        taken, table = _memory(decided, config.values.get("optimizer"), batch, never)
-        data |= {"batch": batch, "memory": {path: one.to_dict() for path, one in taken.items()}}
+        taken, table = _memory(decided, config.values.get("optimizer"), batch_size, never)
+        data |= {"batch": batch_size, "memory": {path: one.to_dict() for path, one in taken.items()}}
     frozen = [Text(), *(Wrapped(Text(line)) for line in lines)] if (lines := [*_frozen(freezing, decided)]) else []
     notes = [Text(), Wrapped(Text(words, "yellow"))] if (words := _unreached(decided, overrides)) else []
     warnings = [Text(), problems_text(found)] if found else []

@@ -156,7 +156,7 @@ def plan(spec: ModelSpec | Plan, studies: Studies | None = None, *, read_files: 
         raise ForgeError(spec.origins.locate(problem) for problem in errors)
     assert root is not None
     left = left_behind(((scope.key, scope.block) for scope in scopes), spec.origins)
-    found = [*walk.warnings, *problems, *left, *idle_rules(located.parameters)]
+    found = [*walk.warnings, *problems, *left, *idle_rules(located.parameters, spec.origins)]
     warnings = tuple(spec.origins.locate(problem) for problem in found)
     return Plan(
         root=root,

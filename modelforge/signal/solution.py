@@ -146,8 +146,8 @@ def solution(
         found.settings,
         tuple(kept.values()),
         left,
-        predict(plan, batch=batch),
-        predict(after, batch=batch),
+        predict(plan, batch_size=batch),
+        predict(after, batch_size=batch),
     )
 
 

@@ -25,6 +25,7 @@ from modelforge.core.suggestions import did_you_mean
 from modelforge.core.tensors import mapped
 from modelforge.core.words import plural
 from modelforge.language import parse
+from modelforge.planning.plan import plan as make_plan
 from modelforge.results.comparison import reported
 from modelforge.train.data.batches import Batch, Batched, read_by
 from modelforge.train.data.digest import HANDLING, digest
@@ -36,6 +37,7 @@ from modelforge.train.metrics import counted, mean_loss
 from modelforge.train.precision import Arithmetic, arithmetic_of
 from modelforge.train.preprocessing import read_preprocessing
 from modelforge.train.resume import BEST, LAST, load_checkpoint
+from modelforge.train.run_config import other_code, placed_in
 from modelforge.train.settings import Settings, parse_settings
 from modelforge.train.tasks.report import Report
 from modelforge.train.tasks.task import widened
@@ -84,6 +86,8 @@ class Run(Shown):
     """The metrics that the run reported at its end; empty where it did not get there."""
     arithmetic: Arithmetic
     """The numbers in which it computes, by `trainer.precision`."""
+    warnings: tuple[Problem, ...] = ()
+    """What the user should know of the run: that its code has changed."""
 
     def __str__(self) -> str:
         model = plural(sum(parameter.numel() for parameter in self.model.parameters()), "parameter")
@@ -111,7 +115,7 @@ class Run(Shown):
             ForgeError: a column is missing, a shape is another, or a value cannot be encoded.
         """
         part = self.source.encode(raw, self.fitted)
-        _warn(_warnings(part))
+        _warn((*self.warnings, *_warnings(part)))
         return self.predictions(part)
 
     def read(self, path: Path, *, labelled: bool = False) -> NewData:
@@ -130,7 +134,7 @@ class Run(Shown):
             part = self.source.encode(raw, self.fitted, labelled=labelled)
         except ForgeError as error:
             raise ForgeError([*error.problems, *doubts]) from None
-        return NewData(raw, part, (*doubts, *_warnings(part)))
+        return NewData(raw, part, (*self.warnings, *doubts, *_warnings(part)))
 
     def predictions(self, part: Part) -> Mapping[str, Array]:
         """What `predict` gives, of examples that are encoded."""
@@ -189,7 +193,7 @@ class Run(Shown):
             message = "the data is no longer what the run was trained on: its digest differs"
             hint = f"restore it, or evaluate all of a file: `data.{source.reads or 'path'}=...`"
             raise ForgeError([Problem("MF150", f"data.{source.reads or 'type'}", message, hint)])
-        return examples.test, "the test part", ()
+        return examples.test, "the test part", self.warnings
 
     def _overridden(self, overrides: Mapping[str, Any]) -> Source:
         if not overrides:
@@ -243,13 +247,14 @@ def load_run(folder: str | Path, *, device: torch.device | str = "cpu") -> Run:
     folder = Path(folder)
     config = _config(folder)
     kept = read_preprocessing(folder)
-    settings, problems = parse_settings({**config, "data": kept["data"], "ckpt": None})
-    if settings is None:
-        raise ForgeError(problems)
     path, checkpoint = _checkpoint(folder)
-    spec = parse({key: value for key, value in config.items() if key != "weights"})
+    with placed_in(folder):
+        settings, problems = parse_settings({**config, "data": kept["data"], "ckpt": None})
+        if settings is None:
+            raise ForgeError(problems)
+        plan = make_plan(parse({key: value for key, value in config.items() if key != "weights"}))
     try:
-        model = build(spec, device=device)
+        model = build(plan, device=device)
     except ValueError as error:  # of the device
         raise ForgeError([Problem("MF150", "--device", sentence(error))]) from None
     arithmetic = arithmetic_of(config.get("trainer"))
@@ -260,7 +265,8 @@ def load_run(folder: str | Path, *, device: torch.device | str = "cpu") -> Run:
     try:
         model.load_state_dict(state)
     except RuntimeError as error:
-        raise _no_run(path, f"it does not fit the model of config.yaml: {sentence(error)}") from None
+        misfit = _no_run(path, f"it does not fit the model of config.yaml: {sentence(error)}")
+        raise ForgeError([*misfit.problems, *other_code(folder)]) from None
     return Run(
         folder=folder,
         config=MappingProxyType(config),
@@ -270,6 +276,7 @@ def load_run(folder: str | Path, *, device: torch.device | str = "cpu") -> Run:
         checkpoint=path,
         reported=MappingProxyType(reported(folder)),
         arithmetic=arithmetic,
+        warnings=other_code(folder),
     )
 
 

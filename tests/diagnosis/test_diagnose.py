@@ -128,9 +128,9 @@ def test_arguments_are_checked():
     batch = Batch((torch.ones(4, 64),), "ones")
     for wrong in (0, -3, 2.0, True):
         with pytest.raises(
-            ValueError, match=f"diagnose takes `batch` examples, a whole number from 1 on, but gets {wrong}"
+            ValueError, match=f"diagnose takes `batch_size` examples, a whole number from 1 on, but gets {wrong}"
         ):
-            diagnose(plan, batch=wrong)
+            diagnose(plan, batch_size=wrong)
     with pytest.raises(ValueError, match="one plan or more"):
         diagnose({})
     with pytest.raises(ValueError, match="no config has the label 'b', `data` has nothing for 'a'"):

@@ -45,7 +45,7 @@ def test_what_a_layer_keeps_inside_counts():
 def test_a_norm_that_cannot_be_trained_on_one_example():
     layers = {"pool": {"type": "AdaptiveAvgPool2d", "output_size": 1}, "norm": "BatchNorm2d"}
     found = mf.plan(mf.parse({"input": {"shape": [3, 4, 4]}, "layers": layers}, init="xavier"))
-    assert costs(found, found, paired(found, found)).new.activations > 0
+    assert costs(found, found, paired(found, found)).new.activations not in (None, 0)
 
 
 def counted(width: int, **norm: object) -> mf.Plan:

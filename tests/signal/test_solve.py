@@ -93,10 +93,10 @@ def test_networks_as_predicted_and_as_measured(model):
     """Every solved layer meets its condition within 5 % of its energy, and a few draws within three spreads of that."""
     overrides = [f"model={model}", *TEN[model]]
     plan = mf.plan(mf.load("conf", overrides=overrides))
-    solution = mf.solve(plan, batch=BATCH)
+    solution = mf.solve(plan, batch_size=BATCH)
     spec = mf.load("conf", overrides=[*overrides, *solution.overrides])
     again = mf.plan(spec)
-    assert mf.predict(again, batch=BATCH).to_dict() == solution.after.to_dict()
+    assert mf.predict(again, batch_size=BATCH).to_dict() == solution.after.to_dict()
     found, _ = levers(flow(again), by_owner({parameter.path: parameter for parameter in again.parameters}))
     ends = [solution.after.node(path).signal.second for path, lever in found.items() if lever.branches]
     assert all(abs(log(energy / ends[0])) < 0.05 for energy in ends if model in ("transformer", "gpt2"))
@@ -116,10 +116,10 @@ SOME = ("mlp", "unet", "gru", "transformer")
 def test_gradients_as_predicted_and_as_measured(model, direction):
     """Conditions on gradients are met within 5 % of their energy, and a few draws within three spreads of that."""
     overrides = [f"model={model}", *TEN[model]]
-    solution = mf.solve(mf.plan(mf.load("conf", overrides=overrides)), direction, batch=BATCH)
+    solution = mf.solve(mf.plan(mf.load("conf", overrides=overrides)), direction, batch_size=BATCH)
     spec = mf.load("conf", overrides=[*overrides, *solution.overrides])
     again = mf.plan(spec)
-    assert mf.predict(again, batch=BATCH).to_dict() == solution.after.to_dict()
+    assert mf.predict(again, batch_size=BATCH).to_dict() == solution.after.to_dict()
     found, _ = levers(flow(again), by_owner({parameter.path: parameter for parameter in again.parameters}))
     nodes = {path: solution.after.node(path) for path in found}
     if model in ("mlp", "cnn", "autoencoder"):  # one way, without residual sums
