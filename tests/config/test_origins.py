@@ -281,10 +281,10 @@ layers:
         ("f.inputs.1", "value", "17:29", "17:30"),
     ],
 )
-def test_both_ends_of_an_alias(at_tree, key: str, part: Any, where: str, via: str):
+def test_both_ends_of_an_alias(write, key: str, part: Any, where: str, via: str):
     """The place was that of the anchor alone, wherever the value was wrong."""
-    Path("conf/model/aliased.yaml").write_text(ALIASED, encoding="utf-8")
-    place = compose("conf", ["model=aliased"]).origins.place(f"model.layers.{key}", part)
+    conf = write({"config.yaml": "defaults: [model: aliased]", "model/aliased.yaml": ALIASED})
+    place = compose(conf).origins.place(f"model.layers.{key}", part)
     assert place is not None
     assert str(place) == f"conf/model/aliased.yaml:{where}"
     assert (str(place.via).rpartition("yaml:")[2] if place.via else "") == via
