@@ -292,27 +292,26 @@ class _Reader:
     def _moved(self, value: _Shaped, method: str, arguments: list[ast.expr], keywords: dict[str, ast.expr]) -> _Value:
         numbers = [whole_number(item) for item in flat(arguments)]
         dim = whole_number(keywords["dim"]) if "dim" in keywords else None
-        if method == "permute" and None not in numbers and numbers:
-            places = [number - len(numbers) if number >= 0 else number for number in numbers if number is not None]
-            if value.axis not in places:
+        match method, numbers:
+            case "permute", [_, *_] if None not in numbers:
+                places = [number - len(numbers) if number >= 0 else number for number in numbers if number is not None]
+                if value.axis not in places:
+                    return None
+                return replace(value, axis=places.index(value.axis) - len(places), ndim=len(places))
+            case "transpose" | "swapaxes", [_, _]:
+                one, other = map(value.from_end, numbers)
+                if one is None or other is None:
+                    return None
+                return replace(value, axis={one: other, other: one}.get(value.axis, value.axis))
+            case "reshape" | "view", [value.parts, *_] if value.is_first:
+                return replace(value, axis=-len(numbers), ndim=len(numbers))
+            case "unbind", _:
+                default = numbers[0] if numbers else 0
+            case "chunk" | "split", [each, *rest] if each == (value.parts if method == "chunk" else 1):
+                default = rest[0] if len(rest) == 1 else 0
+            case _:
                 return None
-            return replace(value, axis=places.index(value.axis) - len(places), ndim=len(places))
-        if method in ("transpose", "swapaxes") and len(numbers) == 2:
-            one, other = (value.from_end(number) for number in numbers)
-            if one is None or other is None:
-                return None
-            moved = {one: other, other: one}
-            return replace(value, axis=moved.get(value.axis, value.axis))
-        if method == "unbind":
-            given = dim if dim is not None else numbers[0] if numbers else 0
-            return self._taken_apart(value) if value.from_end(given) == value.axis else None
-        if method in ("chunk", "split") and numbers:
-            each = value.parts if method == "chunk" else 1
-            given = dim if dim is not None else numbers[1] if len(numbers) == 2 else 0
-            return self._taken_apart(value) if numbers[0] == each and value.from_end(given) == value.axis else None
-        if method in ("reshape", "view") and value.is_first and numbers and numbers[0] == value.parts:
-            return replace(value, axis=-len(numbers), ndim=len(numbers))
-        return None
+        return self._taken_apart(value) if value.from_end(default if dim is None else dim) == value.axis else None
 
     def _item(self, value: _Value, index: ast.expr) -> None:
         """Notes which of the parts an index takes; with the last of them, all are apart."""

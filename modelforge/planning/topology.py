@@ -98,10 +98,10 @@ class Topology:
     def follows(self, path: str, item: ParameterFacts) -> tuple[Activation, ...] | None:
         """The activations that read the output of a parameter of the leaf at `path`; None where they are not known."""
         if item.follows == "output":
-            return self.following(path)
+            return self.next_activations(path)
         return item.follows if isinstance(item.follows, tuple) else None
 
-    def following(self, path: str) -> tuple[Activation, ...] | None:
+    def next_activations(self, path: str) -> tuple[Activation, ...] | None:
         """The distinct activations that read the output of the leaf at `path`, through layers that only pass it on.
 
         None where a reader is of unknown kind.
