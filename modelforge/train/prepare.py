@@ -26,6 +26,7 @@ from modelforge.train.callbacks.registry import check_callbacks
 from modelforge.train.context import Terms
 from modelforge.train.data.source import Source
 from modelforge.train.freezing import Freezing, parse_freeze
+from modelforge.train.from_torch import example, problems_of
 from modelforge.train.lengths import Lengths, lengths, out_of_step, too_short, without_steps
 from modelforge.train.named import missing_packages
 from modelforge.train.optimizers.left_behind import without_left_behind
@@ -97,7 +98,7 @@ def prepare(config: Config, studies: Studies | None = None, *, looks: Looks | No
     settings = found.take(parse_settings(config.values))
     found.problems += _too_many_threads(settings)
     optimizer, freezing = _optimizer(config, decided, found)
-    scheduler = _scheduler(config, settings, found)
+    scheduler = _scheduler(config, settings, optimizer, found)
     trainer = found.take(parse_trainer(config.values.get("trainer", {})))
     found.problems += [*_unfit_steps(optimizer, trainer), *_unfit_shards(optimizer, settings, trainer)]
     found.warnings += without_steps(trainer)
@@ -163,12 +164,17 @@ def _optimizer(config: Config, decided: Plan | None, found: _Findings) -> tuple[
     return optimizer, freezing
 
 
-def _scheduler(config: Config, settings: Settings | None, found: _Findings) -> SchedulerFactory | None:
-    """The scheduler; where the settings are wrong, any task's metrics will do for it."""
+def _scheduler(
+    config: Config, settings: Settings | None, optimizer: OptimizerFactory | None, found: _Findings
+) -> SchedulerFactory | None:
+    """The scheduler, which must take the optimizer; where the settings are wrong, any task's metrics will do for it."""
     section = found.section(config, "scheduler", scheduler_arguments())
     metrics = settings.directions if settings else val_metrics(*TASKS.names())
     metric = settings.metric if settings else "val/loss"
-    return found.take(parse_scheduler(section, metrics, config.values.get("trainer"), metric))
+    scheduler = found.take(parse_scheduler(section, metrics, config.values.get("trainer"), metric))
+    if scheduler is not None and optimizer is not None:
+        found.problems += problems_of(lambda: scheduler(optimizer([("example", example())])))
+    return scheduler
 
 
 def _terms(config: Config, settings: Settings | None, trainer: Mapping[str, Any], found: _Findings) -> Terms | None:
