@@ -20,6 +20,7 @@ from lightning import Callback, Trainer
 from rich.console import Console
 
 from modelforge.building.build import Model, build
+from modelforge.building.promises import broken_promises
 from modelforge.config.compose import Config
 from modelforge.core.errors import ForgeError, Problem
 from modelforge.core.files import write_atomically
@@ -40,7 +41,7 @@ from modelforge.train.data.read import read
 from modelforge.train.data.shared import shared
 from modelforge.train.diagnosed import FILE, write_diagnosis
 from modelforge.train.divergence import NotFinite, diverged
-from modelforge.train.examined import Examined, unscored
+from modelforge.train.examined import Examined, uncomputed, unscored
 from modelforge.train.hooks.interrupts import SaveOnInterrupt
 from modelforge.train.hooks.start import RecordStart
 from modelforge.train.hooks.steps import LogSteps, SeedSteps
@@ -55,7 +56,6 @@ from modelforge.train.parallel.world import SINGLE_PROCESS, RunSpec, World
 from modelforge.train.prepare import Job, located, prepare, settled
 from modelforge.train.preprocessing import write_preprocessing
 from modelforge.train.progress import EpochBar, of_optimized
-from modelforge.train.promises import broken_promises
 from modelforge.train.resume import ASK, adopt, check_data
 from modelforge.train.rows import Rows
 from modelforge.train.tasks.task import Task
@@ -222,7 +222,8 @@ def _fit(
         _train(trainer, module, data, job)
         metrics = _test(trainer, module, data, checkpoints)
         judged = {} if job.trainer.get("fast_dev_run") else metrics  # of so few examples, a warning has said so before
-        for problem in unscored(module.num_unscored, judged, len(examples.test)):
+        failed = module.failed
+        for problem in (*uncomputed(failed, task), *unscored(module.num_unscored, judged, len(examples.test), failed)):
             run.warn(problem)
         seconds = time.monotonic() - started
     with nullcontext(folder) if world.is_rank_zero else TemporaryDirectory() as own:

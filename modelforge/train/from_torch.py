@@ -95,15 +95,6 @@ def construct(kind: type[Any], path: str, arguments: Mapping[str, Any], make: Ca
     raise ForgeError([misuse(where, f"{kind.__name__} refuses its arguments: {reason}")])
 
 
-def problems_of(make: Callable[[], object]) -> list[Problem]:
-    """The problems that a constructor itself finds, before there is a model."""
-    try:
-        make()
-    except ForgeError as error:
-        return list(error.problems)
-    return []
-
-
 def example() -> torch.nn.Parameter:
     """A parameter that any optimizer takes."""
     return torch.nn.Parameter(torch.zeros(1, 1))

@@ -105,7 +105,7 @@ def _joined(columns: Sequence[pa.ChunkedArray], name: str, decimal: str) -> pa.C
     return pa.chunked_array([chunk for column in columns for chunk in column.chunks], columns[0].type)
 
 
-def splitting(source: Columns, sheet: Sheet, found: Findings) -> tuple[dict[str, Array], Rows]:
+def splitting(source: Columns, sheet: Sheet, findings: Findings) -> tuple[dict[str, Array], Rows]:
     """What the split depends on besides the classes: the arguments of `split`; and the rows to leave out."""
     given = np.repeat([part for _, _, part in sheet.files], [number for _, number, _ in sheet.files])
     arguments, dropped = {"given": given}, [NO_ROWS]
@@ -116,17 +116,17 @@ def splitting(source: Columns, sheet: Sheet, found: Findings) -> tuple[dict[str,
         if unknown := [text for text, part in names.items() if part < 0]:
             shown = f"{listed(map(repr, unknown), 3)} in {sheet.rows(np.flatnonzero(arguments['given'] < 0))}"
             message = f"column `{source.split_column}` must hold train, val or test, but has {shown}"
-            found.add(fault("split_column", message, "name a part in every row"))
+            findings.add(fault("split_column", message, "name a part in every row"))
     if source.group:
         column = sheet.columns[source.group]
         values = texts(column, source.missing)
         for problem in problems(Feature(source.group, "category"), values, column, "group", sheet.place):
-            found.add(problem)
-        dropped.append(_without(source, "group", source.group, values, sheet, found))
+            findings.add(problem)
+        dropped.append(_without(source, "group", source.group, values, sheet, findings))
         if not len(values.wrong):
             encoded = pc.dictionary_encode(values.values.combine_chunks())
             groups = arguments["groups"] = as_numpy(encoded.indices, -1).astype(np.int64)
-            _apart(groups, given, lambda group: encoded.dictionary[group].as_py(), sheet, found)
+            _apart(groups, given, lambda group: encoded.dictionary[group].as_py(), sheet, findings)
     if source.time:
         column = sheet.columns[source.time]
         values = numbers(column, source.missing, source.decimal_sign)
@@ -134,13 +134,13 @@ def splitting(source: Columns, sheet: Sheet, found: Findings) -> tuple[dict[str,
         if len(values.wrong):
             values = feature.read(column, source.missing, source.decimal_sign)
         for problem in problems(feature, values, column, "time", sheet.place):
-            found.add(problem)
-        dropped.append(_without(source, "time", source.time, values, sheet, found))
+            findings.add(problem)
+        dropped.append(_without(source, "time", source.time, values, sheet, findings))
         arguments["times"] = values.values
     return arguments, np.unique(np.concatenate(dropped))
 
 
-def _apart(groups: Rows, given: Rows, named: Callable[[int], str], sheet: Sheet, found: Findings) -> None:
+def _apart(groups: Rows, given: Rows, named: Callable[[int], str], sheet: Sheet, findings: Findings) -> None:
     """Adds the problem of groups with rows in the files of several parts; -1 is no group."""
     held = np.unique(groups * len(PARTS) + given) // len(PARTS)
     several = np.unique(held[1:][(held[1:] == held[:-1]) & (held[1:] >= 0)])
@@ -153,12 +153,12 @@ def _apart(groups: Rows, given: Rows, named: Callable[[int], str], sheet: Sheet,
         f"{plural(len(several), 'group')} {'has' if len(several) == 1 else 'have'} rows in the files of several parts"
     )
     hint = "write the rows of each into one file, or split by rows: `data.group=null`"
-    found.add(fault("group", f"{message}: {named(int(several[0]))!r} in {places}", hint))
+    findings.add(fault("group", f"{message}: {named(int(several[0]))!r} in {places}", hint))
 
 
-def _without(source: Columns, key: str, name: str, values: Values, sheet: Sheet, found: Findings) -> Rows:
+def _without(source: Columns, key: str, name: str, values: Values, sheet: Sheet, findings: Findings) -> Rows:
     """The rows without a value, which are left out, or are a problem."""
     if len(values.missing) and source.fill(name) != "drop":
         hint = f"fill it in, or leave such rows out: `{setting('impute', {name: 'drop'})}`"
-        found.add(fault(key, f"column `{name}` has no value in {sheet.rows(values.missing)}", hint))
+        findings.add(fault(key, f"column `{name}` has no value in {sheet.rows(values.missing)}", hint))
     return values.missing

@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from modelforge.core.errors import Problem
+from modelforge.core.errors import Problem, problems_of
 from modelforge.core.frozen import FrozenDict
 from modelforge.core.paths import join
 from modelforge.core.quoting import listed, quoted
 from modelforge.planning.plan import Plan
 from modelforge.train.arguments import check_arguments, misuse
-from modelforge.train.from_torch import classes, construct, example, parse_class, problems_of, split
+from modelforge.train.from_torch import classes, construct, example, parse_class, split
 from modelforge.train.optimizers.groups import Group, Grouping, Member, unknown_roles
 from modelforge.train.optimizers.mup import rates
 
@@ -54,7 +54,7 @@ class OptimizerFactory:
         listed = [{"params": members[name], "name": name, **group.options} for name, group in options.items()]
         return construct(self.kind, "optimizer", self.arguments, lambda given: self.kind(listed, **given))
 
-    def following(self, plan: Plan, frozen: Collection[str] = ()) -> tuple[OptimizerFactory, list[Problem]]:
+    def grouped(self, plan: Plan, frozen: Collection[str] = ()) -> tuple[OptimizerFactory, list[Problem]]:
         """The same with the groups of a model, and what does not go with it.
 
         Args:
