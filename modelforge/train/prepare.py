@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 import torch
 
 from modelforge.config.compose import Config
-from modelforge.core.errors import ForgeError, Problem
+from modelforge.core.errors import ForgeError, Problem, problems_of
 from modelforge.core.limits import unfit
 from modelforge.core.torch_state import num_cores
 from modelforge.core.words import plural
@@ -26,7 +26,7 @@ from modelforge.train.callbacks.registry import check_callbacks
 from modelforge.train.context import Terms
 from modelforge.train.data.source import Source
 from modelforge.train.freezing import Freezing, parse_freeze
-from modelforge.train.from_torch import example, problems_of
+from modelforge.train.from_torch import example
 from modelforge.train.lengths import Lengths, lengths, out_of_step, too_short, without_steps
 from modelforge.train.named import missing_packages
 from modelforge.train.optimizers.left_behind import without_left_behind
