@@ -29,13 +29,17 @@ from modelforge.review.review import REGISTERED
 from modelforge.review.revision import short
 from modelforge.review.sides import Side
 
-HIDING = ("broken-old", "broken-new", "broken-both", "needs-plugins")
+HIDING = ("broken-old", "broken-new", "needs-plugins")
 """Kinds of compositions of which nothing is known: any of their values may differ."""
+UNPLANNED = "model-unplanned"
+"""The kind of edits of which it is not known how parameters start."""
 FAILING: Mapping[str, Callable[[Change], bool]] = MappingProxyType(
     {
         "none": lambda change: False,
         **{name: lambda change, rank=rank: RANK[change.severity] >= rank for name, rank in RANK.items()},
-        "changed-init": lambda change: change.num_redrawn > 0 or change.section == "init" or _hides(change),
+        "changed-init": lambda change: (
+            change.num_redrawn > 0 or change.section == "init" or change.kind == UNPLANNED or _hides(change)
+        ),
         "changed-training": lambda change: change.section == "training" or _hides(change),
     }
 )

@@ -1,13 +1,15 @@
-"""apart: two compositions and the edits between them → what each edit does by itself.
+"""apart: two compositions and the edits between them → what each edit does.
 
-An edit's effects are those of the old side with that edit alone. So nothing has to be known of how a value reaches a
-layer: through an interpolation, an argument of a block, a scheme that all layers share.
+An edit's effects are those of the old side with that edit alone, as far as they hold of the new side, too. So nothing
+has to be known of how a value reaches a layer: through an interpolation, an argument of a block, a scheme that all
+layers share.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 from modelforge.config.compose import rewritten
 from modelforge.core.errors import ForgeError
@@ -16,6 +18,7 @@ from modelforge.planning.plan import Plan, plan
 from modelforge.review.affected import PLANNED, Composition
 from modelforge.review.diff import diff
 from modelforge.review.edits import Edit, applied
+from modelforge.review.held import Numbers, held, held_values
 from modelforge.review.model_changes import Changes
 from modelforge.review.values import ValueChange, exact, value_changes
 
@@ -29,7 +32,7 @@ Edits = tuple[Edit, ...]
 
 @dataclass(frozen=True)
 class Part:
-    """What one group of edits, or several that work only together, does to a composition."""
+    """What one group of edits, or several that work together, does to a composition."""
 
     groups: tuple[int, ...]
     """Their numbers."""
@@ -58,79 +61,82 @@ def apart(
         whole: What differs between the plans; None where they are equal, or a side has none.
     """
     every = tuple(range(len(groups)))
-    edits = sum(groups, ())
-    follows = [change for change in values if not any(edit.reaches(change.path) for edit in edits)]
-    edited = _Edited(old, new, groups, values, follows, whole)
     if len(groups) < 2:
-        return [edited.part(every, (), whole)] if groups else []
+        return [_part(every, groups, values, (), whole)] if groups else []
+    follows = [change for change in values if not any(edit.reaches(change.path) for edit in sum(groups, ()))]
     if not follows and (whole is None or whole.equal):
-        return [edited.part((number,), (), None) for number in every]
+        return [_part((number,), groups, values, (), None) for number in every]
     if len(groups) > MAX_APART:
-        return [edited.part(every, follows, whole)]
-    return list(edited.apart())
+        return [_part(every, groups, values, follows, whole)]
+    return list(_apart(old, new, groups, values, follows, whole))
 
 
 def breaking(old: Composition, new: Composition, groups: Sequence[Edits]) -> tuple[int, ...]:
     """The groups of edits each of which leaves the old side without a plan by itself; all where none does."""
     trials = {number: _Trial(old, new, edits, ()) for number, edits in enumerate(groups)}
+    before = old.decided
     alone = [
         number
         for number, trial in trials.items()
-        if trial.config is None or (trial.replans and isinstance(old.decided, Plan) and trial.diff() is None)
+        if trial.config is None or (trial.replans and isinstance(before, Plan) and trial.diff(before, old) is None)
     ]
     return tuple(alone or trials)
 
 
-@dataclass(frozen=True)
-class _Edited:
-    """Two compositions, and all edits between them, in groups."""
+def _part(
+    numbers: Sequence[int],
+    groups: Sequence[Edits],
+    values: Sequence[ValueChange],
+    derived: Sequence[ValueChange],
+    whole: Any,
+) -> Part:
+    edits = [edit for number in numbers for edit in groups[number]]
+    direct = tuple(change for change in values if any(edit.reaches(change.path) for edit in edits))
+    if len(numbers) == len(groups):
+        derived = [change for change in values if change not in direct]
+    return Part(tuple(numbers), direct, tuple(derived), whole)
 
-    old: Composition
-    new: Composition
-    groups: Sequence[Edits]
-    values: Sequence[ValueChange]
-    follows: Sequence[ValueChange]
-    """Those of the values that no edit writes."""
-    whole: Changes | None
 
-    def part(self, numbers: Sequence[int], derived: Sequence[ValueChange], found: Changes | None) -> Part:
-        edits = [edit for number in numbers for edit in self.groups[number]]
-        direct = tuple(change for change in self.values if any(edit.reaches(change.path) for edit in edits))
-        if len(numbers) == len(self.groups):
-            derived = [change for change in self.values if change not in direct]
-        return Part(tuple(numbers), direct, tuple(derived), found)
-
-    def apart(self) -> Iterator[Part]:
-        """What each group does by itself; then what those do together that have no plan, or what no group explains."""
-        trials = [_Trial(self.old, self.new, edits, self.follows) for edits in self.groups]
-        failed = [number for number, trial in enumerate(trials) if trial.config is None]
-        planned = [number for number, trial in enumerate(trials) if trial.config is not None and trial.replans]
-        if self.whole is None or self.whole.equal or not isinstance(self.old.decided, Plan):
-            diffs = {}
-        elif len(planned) == 1 and not failed:
-            diffs = {planned[0]: self.whole}
+def _apart(
+    old: Composition,
+    new: Composition,
+    groups: Sequence[Edits],
+    values: Sequence[ValueChange],
+    follows: Sequence[ValueChange],
+    whole: Changes | None,
+) -> Iterator[Part]:
+    before = old.decided if whole is not None and not whole.equal else None
+    trials: dict[Numbers, _Trial] = {(n,): _Trial(old, new, edits, follows) for n, edits in enumerate(groups)}
+    failed = [part for part, trial in trials.items() if trial.config is None]
+    planned = [part for part, trial in trials.items() if trial.config is not None and trial.replans]
+    diffs: dict[Numbers, Changes | None] = {}
+    if isinstance(before, Plan):
+        if len(planned) == 1 and not failed:
+            diffs[planned[0]] = whole
         else:
-            diffs = {number: trials[number].diff() for number in planned}
-        failed += [number for number, found in diffs.items() if found is None]
-        for number, trial in enumerate(trials):
-            if number not in failed:
-                yield self.part((number,), trial.derived, diffs.get(number))
-        if failed:
-            yield self.together(sorted(failed))
-            return
-        alone = {change.path for trial in trials for change in trial.derived}
-        derived = tuple(change for change in self.follows if change.path not in alone)
-        rest = self.whole and _without(self.whole, [found for found in diffs.values() if found])
-        if derived or (rest is not None and not rest.equal):
-            yield Part(tuple(planned) if len(planned) > 1 else tuple(range(len(trials))), (), derived, rest)
+            diffs = {part: trials[part].diff(before, old) for part in planned}
+            failed += [part for part, found in diffs.items() if found is None]
+    if len(failed) == len(groups):
+        yield _part(_joined(failed), groups, values, follows, whole)
+        return
+    if failed:  # what groups do that no plan has by themselves: a new argument, and its use
+        part = _joined(failed)
+        trials = {one: trial for one, trial in trials.items() if one not in failed}
+        trials[part] = trial = _Trial(old, new, sum((groups[number] for number in part), ()), follows)
+        diffs[part] = trial.diff(before, old) if trial.config is not None and isinstance(before, Plan) else None
+    shown = {part: found for part, found in diffs.items() if found is not None and not found.equal}
+    several = failed or (shown if len(shown) > 1 else planned)
+    every = _joined(several if len(several) > 1 else trials)
+    kept, left = held(whole, shown, every) if isinstance(before, Plan) and whole is not None else (shown, {})
+    derived, left_derived = held_values(follows, {part: trial.derived for part, trial in trials.items()}, every)
+    for part in trials:
+        yield _part(part, groups, values, derived.get(part, ()), kept.get(part))
+    for part in dict.fromkeys((*left, *left_derived)):
+        yield Part(part, (), tuple(left_derived.get(part, ())), left.get(part))
 
-    def together(self, numbers: Sequence[int]) -> Part:
-        """What groups do that no plan has by themselves: a new argument, and its use."""
-        if len(numbers) == len(self.groups):
-            return self.part(numbers, self.follows, self.whole)
-        trial = _Trial(self.old, self.new, sum((self.groups[number] for number in numbers), ()), self.follows)
-        found = trial.diff() if trial.config is not None and isinstance(self.old.decided, Plan) else None
-        return self.part(numbers, trial.derived, found or self.whole)
+
+def _joined(parts: Iterable[Numbers]) -> Numbers:
+    return tuple(sorted(number for part in parts for number in part))
 
 
 class _Trial:
@@ -139,7 +145,6 @@ class _Trial:
     def __init__(self, old: Composition, new: Composition, edits: Edits, follows: Sequence[ValueChange]) -> None:
         assert old.config is not None
         assert new.config is not None
-        self._old = old
         inside = [edit for edit in edits if edit.path[:1] and edit.path[0] not in OUTSIDE]
         raw = applied(old.config.origins.config, inside, new.config.origins.config)
         self.derived: tuple[ValueChange, ...] = ()
@@ -156,25 +161,10 @@ class _Trial:
             changed = value_changes(before, after, lambda key: None, lambda key: None)
             self.derived = tuple(replace(known[one.path], new=one.new) for one in changed if one.path in known)
 
-    def diff(self) -> Changes | None:
-        """What differs between the plans; None where there is no new plan."""
-        old = self._old
-        assert isinstance(old.decided, Plan)
+    def diff(self, before: Plan, old: Composition) -> Changes | None:
+        """What differs between the plans; None where there is no plan."""
         assert self.config is not None
         try:
-            return diff(old.decided, plan(parse(self.config), old.studies, read_files=old.read_files))
+            return diff(before, plan(parse(self.config), old.studies, read_files=old.read_files))
         except ForgeError:
             return None
-
-
-def _without(whole: Changes, parts: Sequence[Changes]) -> Changes:
-    """What of a difference no part shows."""
-    layers = {item.path for part in parts for item in part.layers}
-    parameters = {item.path for part in parts for item in part.parameters}
-    totals = {change.name for part in parts for change in part.totals}
-    return replace(
-        whole,
-        totals=tuple(change for change in whole.totals if change.name not in totals),
-        layers=tuple(item for item in whole.layers if item.path not in layers),
-        parameters=tuple(item for item in whole.parameters if item.path not in parameters),
-    )

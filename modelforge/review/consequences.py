@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import re
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,6 +21,8 @@ from modelforge.review.signals import SignalChange, signal_changes
 from modelforge.review.starts import Starts, starts
 from modelforge.signal.memory import Runs
 from modelforge.signal.predict import Prediction, predict
+
+_NUMBER = re.compile(r"\d[\d,.]*(?:e[-+]?\d+)?")
 
 
 @dataclass(frozen=True)
@@ -107,15 +111,36 @@ def _lost(old: Prediction, new: Prediction, layers: Mapping[str, str]) -> Unknow
 
 
 def _without(some: Sequence[Problem], others: Sequence[Problem]) -> list[Problem]:
-    """The problems that the others do not hold, wherever they are written."""
-    known = set(map(_meaning, others))
-    return [problem for problem in some if _meaning(problem) not in known]
+    """The problems that the others do not hold, each of which stands for one: wherever they are written, and of notes
+    whatever numbers they name, which differ with every edit."""
+    left, known = [*some], [*others]
+    for meaning in (_text, _words, _subject):
+        left, known = _unmatched(left, known, meaning), _unmatched(known, left, meaning)
+    return left
+
+
+def _unmatched(some: Sequence[Problem], others: Sequence[Problem], meaning: Callable[[Problem], str]) -> list[Problem]:
+    waiting = Counter(map(meaning, others))
+    found: list[Problem] = []
+    for problem in some:
+        if waiting[meaning(problem)]:
+            waiting[meaning(problem)] -= 1
+        else:
+            found.append(problem)
+    return found
+
+
+def _text(problem: Problem) -> str:
+    return f"{problem.code} {problem.key} {problem.message}"
+
+
+def _words(problem: Problem) -> str:
+    return _NUMBER.sub("#", _text(problem)) if problem.severity == "note" else _text(problem)
+
+
+def _subject(problem: Problem) -> str:
+    return f"{problem.code} {problem.key}" if problem.severity == "note" else _text(problem)
 
 
 def _findings(found: Linted) -> tuple[Problem, ...]:
     return (*found.planned, *found.problems)
-
-
-def _meaning(problem: Problem) -> tuple[str, ...]:
-    """What makes two findings one; the numbers in a note differ with every edit."""
-    return (problem.code, problem.key, "" if problem.severity == "note" else problem.message)

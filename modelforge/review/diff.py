@@ -30,7 +30,7 @@ from modelforge.review.formats.text import text
 from modelforge.review.model_changes import Changes, LayerDiff, ParameterDiff
 from modelforge.review.pairing import Pairing, paired
 from modelforge.review.sides import open_side
-from modelforge.review.values import ValueChange
+from modelforge.review.values import ValueChange, exact
 
 SECTIONS = {"results": "outputs", "ties": "tie", "buffers": "layers"}
 """Facts about the whole model that a key of the model section states."""
@@ -300,14 +300,15 @@ def _plain_changes(one: ParameterPlan, other: ParameterPlan) -> Iterator[ValueCh
 
 
 def _field_changes(one: ParameterPlan, other: ParameterPlan, old: Plan, new: Plan) -> Iterator[ValueChange]:
-    if one.initializer == other.initializer:
+    # Only the text shows that renames of a file's names come in another order.
+    if one.initializer == other.initializer and repr(one.initializer) == repr(other.initializer):
         return
     before = {field.name: field for field in decided_fields(one, old.origins)}
     after = {field.name: field for field in decided_fields(other, new.origins)}
     for name in dict.fromkeys((*before, *after)):
         left, right = before.get(name), after.get(name)
         if left and right:
-            differs = left.value != right.value
+            differs = exact(left.value) != exact(right.value)
         else:  # a field of one side's scheme alone is part of the change of schemes, where a block sets it
             field = left or right
             differs = one.scheme != other.scheme and field is not None and bool(field.key)

@@ -112,6 +112,7 @@ _WORDS: Mapping[str, str] = {
     "data-changed": "data setting",
     "option-chosen": "chosen option",
     "model-value": "model setting",
+    "model-unplanned": "unplanned model setting",
     "setting-changed": "other setting",
 }
 

@@ -270,7 +270,7 @@ def _asked(
         result = rule.ask(node)
         _check_range(result)
     except Unpredictable as reason:
-        return None, f"unknown from here on: {reason}"
+        return None, reasons[0] if lost else f"unknown from here on: {reason}"
     return result, result.note
 
 

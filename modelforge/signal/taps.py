@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from modelforge.core.frozen import FrozenDict
-from modelforge.signal.value import Profile
+from modelforge.signal.value import Profile, fading
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,9 +73,9 @@ class Taps:
         return float(shares.sum() ** 2 / (shares**2).sum())
 
     def alike(self, near: float) -> float:
-        """The share of pairs of taps that read the same, those near each other with the probability near^distance."""
+        """The share of pairs of taps that read the same, the more often the nearer they are."""
         apart = np.abs(np.subtract.outer(np.arange(self.kernel), np.arange(self.kernel))) * self.dilation
-        return float((near**apart).mean())
+        return float(fading(near, apart).mean())
 
     @property
     def spill(self) -> float:

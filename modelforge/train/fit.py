@@ -53,7 +53,7 @@ from modelforge.train.parallel.rendezvous import Rendezvous
 from modelforge.train.parallel.replicas import agreed_digest, check_dealt
 from modelforge.train.parallel.workers import run_workers
 from modelforge.train.parallel.world import SINGLE_PROCESS, RunSpec, World
-from modelforge.train.prepare import Job, located, prepare
+from modelforge.train.prepare import Job, located, prepare, settled
 from modelforge.train.preprocessing import write_preprocessing
 from modelforge.train.progress import EpochBar, of_optimized
 from modelforge.train.resume import ASK, adopt, check_data
@@ -105,7 +105,7 @@ def fit(
     """
     with located(config):
         job = prepare(config)
-        if wrong := check_trainer(job.trainer, capturable=job.optimizer.capturable):
+        if wrong := check_trainer(job.trainer, job.optimizer):
             raise ForgeError(wrong)
         run = Running(config, folder, console, interrupts, note, show_plan)
         size = size_of(job.trainer, rendezvous.launch if rendezvous else None)
@@ -117,7 +117,7 @@ def fit(
         if rendezvous is not None:
             world = join(rendezvous)  # rank 0 has read the data, and its cache is there
             return _begin(job, run, lambda: world, rendezvous.launch)
-        with run_workers(_run_spec(config, folder), size.number) as (rendezvous, workers):
+        with run_workers(run_spec(config, folder), size.number) as (rendezvous, workers):
             return _begin(job, run, lambda: join(rendezvous, check=workers.check), rendezvous.launch)
 
 
@@ -144,9 +144,9 @@ class Running:
         self.console.print(line, markup=False, highlight=False, soft_wrap=True)
 
 
-def _run_spec(config: Config, folder: Path) -> RunSpec:
-    """What the workers need of this run."""
-    return RunSpec(config.values, str(folder.absolute()), imported(), tuple(filter(None, sys.path)))
+def run_spec(config: Config, folder: Path) -> RunSpec:
+    """What the workers need of this run. They do not know where its values were written."""
+    return RunSpec(settled(config).values, str(folder.absolute()), imported(), tuple(filter(None, sys.path)))
 
 
 def _begin(job: Job, run: Running, join: Callable[[], World], launch: Launch | None = None) -> Outcome:

@@ -234,6 +234,16 @@ def _unfit_steps(optimizer: OptimizerFactory | None, trainer: Mapping[str, Any])
     if given.get("capturable") and trainer.get("accelerator") == "cpu":
         message = "`capturable` records the steps of a GPU, but `trainer.accelerator` is 'cpu'"
         yield misuse("optimizer.capturable", message, "leave it out")
+    if (
+        optimizer is not None
+        and optimizer.evaluates_again
+        and (number := trainer.get("accumulate_grad_batches", 1)) > 1
+    ):
+        message = (
+            f"{optimizer.kind.__name__} evaluates a batch several times in a step, but a step has {number} batches"
+        )
+        hint = "write `trainer.accumulate_grad_batches=1`, and a larger `data.batch_size`"
+        yield misuse("trainer.accumulate_grad_batches", message, hint)
 
 
 def _unfit_shards(
@@ -246,9 +256,9 @@ def _unfit_shards(
     if optimizer is not None and optimizer.capturable:
         message = "`capturable` records steps, and those of a sharded model cannot be recorded"
         yield misuse("optimizer.capturable", message, hint)
-    if optimizer is not None and optimizer.kind is torch.optim.LBFGS:
+    if optimizer is not None and optimizer.evaluates_again:
         message = "LBFGS takes all parameters as one vector, which a sharded model does not have"
-        yield misuse("optimizer.type", message, "choose another, or write `trainer.strategy=ddp`")
+        yield misuse("optimizer.type", message, "choose another, or train in one process")
     for name, callback in settings.callbacks.items() if settings is not None else ():
         if callback.replaces_weights:
             message = f"`{name}` copies the whole model, and a process of `trainer.strategy=fsdp` has a part of it"

@@ -115,6 +115,12 @@ def test_a_model_that_lacks_the_ids_is_shown_how_to_take_them():
             "leave it out",
         ),
         (
+            ["model=mlp", "optimizer.type=LBFGS", "trainer.accumulate_grad_batches=3"],
+            "trainer.accumulate_grad_batches",
+            "LBFGS evaluates a batch several times in a step, but a step has 3 batches",
+            "write `trainer.accumulate_grad_batches=1`, and a larger `data.batch_size`",
+        ),
+        (
             ["model=mlp", "+optimizer.fused=true", "+optimizer.foreach=true"],
             "optimizer",
             "AdamW refuses its arguments: `fused` and `foreach` cannot be `True` together.",

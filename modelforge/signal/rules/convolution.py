@@ -12,7 +12,7 @@ from modelforge.signal.rules.dense import as_units, normal_noise, unweighted, we
 from modelforge.signal.shape import Shape
 from modelforge.signal.sums import mixed_profile
 from modelforge.signal.taps import Taps, along_each, spread, taps_of
-from modelforge.signal.value import FLAT, Gradient, Profile, Signal
+from modelforge.signal.value import FLAT, Gradient, Profile, Signal, fading
 
 
 @register_signal("Conv1d", "Conv2d", "Conv3d", own_values=by_fan)
@@ -34,7 +34,7 @@ def convolution(node: Node) -> Passed:
     own = _of_groups(output, signal, arguments["groups"], apart)
     shifted = _shifted(signal, shape, taps, factor)
     stride = max(spread(arguments["stride"], len(taps)))
-    output = replace(output, own_chance=own + (1 - own) * shifted, near=output.near**stride)
+    output = replace(output, own_chance=own + (1 - own) * shifted, near=float(fading(output.near, stride)))
     output = replace(
         output,
         noise=normal_noise(output),

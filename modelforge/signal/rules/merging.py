@@ -10,7 +10,7 @@ from math import prod, sqrt
 import numpy as np
 
 from modelforge.core.frozen import FrozenDict
-from modelforge.signal.elements import Elements, side_by_side
+from modelforge.signal.elements import Part, side_by_side
 from modelforge.signal.inverse import Level
 from modelforge.signal.joined import Joined, joined
 from modelforge.signal.laws import part_of
@@ -181,10 +181,10 @@ def concat(node: Node) -> Passed:
         near=mixed([signal.near for signal in signals]),
         profile=FrozenDict({**mixed_profile(profiles, shape.sizes), **({} if over_units else _steps(signals, axis))}),
         later=mixed_profile(later, shape.sizes),
-        elements=side_by_side([_elements(one, size) for one, size in zip(signals, sizes, strict=True)])
-        if over_units
-        else None,
     )
+    if over_units:
+        parts = [_part(one, size) for one, size in zip(signals, sizes, strict=True)]
+        output = replace(output, elements=side_by_side(parts, output.lean))
 
     def back(gradients: Mapping[Index, Gradient]) -> tuple[Gradient | None, ...]:
         gradient = replace(gradients[()], radial=None, level=None)
@@ -193,9 +193,10 @@ def concat(node: Node) -> Passed:
     return Passed({(): output}, back)
 
 
-def _elements(signal: Signal, size: int) -> tuple[int, float, Elements | None]:
-    """A part of units side by side: their number, their variance over examples and positions, and their elements."""
-    return size, signal.second - signal.overlap(signal.second, signal.along, signal.across), signal.elements
+def _part(signal: Signal, size: int) -> Part:
+    """A part of units side by side, of which each has a mean and a variance over examples and positions."""
+    variance = signal.second - signal.overlap(signal.second, signal.along, signal.across)
+    return Part(size, variance, signal.lean_of_unit(variance), signal.elements)
 
 
 def _steps(signals: list[Signal], axis: int) -> Profile:

@@ -209,7 +209,10 @@ def _remaining(source: Columns, features: Sequence[Feature], values: Sequence[Va
 def _unfit(source: Columns, fits: Sequence[Feature], named: str) -> Iterator[Problem]:
     """The problems of numbers of features and of ids that are not as declared."""
     number = sum(len(fit.names) for fit in fits if fit.kind != "ids")
-    if number != source.num_features:
+    if not number:
+        message = f"{named} has no column beside those of `embed`, but the first input of the model is of others"
+        yield fault("embed", message, "name one of them in `categorical` in place of `embed`")
+    elif number != source.num_features:
         yield undeclared("num_features", "feature", number, source.num_features, named)
     for fit in fits:
         needed = len(fit.categories) + 1

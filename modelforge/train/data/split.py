@@ -74,6 +74,10 @@ def split(
     if short := [name for name, part in zip(PARTS, (train, val, test), strict=True) if len(part) < at_least]:
         key = "group" if groups is not None else "time" if times is not None else "val_fraction"
         raise refusal(key, f"no examples are left for {short[0]}", "bring more examples, or change the fractions")
+    for word, part in zip(IN_WORDS[1:], (val, test), strict=True):
+        if times is not None and times[part].min() < times[train].max():  # of a file of its own
+            message = f"the {word} part begins before the training part ends, but by `time` it comes later"
+            raise refusal("time", message, "cut the files at a time, or split by rows: `data.time=null`")
     return train, val, test
 
 

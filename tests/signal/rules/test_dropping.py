@@ -20,6 +20,21 @@ def test_elements(training):
     check(chain(*[LINEAR, "ReLU", drop] * 4, shape=[64], init={"scheme": "kaiming"}), training=training)
 
 
+@pytest.mark.parametrize("kind", KINDS)
+def test_evaluation_drops_nothing(kind):
+    """A pool reads the values of an activation, as if there was no dropout."""
+    rank = int(kind[-2]) if kind.endswith("d") else 1
+    conv, pool = {"type": f"Conv{rank}d", "out_channels": 4, "kernel_size": 3}, {"type": f"MaxPool{rank}d"}
+    drop, pool = {"type": kind, "p": 0.5}, pool | {"kernel_size": 2}
+    shape = [4, *[6] * rank]
+    with_drop, without = (
+        mf.predict(mf.plan(chain(conv, "ReLU", *between, pool, shape=shape, init="kaiming")), training=False).nodes
+        for between in ([drop], [])
+    )
+    found = [node.to_dict() | {"path": ""} for node in with_drop if node.type != kind]
+    assert found == [node.to_dict() | {"path": ""} for node in without]
+
+
 @pytest.mark.parametrize("kind", ["Dropout1d", "AlphaDropout", "FeatureAlphaDropout"])
 def test_channels(kind):
     check(chain(CONV, "ReLU", {"type": kind, "p": 0.3}, CONV, shape=[32, 9], init="kaiming"))

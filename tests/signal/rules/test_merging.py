@@ -10,7 +10,7 @@ from torch import nn
 import modelforge as mf
 from modelforge.signal.value import Signal
 from tests.signal.measured import measured
-from tests.signal.nets import check
+from tests.signal.nets import chain, check
 
 LINEAR = {"type": "Linear", "out_features": 64, "bias": False}
 PADDED = {"type": "Conv2d", "out_channels": 16, "kernel_size": 3, "padding": 1}
@@ -228,6 +228,16 @@ def test_a_norm_divides_each_part_by_its_own_energy(dim, norm, shape, kind):
         {"type": kind, "out_features": 16} if kind == "Linear" else {"type": kind, "out_channels": 16, "kernel_size": 1}
     )
     check(unequal(dim, norm, head, shape=shape, kind=kind), batch=32)
+
+
+def test_a_batch_norm_takes_out_the_mean_of_each_unit():
+    """Beside each other, as in a DenseNet: maxima, whose mean is above 0, and sums, whose mean is 0."""
+    conv = {"type": "Conv2d", "out_channels": 32, "kernel_size": 3, "padding": 1, "bias": False}
+    branch = {"norm": "BatchNorm2d", "act": "ReLU", "conv": conv}
+    joined = {"type": "Residual", "layers": branch, "merge": {"type": "Concat", "dim": 1}}
+    pool = {"type": "MaxPool2d", "kernel_size": 3}
+    spec = chain(conv, "ReLU", pool, joined, "BatchNorm2d", "ReLU", conv, shape=[8, 18, 18], init="kaiming")
+    check(spec, spare=0.02)
 
 
 def test_an_activation_that_keeps_scale_reads_parts_of_any_energy():
