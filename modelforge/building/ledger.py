@@ -29,11 +29,12 @@ from modelforge.core.quoting import quoted, sentence
 from modelforge.core.regular_files import read_bytes
 from modelforge.core.shown import Shown
 from modelforge.core.suggestions import lookup
+from modelforge.core.words import plural
 from modelforge.planning.assign import ParameterPlan
 from modelforge.report.table import to_text
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Ledger(Shown):
     """All entries, in the order of the parameters."""
 
@@ -128,6 +129,9 @@ class Ledger(Shown):
 
     def __str__(self) -> str:
         return self.table()
+
+    def _brief(self) -> str:
+        return f"{plural(len(self.entries), 'parameter')}, {len(self.failures):,} failed"
 
 
 class _Written(Node):

@@ -23,7 +23,7 @@ from modelforge.core.errors import Problem
 from modelforge.core.frozen import FrozenDict
 from modelforge.core.quoting import quoted
 from modelforge.core.shown import Shown
-from modelforge.core.words import a_class
+from modelforge.core.words import a_class, plural
 from modelforge.modules.hooks import as_written
 from modelforge.modules.parametrised import plain
 from modelforge.report.aligned import PATH
@@ -49,7 +49,7 @@ def verification_table(states: Mapping[str, State]) -> RenderableType:
     return Fitted(("parameter", "state"), body, right=(), folds={0: PATH}, steps=((0, 12),))
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Verification(Shown):
     """The state of each parameter of a ledger; prints as a table."""
 
@@ -76,6 +76,9 @@ class Verification(Shown):
 
     def __str__(self) -> str:
         return self.table()
+
+    def _brief(self) -> str:
+        return f"{plural(len(self.states), 'parameter')}, {plural(len(self.problems), 'problem')}"
 
 
 def verify(model: nn.Module, ledger: Ledger | None = None) -> Verification:

@@ -14,10 +14,11 @@ from modelforge.core.errors import ForgeError, Problem
 from modelforge.core.files import write_atomically
 from modelforge.core.words import plural
 from modelforge.diagnosis.diagnose import diagnose as diagnosed
-from modelforge.diagnosis.document import Diagnosis, Start, diagnosis_schema
+from modelforge.diagnosis.document import Start
 from modelforge.diagnosis.formats import FORMATS
-from modelforge.diagnosis.formats.text import text
 from modelforge.diagnosis.measuring import Batch, size_of
+from modelforge.diagnosis.result import Diagnosis, diagnosis_schema
+from modelforge.diagnosis.text import text
 from modelforge.language import parse
 from modelforge.linting.subject import Training
 from modelforge.planning.plan import Plan, plan
@@ -78,7 +79,7 @@ def diagnose(
     )
     status = int(fails(found, fail_on))
     line = f"{_verdicts(found)}\nwrote {output}"
-    made = text(found) if name == "text" else FORMATS[name](found)
+    made = text(found.starts) if name == "text" else FORMATS[name](found)
     if isinstance(made, bytes):
         assert output is not None
         write_atomically(output, made, OPTION)

@@ -87,15 +87,18 @@ def _memory(
         raise ForgeError(problems)
     unknown: set[str] = set()
 
-    def state_bytes(parameter: ParameterPlan) -> int:
-        size = None if optimizer is None else optimizer.state_bytes(parameter.shape, getattr(torch, parameter.dtype))
+    def state_bytes(parameter: ParameterPlan) -> int | None:
+        if optimizer is None:
+            unknown.add("no optimizer")
+            return 0
+        size = optimizer.state_bytes(parameter.shape, getattr(torch, parameter.dtype))
         if size is None:
-            unknown.add("no optimizer" if optimizer is None else f"{optimizer.kind.__name__}: its state is not known")
-        return size or 0
+            unknown.add(f"{optimizer.kind.__name__}: its state is not known")
+        return size
 
     taken = memory(plan, batch, state_bytes, frozen)
     every = sum(taken.values(), Memory())
-    whole = f"{'at least ' if every.activations is None else ''}{shown(sum(one.total for one in taken.values()))}"
+    whole = f"{'' if every.known else 'at least '}{shown(sum(one.total for one in taken.values()))}"
     name = "" if optimizer is None or unknown else f" with {optimizer.kind.__name__}"
     notes = [f"{whole} in all{name}, without what kernels take while they run", *sorted(unknown)]
     notes += [f"{path}: what it keeps is not known" for path, one in taken.items() if one.activations is None]

@@ -17,7 +17,6 @@ from modelforge.diagnosis.changes import worst
 from modelforge.diagnosis.document import (
     MAX_LEVELS,
     Cause,
-    Diagnosis,
     EqualUnits,
     Finding,
     Ignored,
@@ -36,6 +35,7 @@ from modelforge.diagnosis.levels import levels
 from modelforge.diagnosis.measuring import Batch, Measured, measured_of, size_of
 from modelforge.diagnosis.network import network
 from modelforge.diagnosis.repairs import repair
+from modelforge.diagnosis.result import Diagnosis
 from modelforge.language.model import ModelSpec
 from modelforge.linting.lint import examine
 from modelforge.linting.subject import Training

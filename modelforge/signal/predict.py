@@ -14,7 +14,7 @@ from modelforge.core.complaints import require_count
 from modelforge.core.shown import Shown
 from modelforge.core.suggestions import lookup
 from modelforge.core.tensors import TensorValue
-from modelforge.core.words import number
+from modelforge.core.words import number, plural
 from modelforge.language import registry
 from modelforge.language.model import ModelSpec
 from modelforge.planning.assign import ParameterPlan
@@ -85,7 +85,7 @@ class NodeSignal:
         }
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Prediction(Shown):
     """What signals and gradients to expect, node by node in execution order; prints as a table."""
 
@@ -139,6 +139,9 @@ class Prediction(Shown):
 
     def __str__(self) -> str:
         return to_text(self.table())
+
+    def _brief(self) -> str:
+        return f"{plural(len(self.nodes), 'node')}, {len(self.unknown):,} unknown"
 
 
 def _cells(node: NodeSignal) -> list[str]:

@@ -59,7 +59,7 @@ class Node:
     drawn_by: str = ""
     """The layer type that fills its parameters where no scheme does; its own if empty."""
     spreads: bool = True
-    """Whether the spreads of examples that are far apart are wanted, too."""
+    """Whether the spreads of examples that are far apart, and of draws, are wanted, too."""
     sources: tuple[Hashable, ...] = ()
     """Names of the tensors that it reads, by which two are one; all are different if empty."""
     dependent: bool = False

@@ -14,7 +14,7 @@ from rich.text import Text
 
 from modelforge.core.paths import glob
 from modelforge.core.shown import Shown
-from modelforge.core.words import number
+from modelforge.core.words import number, plural
 from modelforge.planning.assign import ParameterPlan
 from modelforge.planning.plan import Plan
 from modelforge.report.aligned import PATH, Wrapped
@@ -31,7 +31,7 @@ ALIKE = 5e-3
 BARS = "▁▂▃▄▅▆▇"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Solution(Shown):
     """Initial values with which energies stay the same, as overrides of the config; prints as a table."""
 
@@ -107,6 +107,9 @@ class Solution(Shown):
 
     def __str__(self) -> str:
         return to_text(self.table())
+
+    def _brief(self) -> str:
+        return f"{plural(len(self.settings), 'override')}, {len(self.left):,} left alone"
 
 
 def _energy(prediction: Prediction, path: str) -> float | None:

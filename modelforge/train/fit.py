@@ -41,7 +41,7 @@ from modelforge.train.data.read import read
 from modelforge.train.data.shared import shared
 from modelforge.train.diagnosed import FILE, write_diagnosis
 from modelforge.train.divergence import NotFinite, diverged
-from modelforge.train.examined import Examined, unscored
+from modelforge.train.examined import Examined, uncomputed, unscored
 from modelforge.train.hooks.interrupts import SaveOnInterrupt
 from modelforge.train.hooks.start import RecordStart
 from modelforge.train.hooks.steps import LogSteps, SeedSteps
@@ -221,7 +221,8 @@ def _fit(
         _train(trainer, module, data, job)
         metrics = _test(trainer, module, data, checkpoints)
         judged = {} if job.trainer.get("fast_dev_run") else metrics  # of so few examples, a warning has said so before
-        for problem in unscored(module.num_unscored, judged, len(examples.test)):
+        failed = module.failed
+        for problem in (*uncomputed(failed, task), *unscored(module.num_unscored, judged, len(examples.test), failed)):
             run.warn(problem)
         seconds = time.monotonic() - started
     with nullcontext(folder) if world.is_rank_zero else TemporaryDirectory() as own:

@@ -33,6 +33,7 @@ from modelforge.train.optimizers.optimizer import OptimizerFactory, optimizer_ar
 from modelforge.train.resume import Batches, Start, check_resumable
 from modelforge.train.schedulers.scheduler import SchedulerFactory, parse_scheduler, scheduler_arguments
 from modelforge.train.settings import Settings, parse_settings
+from modelforge.train.stray import stray_sections
 from modelforge.train.tasks.registry import TASKS, val_metrics
 from modelforge.train.trainer_settings import is_sharded, num_processes, parse_trainer
 
@@ -93,7 +94,7 @@ def prepare(config: Config, studies: Studies | None = None, *, looks: Looks | No
         raise ForgeError(map(config.origins.locate, unreadable))
     looks = looks or Looks(studies or Studies())
     decided, wrong = _tried(lambda: looks.plan(config))
-    found = _Findings()
+    found = _Findings(warnings=[*stray_sections(config)])
     settings = found.take(parse_settings(config.values))
     found.problems += _too_many_threads(settings)
     optimizer, freezing = _optimizer(config, decided, found)

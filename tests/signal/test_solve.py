@@ -6,6 +6,7 @@ import re
 from itertools import pairwise
 from math import log, sqrt
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -16,6 +17,7 @@ import modelforge as mf
 from modelforge.signal.flow import flow
 from modelforge.signal.levers import levers
 from modelforge.signal.predict import by_owner
+from modelforge.signal.rules import elementwise
 from tests.signal.measured import measured, misses
 from tests.signal.nets import chain, mlp
 
@@ -182,3 +184,25 @@ def test_recurrent_weights_that_start_at_almost_nothing_are_solved():
         for gain in (1e-30, 0.5)
     ]
     assert found[0] == pytest.approx(found[1], rel=0.05)
+
+
+def test_draws_are_only_for_the_predictions_before_and_after(monkeypatch: pytest.MonkeyPatch):
+    """In each of some ten passes through 60 sigmoids they were most of the work, which took a minute."""
+    asked = list[bool]()
+    over_draws = elementwise._over_draws
+
+    def counted(*given: Any, apart: bool) -> Any:
+        asked.append(apart)
+        return over_draws(*given, apart=apart)
+
+    monkeypatch.setattr(elementwise, "_over_draws", counted)
+    layers = {
+        "deep": {
+            "type": "Repeat",
+            "times": 6,
+            "layers": {"dense": {"type": "Linear", "out_features": 16}, "act": "Sigmoid"},
+        }
+    }
+    mf.solve(mf.parse({"input": {"shape": [16]}, "layers": layers}, init="xavier"), "both")
+    assert asked.count(True) == 2 * 6
+    assert asked.count(False) >= 3 * 6

@@ -18,7 +18,7 @@ from modelforge.train.data.parts import Array, Arrays, Examples, Rows
 from modelforge.train.data.refusals import fault, refusal, together, undeclared
 from modelforge.train.data.scale import Numbers, Scale, Scaled, as_float32, constant, is_constant, scaled
 from modelforge.train.data.source import SplitSource, check, check_float32, new_data
-from modelforge.train.data.split import PARTS, missing, split
+from modelforge.train.data.split import PARTS, missing, missing_labels, split
 
 
 class Table(SplitSource):
@@ -103,6 +103,9 @@ def assembled(
         kept |= {"labels": targets.names} if source.target_kind == "labels" else {"targets": targets.described()}
         answers = targets.parts
         found += constant(targets, named)
+        if source.target_kind == "labels":
+            names = range(source.num_outputs) if isinstance(targets.names, str) else targets.names
+            found += missing_labels(targets.parts, names, named)
     both = [array if ids is None else (array, ids[part]) for array, part in zip(inputs.parts, parts, strict=True)]
     return Examples.of(map(Arrays, both, answers), found, kept)
 
