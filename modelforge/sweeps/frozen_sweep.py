@@ -15,6 +15,7 @@ from modelforge.config.composition import plain
 from modelforge.config.sweeps import read_sweep, running_sweep
 from modelforge.core.errors import ForgeError, Problem
 from modelforge.core.files import SWEEP, write_atomically
+from modelforge.core.quoting import quoted
 from modelforge.core.words import plural
 from modelforge.report.stream import complain
 from modelforge.runs.jobs import JobEntry
@@ -59,6 +60,7 @@ def run(
     folder, config, arguments = multirun.folder, multirun.config, multirun.arguments
     resumes = OmegaConf.select(config, "sweep.resume") is not None
     with claimed(folder, busy(folder)), _removing_if_empty(folder):
+        _check_batch_size(max_batch_size)
         jobs, threads = _resumed(folder, arguments) if resumes else _frozen(folder, config, arguments)
         if jobs:
             with saying_how_to_go_on(lambda: way_on(folder)):
@@ -66,6 +68,14 @@ def run(
                 launcher = make_launcher(multirun, threads, most)
                 begun()
                 _launch(launcher, folder, jobs, max_batch_size or len(jobs))
+
+
+def _check_batch_size(size: object) -> None:
+    """Refuses a size that Hydra takes as it is."""
+    if size is not None and not (isinstance(size, int) and size > 0):
+        key = "hydra.sweeper.max_batch_size"
+        message = f"`{key}` must be a whole number above 0, or null for all jobs, but is {quoted(size)}"
+        raise ForgeError([Problem("MF001", key, message)])
 
 
 def _frozen(folder: Path, config: DictConfig, arguments: Sequence[str]) -> tuple[Sequence[JobEntry], int | None]:

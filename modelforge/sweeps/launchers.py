@@ -115,7 +115,7 @@ def start_early(config: DictConfig) -> AbstractContextManager[Callable[[], objec
     if _kind(settings) == "joblib" and settings.n_jobs != 1 and OmegaConf.select(config, "sweep.resume") is None:
         sweep = running_sweep(config)
         number = jobs_at_once(settings.n_jobs, _threads(config, sweep), sweep.num_jobs)
-        if number > 1 and not _options_set_threads(config, sweep):
+        if number != 1 and not _options_set_threads(config, sweep):
             from modelforge.sweeps.launchers_joblib import early_workers
 
             return early_workers(settings, number)
