@@ -53,6 +53,12 @@ BASIC = "hydra/sweeper=basic"
             "   = help: choose an option with a slash: `hydra/launcher=joblib`\n",
         ),
         (
+            ["-m", "hydra/sweeper=basic", "seed=1,2", "sweep.where='seed < 2'"],
+            "error[MF084]: `sweep.where` chooses among listed jobs, and the sweeper that is chosen does not read it\n"
+            "  --> sweep.where\n"
+            "   = help: leave it out, or choose the default: `hydra/sweeper=freezing`\n",
+        ),
+        (
             ["hydra.sweeper.params=3"],
             "error[MF001]: `hydra.sweeper.params` holds keys with their values\n"
             "  --> override hydra.sweeper.params=3\n"
