@@ -56,7 +56,7 @@ from modelforge.train.prepare import Job, located, prepare
 from modelforge.train.preprocessing import write_preprocessing
 from modelforge.train.progress import EpochBar, of_optimized
 from modelforge.train.promises import broken_promises
-from modelforge.train.resume import ASK, adopt, check_data
+from modelforge.train.resume import ASK, adopt, behind_its_epoch, check_data
 from modelforge.train.rows import Rows
 from modelforge.train.tasks.task import Task
 from modelforge.train.trackers.history import History, history_of
@@ -283,6 +283,7 @@ def _check_lengths(job: Job, length: Lengths, examples: Examples) -> list[Proble
     for name, callback in job.settings.callbacks.items():
         found += callback.late(f"callbacks.{name}", job.terms, length.steps("epoch"), length.steps("step"))
     found += too_short(job.plan, job.settings.data, length)
+    found += behind_its_epoch(job.start, job.trainer, length.num_batches)
     train, val, test = (len(part) for part in (examples.train, examples.val, examples.test))
     found += too_short_to_evaluate(job.plan, job.settings.data, length, {"validation": val, "test": test})
     found += unmeasured(job.settings.data, length, {"train": train, "val": val})
