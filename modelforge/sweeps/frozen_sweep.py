@@ -61,7 +61,8 @@ def run(
     resumes = OmegaConf.select(config, "sweep.resume") is not None
     with claimed(folder, busy(folder)), _removing_if_empty(folder):
         _check_batch_size(max_batch_size)
-        jobs, threads = _resumed(folder, arguments) if resumes else _frozen(folder, config, arguments)
+        every = [*hydra_overrides(config), *arguments]
+        jobs, threads = _resumed(folder, every) if resumes else _frozen(folder, config, every)
         if jobs:
             with saying_how_to_go_on(lambda: way_on(folder)):
                 most = len(jobs) if resumes else running_sweep(config).num_jobs  # as `start_early` counts them
@@ -78,12 +79,11 @@ def _check_batch_size(size: object) -> None:
         raise ForgeError([Problem("MF001", key, message)])
 
 
-def _frozen(folder: Path, config: DictConfig, arguments: Sequence[str]) -> tuple[Sequence[JobEntry], int | None]:
+def _frozen(folder: Path, config: DictConfig, every: Sequence[str]) -> tuple[Sequence[JobEntry], int | None]:
     """Checks and freezes what the command line asks for; with the threads of the job that has the most."""
     remove_unfinished_freeze(folder)
     check_empty(folder)
     conf, name = main_config(config)
-    every = [*hydra_overrides(config), *arguments]
     sweep = read_sweep(conf, every)
     settings = parse_sweep(sweep.settings)
     selection = select(sweep, settings, conf, name, Checker().check, Shared().kept, datetime.now())
@@ -150,8 +150,8 @@ def main_config(config: DictConfig) -> tuple[Path, str]:
     return Path(folders[0]), str(config.hydra.job.config_name)
 
 
-def _resumed(folder: Path, arguments: Sequence[str]) -> tuple[Sequence[JobEntry], int | None]:
-    check_resuming(arguments)
+def _resumed(folder: Path, every: Sequence[str]) -> tuple[Sequence[JobEntry], int | None]:
+    check_resuming(every)
     sweep, jobs, warnings = resumed(folder)
     for warning in warnings:
         complain(warning)

@@ -97,6 +97,15 @@ def test_what_joblib_refuses_is_said_before_any_job_is_frozen(command: Command, 
     assert not (root / "sweep.json").exists()
 
 
+@pytest.mark.parametrize("word", ["hydra.sweep.dir=elsewhere", "hydra.sweep.subdir=x", "hydra.sweeper.params.seed=1"])
+def test_what_has_no_effect_on_a_sweep_that_goes_on_is_refused(swept: Path, command: Command, capfd, word: str):
+    assert command("-m", f"sweep.resume={swept}", f"hydra.sweep.dir={swept}") == 0
+    capfd.readouterr()
+    assert command("-m", f"sweep.resume={swept}", f"+{word}" if "params" in word else word) == 1
+    assert "error[MF077]" in capfd.readouterr().err
+    assert not Path("elsewhere").exists()
+
+
 def test_a_failed_job_is_run_again_on_demand(swept: Path):
     root = swept
     path = root / read_sweep_file(root).jobs[0].folder / "status.json"
