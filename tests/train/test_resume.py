@@ -25,9 +25,6 @@ from modelforge.train.learner import Learner
 from modelforge.train.resume import KEY
 from tests.train.runs import DROPOUT, assert_equal, child, differences, last, resuming
 
-TEXT = ("model=char_lstm", "data=text", "data.context=16")
-
-
 STOPS = [
     (Learner, "training_step", 14, signal.SIGTERM),
     (Learner, "training_step", 10, signal.SIGHUP),  # the last batch of an epoch
