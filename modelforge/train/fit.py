@@ -56,7 +56,7 @@ from modelforge.train.parallel.world import SINGLE_PROCESS, RunSpec, World
 from modelforge.train.prepare import Job, located, prepare, settled
 from modelforge.train.preprocessing import write_preprocessing
 from modelforge.train.progress import EpochBar, of_optimized
-from modelforge.train.resume import ASK, adopt, check_data
+from modelforge.train.resume import ASK, adopt, behind_its_epoch, check_data
 from modelforge.train.rows import Rows
 from modelforge.train.siblings import on_other_data
 from modelforge.train.tasks.task import Task
@@ -292,6 +292,7 @@ def _check_lengths(job: Job, length: Lengths, examples: Examples) -> list[Proble
     for name, callback in job.settings.callbacks.items():
         found += callback.late(f"callbacks.{name}", job.terms, length.steps("epoch"), length.steps("step"))
     found += too_short(job.plan, job.settings.data, length)
+    found += behind_its_epoch(job.start, job.trainer, length.num_batches)
     train, val, test = (len(part) for part in (examples.train, examples.val, examples.test))
     found += too_short_to_evaluate(job.plan, job.settings.data, length, {"validation": val, "test": test})
     found += unmeasured(job.settings.data, length, {"train": train, "val": val})
