@@ -48,6 +48,7 @@ from modelforge.train.hooks.steps import LogSteps, SeedSteps
 from modelforge.train.interrupt import Interrupts
 from modelforge.train.learner import Learner
 from modelforge.train.lengths import Lengths, lengths, out_of_step, too_short, too_short_to_evaluate, unmeasured
+from modelforge.train.misdeclared import misdeclared
 from modelforge.train.parallel.launch import Launch
 from modelforge.train.parallel.rendezvous import Rendezvous
 from modelforge.train.parallel.replicas import agreed_digest, check_dealt
@@ -108,7 +109,10 @@ def fit(
         Interrupted: the run was asked to stop; last.ckpt is saved.
     """
     with located(config):
-        job = prepare(config)
+        try:
+            job = prepare(config)
+        except ForgeError as error:
+            raise ForgeError([*misdeclared(config, error.problems), *error.problems]) from None
         if wrong := check_trainer(job.trainer, job.optimizer):
             raise ForgeError(wrong)
         run = Running(config, folder, console, interrupts, note, show_plan, siblings)
@@ -218,7 +222,7 @@ def _fit(
             callbacks=[
                 *_callbacks(job, run, hooks, checkpoints, world, shown=task.metric),
                 SaveOnInterrupt(run.interrupts, checkpoints, world),
-                Examined(task, examples.fitted, folder, world),
+                Examined(task, examples.fitted, folder, examples.places, world),
             ],
             launch=launch,
             some_thaw=bool(job.freezing.thaws),
