@@ -205,6 +205,7 @@ def predict(plan: ModelSpec | Plan, *, batch: int = 32, training: bool = True) -
             batch,
             training,
             sources=leaf.reads,
+            mixed=origins.mixed(leaf),
             dependent=origins.dependent(leaf, signals),
         )
         origins.add(leaf, node.parameters)
