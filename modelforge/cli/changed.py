@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from modelforge.config.compose import compose
 from modelforge.config.composition import Library
-from modelforge.config.folder import default_conf
+from modelforge.config.folder import own_conf
 from modelforge.core.errors import ForgeError
 from modelforge.review.affected import below
 from modelforge.review.changed_files import changed_files
 from modelforge.review.revision import merge_base
-from modelforge.review.sides import find_conf, open_side
+from modelforge.review.sides import open_side
 
 
 @dataclass(frozen=True)
@@ -31,7 +32,9 @@ class ChangedFiles:
             config = compose(self.conf, overrides, library=library)
         except ForgeError:
             return True
-        return any(below(self.conf, one.document.file) in self.paths for one in config.origins.contributions)
+        # What a file is called when shown depends on where one stands.
+        conf, files = os.path.abspath(self.conf), (one.document.file for one in config.origins.contributions)
+        return any(below(conf, os.path.abspath(file)) in self.paths for file in files)
 
 
 def changed_since(base_ref: str, conf: Path | None) -> ChangedFiles:
@@ -39,13 +42,13 @@ def changed_since(base_ref: str, conf: Path | None) -> ChangedFiles:
 
     Args:
         base_ref: The revision, such as `origin/main`.
-        conf: The config folder; None for the default one.
+        conf: The config folder; None for `./conf`.
 
     Raises:
-        ForgeError: git does not know the revision, or it has no such folder.
+        ForgeError: there is no such folder, git does not know the revision, or it has no such folder.
     """
-    folder = conf if conf is not None else default_conf()
-    commit = merge_base(base_ref, "HEAD", find_conf(conf))
-    with open_side(commit, conf) as old, open_side(".", conf) as new:
+    folder = conf if conf is not None else own_conf()
+    commit = merge_base(base_ref, "HEAD", folder)
+    with open_side(commit, folder) as old, open_side(".", folder) as new:
         files, _ = changed_files(old, new)
     return ChangedFiles(folder, frozenset(file.path for file in files if not file.formatting or file.reordered))

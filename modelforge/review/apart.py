@@ -1,12 +1,13 @@
-"""apart: two compositions and the edits between them → what each edit does by itself.
+"""apart: two compositions and the edits between them → what each edit does.
 
-An edit's effects are those of the old side with that edit alone. So nothing has to be known of how a value reaches a
-layer: through an interpolation, an argument of a block, a scheme that all layers share.
+An edit's effects are those of the old side with that edit alone, as far as they hold of the new side, too. So nothing
+has to be known of how a value reaches a layer: through an interpolation, an argument of a block, a scheme that all
+layers share.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -17,6 +18,7 @@ from modelforge.planning.plan import Plan, plan
 from modelforge.review.affected import PLANNED, Composition
 from modelforge.review.diff import diff
 from modelforge.review.edits import Edit, applied
+from modelforge.review.held import Numbers, held, held_values
 from modelforge.review.model_changes import Changes
 from modelforge.review.values import ValueChange, exact, value_changes
 
@@ -30,7 +32,7 @@ Edits = tuple[Edit, ...]
 
 @dataclass(frozen=True)
 class Part:
-    """What one group of edits, or several that work only together, does to a composition."""
+    """What one group of edits, or several that work together, does to a composition."""
 
     groups: tuple[int, ...]
     """Their numbers."""
@@ -104,45 +106,37 @@ def _apart(
     whole: Changes | None,
 ) -> Iterator[Part]:
     before = old.decided if whole is not None and not whole.equal else None
-    trials = [_Trial(old, new, edits, follows) for edits in groups]
-    failed = [number for number, trial in enumerate(trials) if trial.config is None]
-    planned = [number for number, trial in enumerate(trials) if trial.config is not None and trial.replans]
-    diffs: dict[int, Changes | None] = {}
+    trials: dict[Numbers, _Trial] = {(n,): _Trial(old, new, edits, follows) for n, edits in enumerate(groups)}
+    failed = [part for part, trial in trials.items() if trial.config is None]
+    planned = [part for part, trial in trials.items() if trial.config is not None and trial.replans]
+    diffs: dict[Numbers, Changes | None] = {}
     if isinstance(before, Plan):
         if len(planned) == 1 and not failed:
             diffs[planned[0]] = whole
         else:
-            diffs = {number: trials[number].diff(before, old) for number in planned}
-            failed += [number for number, found in diffs.items() if found is None]
-    for number in range(len(groups)):
-        if number not in failed:
-            yield _part((number,), groups, values, trials[number].derived, diffs.get(number))
-    if failed:
-        yield _together(sorted(failed), old, new, groups, values, follows, whole)
+            diffs = {part: trials[part].diff(before, old) for part in planned}
+            failed += [part for part, found in diffs.items() if found is None]
+    if len(failed) == len(groups):
+        yield _part(_joined(failed), groups, values, follows, whole)
         return
-    alone = {change.path for trial in trials for change in trial.derived}
-    derived = tuple(change for change in follows if change.path not in alone)
-    rest = _without(whole, [found for found in diffs.values() if found]) if whole and isinstance(before, Plan) else None
-    if derived or (rest is not None and not rest.equal):
-        yield Part(tuple(planned) if len(planned) > 1 else tuple(range(len(groups))), (), derived, rest)
+    if failed:  # what groups do that no plan has by themselves: a new argument, and its use
+        part = _joined(failed)
+        trials = {one: trial for one, trial in trials.items() if one not in failed}
+        trials[part] = trial = _Trial(old, new, sum((groups[number] for number in part), ()), follows)
+        diffs[part] = trial.diff(before, old) if trial.config is not None and isinstance(before, Plan) else None
+    shown = {part: found for part, found in diffs.items() if found is not None and not found.equal}
+    several = failed or (shown if len(shown) > 1 else planned)
+    every = _joined(several if len(several) > 1 else trials)
+    kept, left = held(whole, shown, every) if isinstance(before, Plan) and whole is not None else (shown, {})
+    derived, left_derived = held_values(follows, {part: trial.derived for part, trial in trials.items()}, every)
+    for part in trials:
+        yield _part(part, groups, values, derived.get(part, ()), kept.get(part))
+    for part in dict.fromkeys((*left, *left_derived)):
+        yield Part(part, (), tuple(left_derived.get(part, ())), left.get(part))
 
 
-def _together(
-    numbers: Sequence[int],
-    old: Composition,
-    new: Composition,
-    groups: Sequence[Edits],
-    values: Sequence[ValueChange],
-    follows: Sequence[ValueChange],
-    whole: Changes | None,
-) -> Part:
-    """What groups do that no plan has by themselves: a new argument, and its use."""
-    if len(numbers) == len(groups):
-        return _part(numbers, groups, values, follows, whole)
-    trial = _Trial(old, new, sum((groups[number] for number in numbers), ()), follows)
-    before = old.decided
-    found = trial.diff(before, old) if trial.config is not None and isinstance(before, Plan) else None
-    return _part(numbers, groups, values, trial.derived, found or whole)
+def _joined(parts: Iterable[Numbers]) -> Numbers:
+    return tuple(sorted(number for part in parts for number in part))
 
 
 class _Trial:
@@ -174,16 +168,3 @@ class _Trial:
             return diff(before, plan(parse(self.config), old.studies, read_files=old.read_files))
         except ForgeError:
             return None
-
-
-def _without(whole: Changes, parts: Sequence[Changes]) -> Changes:
-    """What of a difference no part shows."""
-    layers = {item.path for part in parts for item in part.layers}
-    parameters = {item.path for part in parts for item in part.parameters}
-    totals = {change.name for part in parts for change in part.totals}
-    return replace(
-        whole,
-        totals=tuple(change for change in whole.totals if change.name not in totals),
-        layers=tuple(item for item in whole.layers if item.path not in layers),
-        parameters=tuple(item for item in whole.parameters if item.path not in parameters),
-    )

@@ -57,7 +57,7 @@ class Outcome:
 
 @dataclass(frozen=True)
 class TracedCause:
-    """An edit, or several that work only together, and all that follows."""
+    """An edit, or several that work together, and all that follows."""
 
     edits: tuple[Written, ...]
     outcomes: tuple[Outcome, ...] = ()

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import re
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,6 +21,8 @@ from modelforge.review.signals import SignalChange, signal_changes
 from modelforge.review.starts import Starts, starts
 from modelforge.signal.memory import Runs
 from modelforge.signal.predict import Prediction, predict
+
+_NUMBER = re.compile(r"\d[\d,.]*(?:e[-+]?\d+)?")
 
 
 @dataclass(frozen=True)
@@ -61,24 +65,24 @@ class Known:
         self._known: dict[tuple[str, str], Consequences] = {}
         self._runs: Runs = {}
 
-    def __call__(self, old: Composition, new: Composition, found: Changes) -> Consequences | None:
+    def __call__(self, old: Composition, new: Composition, changes: Changes) -> Consequences | None:
         """What follows from the difference of two compositions' plans; None where a side has none."""
         before, after = old.decided, new.decided
         if not (isinstance(before, Plan) and isinstance(after, Plan)):
             return None
         key = (old.planned, new.planned)
         if key not in self._known:
-            self._known[key] = consequences(before, after, found, self._runs)
+            self._known[key] = consequences(before, after, changes, self._runs)
         return self._known[key]
 
 
-def consequences(old: Plan, new: Plan, found: Changes, runs: Runs | None = None) -> Consequences:
+def consequences(old: Plan, new: Plan, changes: Changes, runs: Runs | None = None) -> Consequences:
     """What follows from the difference of two plans.
 
     Args:
         old: The plan of the old side.
         new: The plan of the new side.
-        found: What differs between them.
+        changes: What differs between them.
         runs: What layers of other plans saved; see `memory`.
     """
     pairs = paired(old, new)
@@ -87,8 +91,8 @@ def consequences(old: Plan, new: Plan, found: Changes, runs: Runs | None = None)
     unjudged = [problem for problem in gone if problem.code in after.unjudged]
     predicted, expected = predict(old), predict(new)
     return Consequences(
-        costs(old, new, pairs, runs) if found.layers else None,
-        starts(old, new, found),
+        costs(old, new, pairs, runs) if changes.layers else None,
+        starts(old, new, changes),
         old_checkpoint(old, new, pairs),
         new_findings=tuple(_without(_findings(after), _findings(before))),
         old_findings=tuple(problem for problem in gone if problem not in unjudged),
@@ -107,15 +111,36 @@ def _lost(old: Prediction, new: Prediction, layers: Mapping[str, str]) -> Unknow
 
 
 def _without(some: Sequence[Problem], others: Sequence[Problem]) -> list[Problem]:
-    """The problems that the others do not hold, wherever they are written."""
-    known = set(map(_meaning, others))
-    return [problem for problem in some if _meaning(problem) not in known]
+    """The problems that the others do not hold, each of which stands for one: wherever they are written, and of notes
+    whatever numbers they name, which differ with every edit."""
+    left, known = [*some], [*others]
+    for meaning in (_text, _words, _subject):
+        left, known = _unmatched(left, known, meaning), _unmatched(known, left, meaning)
+    return left
+
+
+def _unmatched(some: Sequence[Problem], others: Sequence[Problem], meaning: Callable[[Problem], str]) -> list[Problem]:
+    waiting = Counter(map(meaning, others))
+    found: list[Problem] = []
+    for problem in some:
+        if waiting[meaning(problem)]:
+            waiting[meaning(problem)] -= 1
+        else:
+            found.append(problem)
+    return found
+
+
+def _text(problem: Problem) -> str:
+    return f"{problem.code} {problem.key} {problem.message}"
+
+
+def _words(problem: Problem) -> str:
+    return _NUMBER.sub("#", _text(problem)) if problem.severity == "note" else _text(problem)
+
+
+def _subject(problem: Problem) -> str:
+    return f"{problem.code} {problem.key}" if problem.severity == "note" else _text(problem)
 
 
 def _findings(found: Linted) -> tuple[Problem, ...]:
     return (*found.planned, *found.problems)
-
-
-def _meaning(problem: Problem) -> tuple[str, ...]:
-    """What makes two findings one; the numbers in a note differ with every edit."""
-    return (problem.code, problem.key, "" if problem.severity == "note" else problem.message)

@@ -16,7 +16,7 @@ from modelforge.core.errors import Place
 from modelforge.core.paths import last, parent
 from modelforge.core.shown import Shown
 from modelforge.core.tensors import to_data
-from modelforge.core.words import a_class
+from modelforge.core.words import a_class, plural
 from modelforge.language import parse
 from modelforge.language.model import ModelSpec
 from modelforge.planning.assign import ParameterPlan
@@ -30,7 +30,7 @@ from modelforge.review.formats.text import text
 from modelforge.review.model_changes import Changes, LayerDiff, ParameterDiff
 from modelforge.review.pairing import Pairing, paired
 from modelforge.review.sides import open_side
-from modelforge.review.values import ValueChange
+from modelforge.review.values import ValueChange, exact
 
 SECTIONS = {"results": "outputs", "ties": "tie", "buffers": "layers"}
 """Facts about the whole model that a key of the model section states."""
@@ -48,6 +48,9 @@ class Diff(Shown, Changes):
 
     def __str__(self) -> str:
         return to_text(text(documented_diff(self)))
+
+    def _brief(self) -> str:
+        return "equal" if self.equal else f"{plural(len(self.parameters), 'parameter')} differ"
 
 
 def diff(old: Plan | ModelSpec, new: Plan | ModelSpec) -> Diff:
@@ -300,14 +303,15 @@ def _plain_changes(one: ParameterPlan, other: ParameterPlan) -> Iterator[ValueCh
 
 
 def _field_changes(one: ParameterPlan, other: ParameterPlan, old: Plan, new: Plan) -> Iterator[ValueChange]:
-    if one.initializer == other.initializer:
+    # Only the text shows that renames of a file's names come in another order.
+    if one.initializer == other.initializer and repr(one.initializer) == repr(other.initializer):
         return
     before = {field.name: field for field in decided_fields(one, old.origins)}
     after = {field.name: field for field in decided_fields(other, new.origins)}
     for name in dict.fromkeys((*before, *after)):
         left, right = before.get(name), after.get(name)
         if left and right:
-            differs = left.value != right.value
+            differs = exact(left.value) != exact(right.value)
         else:  # a field of one side's scheme alone is part of the change of schemes, where a block sets it
             field = left or right
             differs = one.scheme != other.scheme and field is not None and bool(field.key)

@@ -43,7 +43,7 @@ from modelforge.review.verdict import MAX_NAMED, verdict
 ORDER = list(SECTIONS)
 MAX_NOTES = 20
 MAX_PICTURES = 3
-SIDES = {"old": "on the old side", "new": "on the new side", "both": "on either side"}
+SIDES = {"old": "on the old side", "new": "on the new side"}
 
 
 def documented(review: Review, acceptances: Acceptances | None = None) -> Document:
@@ -154,7 +154,7 @@ def _change(draft: Draft) -> Change:
 
 
 def _identity(draft: Draft) -> str:
-    """What several edits that work only together are recognized by, values included; or what no edit explains."""
+    """What several edits that work together are recognized by, values included; or what no edit explains."""
     values = [one.change for one in draft.edits] or [*draft.values.values()]
     paths = [] if draft.edits else sorted({*draft.layers, *draft.parameters})
     return exact([*paths, *([one.name, one.old, one.new] for one in values)], sort=True)
@@ -202,8 +202,8 @@ def _entries(review: Review) -> Iterator[Change]:
             place = _file_of(entry, review)
             found = of_kind(_option(entry, "renamed"), names, names, mark=">", spot=place)
             yield found.model_copy(update={"entries": labels_of([entry.label]), "num_entries": 1})
-        unplanned = entry.broken == "both" and entry.num_values  # its values are compared, and it is named as such
-        if (not entry.broken and entry.kind == "changed") or unplanned:
+        # Of one that is planned on neither side the values are compared.
+        if entry.broken == "both" or (not entry.broken and entry.kind == "changed"):
             continue
         if not entry.broken:
             words = f"{entry.label} {entry.kind}{_size(entry)}{_like(entry, review)}"

@@ -23,7 +23,7 @@ REDRAWN = ("changed", "redrawn")
 
 @dataclass
 class Draft:
-    """An edit, or several that work only together, and all that follows."""
+    """An edit, or several that work together, and all that follows."""
 
     edits: tuple[Written, ...]
     """Empty for differences that no edit explains."""
@@ -37,6 +37,8 @@ class Draft:
     """How each parameter differs: `added`, `removed`, `redrawn` or `changed`."""
     totals: set[str] = field(default_factory=set[str])
     """Facts about the whole model that differ."""
+    unplanned: bool = False
+    """Whether no composition that shows it has a plan, on either side."""
 
     @property
     def edit(self) -> Written | None:
@@ -117,6 +119,9 @@ def drafts(review: Review) -> list[Draft]:
             rest = Draft(())
             rest.add([entry.label], entry.values, (), entry.diff)
             found.append(rest)
+    unplanned = {entry.label for entry in review.entries if entry.broken == "both"}
+    for draft in found:
+        draft.unplanned = draft.labels.keys() <= unplanned
     return found
 
 

@@ -8,7 +8,7 @@ from modelforge.review.changed_files import Presence
 from modelforge.review.consequences import Known
 from modelforge.review.diff import diff
 from modelforge.review.review import EntryDiff
-from modelforge.review.values import flat, value_changes
+from modelforge.review.values import exchanged_layers, flat, value_changes
 
 
 def entry_diff(
@@ -52,6 +52,8 @@ def entry_diff(
         return EntryDiff(entry.label, kind, shared, values, found, consequences=known(old, new, found))
     problems = [side for side in (after, before) if not isinstance(side, Plan)]
     side = "both" if len(problems) == 2 else "old" if isinstance(after, Plan) else "new"
+    if side == "both":
+        values += tuple(exchanged_layers(old.values, new.values, old.config.origins.place, new.config.origins.place))
     return EntryDiff(entry.label, kind, shared, values, broken=side, problems=problems[0])
 
 

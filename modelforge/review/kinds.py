@@ -51,9 +51,6 @@ KINDS: Mapping[str, Kind] = MappingProxyType(
             "not compared",
             "A side cannot be read, or its default config not composed: nothing is compared.",
         ),
-        "broken-both": Kind(
-            "broken", "warning", "broken on both sides", "Neither side can be planned: the model is not compared."
-        ),
         "needs-plugins": Kind(
             "broken",
             "warning",
@@ -109,6 +106,12 @@ KINDS: Mapping[str, Kind] = MappingProxyType(
         "buffers-changed": Kind("model", "warning", "buffers", "A buffer that a file fills holds other numbers."),
         "model-value": Kind(
             "model", "info", "model setting", "A value of the model section differs, but no layer and no parameter."
+        ),
+        "model-unplanned": Kind(
+            "model",
+            "warning",
+            "unplanned model setting",
+            "Neither side of a model that it belongs to can be planned: how parameters start is not known.",
         ),
         "costs-changed": Kind(
             "model", "info", "costs", "The cost of a forward pass on one example, and the number of parameters."

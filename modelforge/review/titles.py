@@ -42,7 +42,7 @@ def kind_of(draft: Draft) -> str:
         return fact
     if draft.parameters:
         return "init-changed" if "init" in draft.path or draft.path[0] == "weights" else "init-follows"
-    return _of_value(draft.path)
+    return _of_value(draft.path, unplanned=draft.unplanned)
 
 
 def _of_layers(draft: Draft) -> str:
@@ -55,10 +55,10 @@ def _of_layers(draft: Draft) -> str:
     return f"layer-{kinds.pop()}" if len(kinds) == 1 and kinds != {"changed"} else "layers-changed"
 
 
-def _of_value(path: tuple[str, ...]) -> str:
-    """The kind of an edit without an effect on a model."""
+def _of_value(path: tuple[str, ...], *, unplanned: bool) -> str:
+    """The kind of an edit without an effect on a model, or on one without a plan."""
     if path[0] in ("model", "init", "weights", "dtype"):
-        return "model-value"
+        return "model-unplanned" if unplanned else "model-value"
     if path == ("optimizer", "lr"):
         return "learning-rate"
     if path[0] == "data":
@@ -72,7 +72,7 @@ def head(draft: Draft) -> tuple[str, str]:
         return "differences that no edit explains", ""
     if draft.edit is None:
         names = listed(dict.fromkeys(_name(edit) for edit in draft.edits), MAX_NAMED)
-        return names, "act only together"
+        return names, "act together"
     edit = draft.edit
     change = edit.change
     if (choice := draft.choice) is not None:

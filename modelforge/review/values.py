@@ -86,8 +86,10 @@ NAMING = frozenset({"layers", "blocks", "args", "input", "inputs"})
 """Sections whose keys are names, so that `init` may be one."""
 
 
-ORDERED = (("data", "augment"), ("callbacks",))
-"""The mappings of a config in which the order counts: steps that are done one after the other."""
+STEPS = (("data", "augment"), ("callbacks",))
+"""The mappings of a config in which the order counts, with those inside: steps that are done one after the other."""
+LAYERS = frozenset({"layers", "branches", "input", "outputs"})
+"""The mappings of a model in which the order counts, as its plan shows where it has one."""
 
 
 def value_changes(old: Any, new: Any, old_place: Find, new_place: Find) -> Iterator[ValueChange]:
@@ -107,33 +109,50 @@ def value_changes(old: Any, new: Any, old_place: Find, new_place: Find) -> Itera
             key = ".".join(path)
             old_at, new_at = (None if one is ABSENT else old_place(key)), (None if other is ABSENT else new_place(key))
             yield ValueChange(key, one, other, old_at, new_at, path)
-    for steps in ORDERED:
-        for path, one, other in _exchanged(_at(old, steps), _at(new, steps), steps):
-            key = ".".join(path)
-            yield ValueChange(key, one, other, old_place(key), new_place(key), path)
+    for path, one, other in _exchanged(old, new):
+        if _is_ordered(path):
+            yield _in_another_order(path, one, other, old_place, new_place)
 
 
-def _at(value: Any, path: Path) -> Any:
-    """What stands at a path; None where there is no such path."""
-    for name in path:
-        value = value.get(name) if isinstance(value, Mapping) else None
-    return value
+def exchanged_layers(old: Any, new: Any, old_place: Find, new_place: Find) -> Iterator[ValueChange]:
+    """The layers, inputs and outputs that come in another order; of models that have a plan, it shows what follows.
+
+    Example:
+        >>> old, new = ({"model": {"layers": dict.fromkeys(names, "ReLU")}} for names in ("ab", "ba"))
+        >>> [(one.name, one.old, one.new) for one in exchanged_layers(old, new, lambda key: None, lambda key: None)]
+        [('model.layers', ['a', 'b'], ['b', 'a'])]
+    """
+    for path, one, other in _exchanged(old, new):
+        if path[:1] == ("model",) and (path[-1] in LAYERS or path[-2:-1] == ("copies",)):
+            yield _in_another_order(path, one, other, old_place, new_place)
 
 
-def _exchanged(old: Any, new: Any, path: Path) -> Iterator[tuple[Path, list[str], list[str]]]:
-    """The mappings of named steps whose common names come in another order, with these names."""
+def _in_another_order(path: Path, old: Any, new: Any, old_place: Find, new_place: Find) -> ValueChange:
+    key = ".".join(path)
+    return ValueChange(key, old, new, old_place(key), new_place(key), path)
+
+
+def _is_ordered(path: Path) -> bool:
+    """Whether the order counts in a mapping: steps, and renames, each of which sees what the one before made."""
+    renames = path[-1:] == ("rename",) and path[0] in ("weights", *AROUND_INIT)
+    return renames or any(path[: len(steps)] == steps for steps in STEPS)
+
+
+def _exchanged(old: Any, new: Any, path: Path = ()) -> Iterator[tuple[Path, list[str], list[str]]]:
+    """The mappings of named items whose common names come in another order, with these names."""
     if not (isinstance(old, Mapping) and isinstance(new, Mapping)):
         return
-    before, after = [name for name in old if name in new], [name for name in new if name in old]
-    if before != after and all(map(_holds_steps, (old, new))):
+    before, after = [str(name) for name in old if name in new], [str(name) for name in new if name in old]
+    if before != after and all(map(_holds_items, (old, new))):
         yield path, before, after
-    for name in before:
-        yield from _exchanged(old[name], new[name], (*path, name))
+    for name in old:
+        if name in new:
+            yield from _exchanged(old[name], new[name], (*path, str(name)))
 
 
-def _holds_steps(value: Mapping[str, Any]) -> bool:
-    """Whether a mapping may hold steps by names: each is a type or a mapping, where a step itself has a `type`."""
-    return "type" not in value and all(isinstance(item, Mapping | str) for item in value.values())
+def _holds_items(value: Mapping[Any, Any]) -> bool:
+    """Whether a mapping may hold items by names: each is a text, a mapping or nothing, where an item has a `type`."""
+    return "type" not in value and all(item is None or isinstance(item, Mapping | str) for item in value.values())
 
 
 def _one_number(path: Path, old: Any, new: Any) -> bool:

@@ -142,11 +142,11 @@ def spread(value: Any, rank: int) -> tuple[int, ...]:
     return tuple(value) if isinstance(value, tuple | list) else (value,) * rank
 
 
-def along_each(taps: Sequence[Taps], profile: Profile, first_axis: int, *, back: bool = False) -> tuple[float, Profile]:
+def along_each(taps: Sequence[Taps], profile: Profile, *, back: bool = False) -> tuple[float, Profile]:
     """The factor on the energy that windows make or send back, and the profile of what they make."""
     factors: list[float] = []
     shapes: dict[int, np.ndarray] = {}
-    for axis, one in enumerate(taps, start=first_axis):
+    for axis, one in enumerate(taps, start=2):
         energy = profile.get(axis, np.ones(one.windows if back else one.size))
         made = one.backward(energy) if back else one.forward(energy)
         mean = float(made.mean())

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 
 def test_nothing_differs(data, text, repository):
     assert data("check", "--changed-only") == {"ok": True, "checked": []}
@@ -45,3 +47,17 @@ def test_findings_in_a_file(text, repository):
     assert text("check", "model=rnn", "--format", "sarif", "--output", "found.sarif") == "1 checked: found.sarif"
     assert '"version": "2.1.0"' in Path("found.sarif").read_text()
     assert "there is no folder" in text("check", "model=rnn", "--output", "none/found.txt", status=1)
+
+
+@pytest.mark.parametrize("command", ["check", "lint"])
+@pytest.mark.parametrize("conf", ["{}/conf", "./conf/", "conf/../conf", "../{0.name}/conf"])
+def test_whatever_the_folder_is_called(data, repository, command: str, conf: str):
+    path = repository / "conf/model/blocks.yaml"
+    path.write_text(path.read_text().replace("times: 3", "times: 4"))
+    found = data(command, "model=blocks", "--changed-only", "--conf", conf.format(repository))
+    assert len(found["checked" if command == "check" else "linted"]) == 1
+
+
+def test_the_configs_that_come_with_modelforge_have_no_revision(text, repository, monkeypatch):
+    monkeypatch.chdir(repository / "conf" / "model")
+    assert "there is no `conf/config.yaml` here" in text("check", "seed=1", "--changed-only", status=1)

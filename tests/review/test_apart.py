@@ -42,12 +42,20 @@ def test_what_several_do_is_found_by_doing_each(trees: Path):
     edit("conf/init/xavier.yaml", "gain: 1.0", "gain: 2.0")
     edit("conf/model/mlp.yaml", "out_features: 4", "out_features: 6")
     old, new, groups = both()
-    found = {part.values[0].name: part.diff for part in parts(old, new, groups)}
+    *alone, together = parts(old, new, groups)
+    found = {part.values[0].name: part.diff for part in alone}
     assert found["free"] is None
     gain, width = found["init.gain"], found["model.layers.hidden.out_features"]
     assert gain is not None
+    assert gain.equal, "the weight that both change is not its own"
     assert width is not None
-    assert (len(gain.layers), len(width.layers)) == (0, 1)
+    assert [[item.path for item in items] for items in (width.layers, width.parameters)] == [
+        ["hidden"],
+        ["hidden.bias"],
+    ]
+    assert together.diff is not None
+    assert [item.path for item in together.diff.parameters] == ["hidden.weight"]
+    assert [groups[number][0].path[-1] for number in together.groups] == ["out_features", "gain"]
 
 
 def test_what_only_both_do_is_left_over(trees: Path):

@@ -68,16 +68,19 @@ def test_a_value_behind_interpolations_is_the_cause(trees: Path):
     assert cause.outcomes[0].diff is not None
 
 
-def test_two_edits_of_one_parameter_are_two_causes(trees: Path):
+def test_two_edits_of_one_parameter_are_one_cause_of_it(trees: Path):
     edit("conf/init/xavier.yaml", "gain: 1.0", "gain: 2.0")
     edit("conf/model/mlp.yaml", "out_features: 4", "out_features: 6")
-    found = causes()
     changes = {
-        name: {change.name for item in cause.outcomes[0].diff.parameters for change in item.changes}
-        for name, cause in found.items()
+        tuple(one.change.name for one in cause.edits): {
+            item.path: {change.name for change in item.changes} for item in cause.outcomes[0].diff.parameters
+        }
+        for cause in review("old", "conf").causes
         if cause.outcomes[0].diff is not None
     }
-    assert changes == {"gain": {"gain", "std"}, "layers.hidden.out_features": {"shape", "fan_out", "std"}}
+    width = "layers.hidden.out_features"
+    assert changes[(width,)] == {"hidden.bias": {"shape"}}
+    assert changes[(width, "gain")] == {"hidden.weight": {"gain", "shape", "fan_out", "std"}}
 
 
 def test_edits_that_have_a_plan_only_together_are_one_cause(trees: Path):

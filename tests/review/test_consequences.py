@@ -35,3 +35,20 @@ def test_a_signal_that_vanishes():
     found = consequences(old, new, diff(old, new))
     assert [(change.what, change.path) for change in found.signal] == [("signal", "a")]
     assert json.loads(json.dumps(found.to_dict()))["signal"][0]["new"] == 0.0
+
+
+def stack(times: int, act: str) -> dict[str, object]:
+    return {"type": "Repeat", "times": times, "layers": {"up": {"type": "Linear", "out_features": 8}, "act": act}}
+
+
+def test_a_second_note_of_one_kind_about_one_block_is_new():
+    old = plan("xavier", relus=stack(20, "ReLU"), head=HEAD)
+    longer = plan("xavier", relus=stack(30, "ReLU"), head=HEAD)
+    both = plan("xavier", gelus=stack(20, "GELU"), relus=stack(30, "ReLU"), head=HEAD)
+    found = consequences(old, longer, diff(old, longer))
+    assert (found.new_findings, found.old_findings) == ((), ()), "a note with other numbers is the same"
+    (note,) = consequences(old, both, diff(old, both)).new_findings
+    assert note.code == "MW120"
+    assert "GELU" in note.message
+    (gone,) = consequences(both, old, diff(both, old)).old_findings
+    assert gone == note

@@ -10,6 +10,7 @@ import torch
 from pydantic_core import to_json
 
 import modelforge as mf
+from modelforge.planning.plan import plan as plan_of
 from modelforge.review.diff import diff
 
 LINEAR = {"type": "Linear", "out_features": 4}
@@ -238,3 +239,14 @@ def test_it_is_data(plan):
     data = json.loads(to_json(found.to_dict(), inf_nan_mode="strings"))
     assert [layer["kind"] for layer in data["layers"]] == ["changed", "removed", "added"]
     assert data["parameters"][0]["std_ratio"] == "Infinity"
+
+
+def test_renames_of_a_file_in_another_order_are_a_difference_where_the_file_is_not_read():
+    model = {"input": {"shape": [4]}, "layers": {"head": {"type": "Linear", "out_features": 2}}}
+    renames = {"a": "b", "b": "head"}
+    before, after = (
+        plan_of(mf.parse({"model": model, "weights": {"path": "w.safetensors", "rename": item}}), read_files=False)
+        for item in (renames, dict(reversed(renames.items())))
+    )
+    assert mf.diff(before, before).equal
+    assert [item.changes[0].name for item in mf.diff(before, after).parameters] == ["rename", "rename"]

@@ -124,7 +124,7 @@ def test_edits_that_work_only_together_are_recognized_by_their_values(trees: Pat
     prints: set[str] = set()
     for value in ("0.1", "0.2"):
         Path("conf/init/xavier.yaml").write_text(f"scheme: constant\nvalue: {value}\n")
-        (change,) = [one for one in document().changes if "act only together" in one.title]
+        (change,) = [one for one in document().changes if "act together" in one.title]
         assert only(document(), change.kind).fingerprint == change.fingerprint
         prints.add(change.fingerprint)
     assert len(prints) == 2

@@ -7,9 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from modelforge.cli.diff import fails
 from modelforge.review.document import Document
 from modelforge.review.documented import documented
-from tests.review.trees import review
+from tests.review.trees import edit, review
 
 
 def wrong(document: Document) -> list[tuple[str, str, str]]:
@@ -76,3 +77,42 @@ def test_a_name_that_a_plugin_may_register_is_no_mistake_of_two_revisions(
         assert kinds == ["broken-new", "new-unplanned"]
     of_working_tree = documented(review("HEAD~1", "."))
     assert [kind for kind, _, _ in wrong(of_working_tree)] == ["broken-new", "new-unplanned"]
+
+
+OWN = """\
+input: {shape: [8]}
+layers:
+  up: {type: Linear, out_features: 4, init: {gain: 1.0}}
+  own: Mine
+  act: ReLU
+"""
+
+
+@pytest.mark.parametrize(
+    ("text", "title"),
+    [
+        (OWN.replace("  own: Mine\n  act: ReLU\n", "  act: ReLU\n  own: Mine\n"), "model.layers act now behind up"),
+        (OWN.replace("gain: 1.0", "gain: 2.0"), "model.layers.up.init.gain 1 → 2"),
+    ],
+)
+def test_an_edit_of_a_model_that_neither_side_can_plan_is_no_silence(trees: Path, text: str, title: str):
+    Path("old/model/own.yaml").write_text(OWN, encoding="utf-8")
+    Path("conf/model/own.yaml").write_text(text, encoding="utf-8")
+    document = documented(review("old", "conf"))
+    assert not document.equal
+    assert [(one.kind, one.severity, one.title) for one in document.changes] == [("model-unplanned", "warning", title)]
+    assert [fails(document, name) for name in ("warning", "changed-init", "changed-training")] == [True, True, False]
+
+
+def test_a_model_that_neither_side_can_plan_in_another_notation_is_the_same(trees: Path):
+    Path("old/model/own.yaml").write_text(OWN, encoding="utf-8")
+    other = OWN.replace("{type: Linear, out_features: 4", "{out_features: 4, type: Linear").replace("1.0", "1")
+    Path("conf/model/own.yaml").write_text(other, encoding="utf-8")
+    assert documented(review("old", "conf")).equal
+
+
+def test_an_edit_that_a_plan_shows_is_not_one_of_unknown_effect(trees: Path):
+    Path("conf/init/own.yaml").write_text("scheme: mine\n", encoding="utf-8")
+    Path("old/init/own.yaml").write_text("scheme: mine\n", encoding="utf-8")
+    edit("conf/model/mlp.yaml", "out_features: 4", "out_features: 6")
+    assert [one.kind for one in documented(review("old", "conf")).changes if one.cause] == ["layers-changed"]

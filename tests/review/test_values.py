@@ -62,3 +62,18 @@ def test_elsewhere_it_is_one(path: Path):
 def test_the_order_of_steps_counts_and_that_of_a_lookup_does_not(path: Path, counts: bool):
     steps = {"flip": "RandomHorizontalFlip", "crop": {"type": "RandomCrop"}}
     assert changed(path, steps, dict(reversed(steps.items()))) == [".".join(path)] * counts
+
+
+@pytest.mark.parametrize(
+    ("path", "counts"),
+    [
+        (("weights", "rename"), True),
+        (("init", "params", "*.weight", "rename"), True),
+        (("model", "blocks", "unit", "layers", "up", "init", "rename"), True),
+        (("data", "rename"), False),
+        (("weights", "other"), False),
+    ],
+)
+def test_the_order_of_renames_counts_since_each_sees_what_the_one_before_made(path: Path, counts: bool):
+    renames = {"h": "x", "x": "head", "mask": None}
+    assert changed(path, renames, dict(reversed(renames.items()))) == [".".join(path)] * counts

@@ -66,7 +66,7 @@ def test_alpha_dropout_brings_examples_nearer(p):
             tensor.retain_grad()
             kept.append(tensor)
     (tensor * torch.randn(tensor.shape, generator=generator)).sum().backward()
-    nodes = [node for node in mf.predict(plan, batch=16).nodes if node.type == "AlphaDropout"]
+    nodes = [node for node in mf.predict(plan, batch_size=16).nodes if node.type == "AlphaDropout"]
     for node, drawn in zip(nodes, kept, strict=True):
         for item, values in ((node.signal, drawn.detach()), (node.gradient, drawn.grad)):
             logs = values.double().square().mean(dim=(1, 2)).log()
@@ -79,7 +79,7 @@ def test_moments_after_alpha_dropout_as_drawn(kind):
     """After ReLU, which has a mean and a skewness; the noise of E x² over batches follows from the fourth moment."""
     shape = [8, 5] if kind.startswith("Feature") else [40]
     plan = mf.plan(chain("ReLU", {"type": kind, "p": 0.2}, shape=shape, init="kaiming"))
-    signal = mf.predict(plan, batch=4).nodes[-1].signal
+    signal = mf.predict(plan, batch_size=4).nodes[-1].signal
     torch.manual_seed(0)
     layer = getattr(torch.nn, kind)(0.2)
     drawn = torch.stack([layer(torch.randn(4, *shape).relu()) for _ in range(20_000)]).double()

@@ -151,7 +151,7 @@ def test_weights_of_one_part_of_a_sum_take_back_their_share_of_what_a_norm_made_
     }
     spec = mf.parse({"input": {"shape": [4]}, "layers": layers}, init="lecun")
     plan = mf.plan(spec)
-    gradient = mf.predict(plan, batch=64).node("own").gradient
+    gradient = mf.predict(plan, batch_size=64).node("own").gradient
     logs = measured(plan, spec, seeds=16, batch=64)["own"].backward
     assert np.mean(logs) == pytest.approx(gradient.log_mean, abs=3 * gradient.spread / 4)
 

@@ -68,7 +68,7 @@ def test_norms_of_other_elements_read_no_energies_of_positions(norm, units):
 def test_batch_norm_lets_gradients_explode():
     """π/(π - 1) a layer after ReLU (Yang et al. 2019, arXiv:1902.08129)."""
     spec = chain(*[LINEAR, "BatchNorm1d", "ReLU"] * 10, shape=[64], init={"scheme": "xavier"})
-    prediction = mf.predict(mf.plan(spec), batch=100_000)
+    prediction = mf.predict(mf.plan(spec), batch_size=100_000)
     ratio = prediction.node("relu14").gradient.energy / prediction.node("relu17").gradient.energy
     assert ratio == pytest.approx(3.141593 / 2.141593, rel=0.05)
 
