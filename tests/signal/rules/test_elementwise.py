@@ -87,7 +87,7 @@ def test_an_activation_of_what_a_dropout_left(drop, act, known):
     for training in (True, False):
         spec = chain(*layers, shape=[64], init="kaiming")
         plan = mf.plan(spec)
-        last = mf.predict(plan, batch=16, training=training).nodes[-1]
+        last = mf.predict(plan, batch_size=16, training=training).nodes[-1]
         assert (last.signal is not None) == (known or not training), last.note
         if last.signal is not None:
             found = measured(plan, spec, seeds=12, batch=16, training=training)[last.path]
