@@ -146,7 +146,7 @@ CODES = MappingProxyType(
         "MW212": "an argument of another optimizer or scheduler that is left out",
         "MW213": "a run with other versions, or other modules of the project, than now",
         "MW220": "a setting without effect on this run",
-        "MW221": "a training without steps",
+        "MW221": "a training without steps, or without a validation",
         "MW222": "combinations of a sweep that make the same config",
         "MW223": "a combination of a sweep that is left out",
         "MW224": "jobs at once with more threads than cores",

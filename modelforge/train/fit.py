@@ -61,6 +61,7 @@ from modelforge.train.rows import Rows
 from modelforge.train.tasks.task import Task
 from modelforge.train.trackers.history import History, history_of
 from modelforge.train.trainer import check_trainer, complaint, device_of, make_trainer, quiet, size_of, substituted
+from modelforge.train.validations import without_validation
 
 
 @dataclass(frozen=True)
@@ -287,6 +288,7 @@ def _check_lengths(job: Job, length: Lengths, examples: Examples) -> list[Proble
     train, val, test = (len(part) for part in (examples.train, examples.val, examples.test))
     found += too_short_to_evaluate(job.plan, job.settings.data, length, {"validation": val, "test": test})
     found += unmeasured(job.settings.data, length, {"train": train, "val": val})
+    found += without_validation(length, job.settings.metric)
     if wrong := [problem for problem in found if problem.severity == "error"]:
         raise ForgeError(wrong)
     return found
