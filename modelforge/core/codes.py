@@ -144,7 +144,7 @@ CODES = MappingProxyType(
         "MW210": "the best epoch of a resumed run is lost",
         "MW211": "a schedule that does not get to its end",
         "MW212": "an argument of another optimizer or scheduler that is left out",
-        "MW213": "a run with other versions, or other modules of the project, than now",
+        "MW213": "a run with other versions, modules of the project or data than now, or than those beside it",
         "MW220": "a setting without effect on this run",
         "MW221": "a training without steps, or without a validation",
         "MW222": "combinations of a sweep that make the same config",
