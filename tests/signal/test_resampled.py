@@ -9,8 +9,8 @@ from torch.nn.functional import avg_pool1d
 
 import modelforge as mf
 from modelforge.signal.resampled import adaptive_means, matrix_of, resampled
-from modelforge.signal.shape import Shape
-from modelforge.signal.value import Gradient, Signal, fading
+from modelforge.signal.shape import Shape, fading
+from modelforge.signal.value import Gradient, Signal
 from tests.signal.measured import measured
 from tests.signal.nets import chain
 
