@@ -20,7 +20,7 @@ from modelforge.review.consequences import Known
 from modelforge.review.entry_diff import entry_diff
 from modelforge.review.option_names import choice_of, follows_renames, label_of, option_of, with_choices, with_new_names
 from modelforge.review.pair import Pair
-from modelforge.review.project_code import REASON
+from modelforge.review.project_code import why_not_compared
 from modelforge.review.renames import renamed_files
 from modelforge.review.review import EntryDiff, FileNote, Review
 from modelforge.review.revision import short
@@ -100,7 +100,7 @@ class _Reviewer:
             notes=tuple(self._notes(self.pair.range)),
             files=(
                 *map(self._note, self.files),
-                *(_not_there(path, REASON) for path in self.pair.code),
+                *(_not_there(path, why_not_compared(path)) for path in self.pair.code),
                 *(_not_there(path, why) for path, why in self.left_out.items() if why),
             ),
             num_files=0 if same_folder else len(self.paths),
