@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -87,3 +88,18 @@ def test_code_beside_the_plugins_is_not_mentioned(trees: Path, git: Callable[...
     git("commit", "--quiet", "--message=two")
     with open_sides("HEAD~1", "HEAD", None, ()) as pair:
         assert pair.code == ()
+
+
+@pytest.mark.parametrize("here", [".", "..", "part"])
+def test_the_project_of_the_config_folder_counts_wherever_one_stands(
+    trees: Path, git: Callable[..., str], monkeypatch: pytest.MonkeyPatch, here: str
+):
+    shutil.copytree("conf", "part/conf")
+    for text in ("x = 1\n", "x = 2\n"):
+        Path("part/pyproject.toml").write_text('[tool.modelforge]\nplugins = ["mine"]\n', encoding="utf-8")
+        Path("part/mine.py").write_text(text, encoding="utf-8")
+        git("add", ".")
+        git("commit", "--quiet", "--message=more")
+    monkeypatch.chdir(trees / here)
+    with open_sides("HEAD~1", "HEAD", trees / "part/conf", ()) as pair:
+        assert pair.code == ("part/mine.py",)
