@@ -58,6 +58,7 @@ from modelforge.train.progress import EpochBar, of_optimized
 from modelforge.train.promises import broken_promises
 from modelforge.train.resume import ASK, adopt, check_data
 from modelforge.train.rows import Rows
+from modelforge.train.settings import training_of
 from modelforge.train.tasks.task import Task
 from modelforge.train.trackers.history import History, history_of
 from modelforge.train.trainer import check_trainer, complaint, device_of, make_trainer, quiet, size_of, substituted
@@ -157,7 +158,7 @@ def _begin(job: Job, run: Running, join: Callable[[], World], launch: Launch | N
         run.warn(problem)
     if run.show_plan:
         run.console.print(job.plan.table())
-    for problem in findings(job.plan):
+    for problem in findings(job.plan, training_of(run.config.values)):
         run.warn(problem, shown=run.show_plan)
     if run.show_plan:
         run.console.print()
