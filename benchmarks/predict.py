@@ -72,9 +72,9 @@ def _print_drift(draws: int) -> None:
     layers = {"hidden": {"type": "Linear", "out_features": 256}, "act": "GELU"}
     model = {"input": {"shape": [256]}, "layers": {"deep": {"type": "Repeat", "times": 30, "layers": layers}}}
     init = {"scheme": "lecun", "distribution": "normal"}
-    (setting,) = mf.solve(mf.plan(mf.parse(model, init=init)), "forward", batch=16).settings
+    (setting,) = mf.solve(mf.plan(mf.parse(model, init=init)), "forward", batch_size=16).settings
     spec = mf.parse({**model, "init": {"params": setting.value}}, init=init)
-    prediction = mf.predict(mf.plan(spec), batch=16)
+    prediction = mf.predict(mf.plan(spec), batch_size=16)
     found = [_energies(spec, draw) for draw in range(draws)]
     print(f"| 30 layers of width 256, batches of 16 | predicted | measured, {draws} draws |\n| --- | ---: | ---: |")
     for kind, energies, numbers in (("x", 0, (10, 20, 30)), ("g", 1, (20, 10, 1))):
@@ -111,7 +111,7 @@ def _compared(shape: list[int], layers: list[Any], seeds: int) -> tuple[float, f
     torch_model = _torch_model(_spec(shape, layers, {}))
     draws = [anyinit.initialize(torch_model, "analytic", (BATCH, *shape), seed=seed).layers for seed in range(seeds)]
     stds = {record.name.removesuffix(".weight"): record.scale for record in draws[0]}
-    prediction = mf.predict(mf.plan(_spec(shape, layers, stds)), batch=BATCH)
+    prediction = mf.predict(mf.plan(_spec(shape, layers, stds)), batch_size=BATCH)
     worst = [0.0, 0.0, 0.0]
     for place, record in enumerate(draws[0]):
         if record.predicted is None or record.measured is None:

@@ -37,11 +37,11 @@ with its formula, source and fields.
 
 Fans are counted for each matrix in a parameter (a gate, a projection, a group), never for the packed tensor. The
 matrices are known for registered classes. For other classes they are read from `forward`, where it cuts the last
-dimension of what a linear layer makes (`chunk(3, dim=-1)`, a split into sizes, a reshape with 3 before the heads that
-are then taken apart). Where it leaves a doubt (`chunk(2, dim=1)`), or where only the name suggests packing (`qkv`,
-`gate_up_proj`), the plan warns (MW113); `mf.initialize` puts the warning into `ledger.warnings`. Then
-`params` declares the matrices: `params: {"*.qkv.weight": {matrices: 3}}`, or the rows of each,
-`{matrices: [64, 16, 16]}`.
+dimension of what linear layers make, or the channels of convolutions, alone or in a sum (`chunk(3, dim=-1)`, a split
+into sizes, a reshape with 3 before the heads that are then taken apart). Where it leaves a doubt (`chunk(2, dim=1)`),
+or where only the name suggests packing (`qkv`, `gate_up_proj`), the plan warns (MW113); `mf.initialize` puts the
+warning into `ledger.warnings`. Then `params` declares the matrices: `params: {"*.qkv.weight": {matrices: 3}}`, or the
+rows of each, `{matrices: [64, 16, 16]}`.
 
 Names of other libraries (`torch.*`, `keras.*`, `jax.*`, `torch_default`) count fans as those libraries do.
 

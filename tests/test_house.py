@@ -50,6 +50,7 @@ WAITING = {
     "modelforge.train.command_line.check_config": EARLY,
     "modelforge.train.frozen_job._last_checkpoint": EARLY,
     "modelforge.train.data.sources.breast_cancer.read": TRAIN,
+    "modelforge.train.metrics._parse": TRAIN,
     "modelforge.train.data.pictures.__call__": TRAIN,
     "modelforge.train.data.pictures._decoded": TRAIN,
     "modelforge.train.data.pictures._square": TRAIN,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -22,6 +22,7 @@ from modelforge.core.errors import ForgeError, Problem
 from modelforge.core.frozen import FrozenDict
 from modelforge.core.matrix import Context
 from modelforge.core.paths import around
+from modelforge.core.quoting import listed
 from modelforge.core.rng import check_seed
 from modelforge.inits import registry
 from modelforge.language.init import InitSpec
@@ -30,7 +31,7 @@ from modelforge.modules.hooks import as_written
 from modelforge.modules.parameters import layouts
 from modelforge.modules.parametrised import Parametrised, plain
 from modelforge.modules.structure import is_known
-from modelforge.planning.assign import assign
+from modelforge.planning.assign import ParameterPlan, assign
 from modelforge.planning.precedence import FROZEN
 from modelforge.planning.scopes import ModelParameter, Scope
 from modelforge.planning.study import ParameterFacts, describe, num_branches
@@ -59,7 +60,8 @@ def initialize(module: nn.Module, init: Mapping[str, Any] | str, *, seed: int = 
     Raises:
         ForgeError: parameters that no rule covers, `params` and `types` that match nothing, schemes that cannot serve
             a shape, parameters that cannot be written: without memory, not yet materialised, expanded, computed by a
-            parametrisation that changes what was drawn; a module that is frozen as a whole. Nothing is written then.
+            parametrisation that changes what was drawn; a module that is frozen as a whole, or in which the block fills
+            nothing, as a plain scheme in a norm or an embedding. Nothing is written then.
             Also, after others were written, a parameter that `torch` should fill and that no
             `reset_parameters` writes as a whole.
 
@@ -92,8 +94,12 @@ def _initialize(module: nn.Module, block: InitSpec, seed: int) -> Ledger:
         keeps = block.scheme is not None and registry.get(block.scheme).values_from == "existing"
         if block.scheme is not None and not keeps and not decided and not found:
             raise ForgeError([_without_parameters(module)])
-        if decided and not found and not keeps and all(item.rule.key == FROZEN for item in decided):
-            raise ForgeError([_nothing_to_fill()])
+        if decided and not found and not keeps:
+            if all(item.rule.key == FROZEN for item in decided):
+                raise ForgeError([_nothing_to_fill()])
+            has_weights = any(layout.role == "weight" for layout in layouts(module).values())  # perhaps tied to a table
+            if block.is_rule and not has_weights and all(rule.default for item in decided for rule in item.chain):
+                raise ForgeError([_of_other_roles(block, decided)])
         ties = {name: first for first, others in aliases_of(module).items() for name in others}
         located = locate(decided, partial(_names, module), ties=ties)
         found += located.problems
@@ -150,6 +156,17 @@ def _context(module: nn.Module, num_branches: int, facts: ParameterFacts) -> Con
 def _nothing_to_fill() -> Problem:
     message = "every parameter is frozen (`requires_grad=False`), and so kept: there is nothing to fill"
     return Problem("MF029", "init", message, "call `module.requires_grad_()` first, or name parameters in `params`")
+
+
+def _of_other_roles(block: InitSpec, decided: Sequence[ParameterPlan]) -> Problem:
+    roles = list(dict.fromkeys(item.role for item in decided if item.rule.key != FROZEN))
+    named = [f"`{role}`" for role in roles if role is not None]
+    reason = "no parameter here has the role `weight`"
+    reason += f", only {listed(named, len(named))}" if named else ""
+    what = "this block" if block.scheme is None else f"`{block.scheme}`"
+    write = f"`{roles[0]}: {{scheme: ...}}`" if roles[0] is not None else '`params: {"*": {scheme: ...}}`'
+    hint = f"write {write} in the block to fill them, or give it the whole network, once"
+    return Problem("MF029", "init", f"{what} fills nothing: {reason}", hint)
 
 
 def _scheme_of(function: object) -> str:

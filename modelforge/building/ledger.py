@@ -20,7 +20,7 @@ from modelforge.building.checksum import digest_of
 from modelforge.building.entries import LedgerEntry
 from modelforge.building.table import ledger_table
 from modelforge.building.tally import Tally
-from modelforge.building.tolerances import NOT_FINITE, Verdict, check
+from modelforge.building.tolerances import NOT_FINITE, Check, Verdict, check
 from modelforge.core.complaints import expected
 from modelforge.core.errors import ForgeError, Problem
 from modelforge.core.frozen import FrozenDict, Node
@@ -29,11 +29,12 @@ from modelforge.core.quoting import quoted, sentence
 from modelforge.core.regular_files import read_bytes
 from modelforge.core.shown import Shown
 from modelforge.core.suggestions import lookup
+from modelforge.core.words import plural
 from modelforge.planning.assign import ParameterPlan
 from modelforge.report.table import to_text
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Ledger(Shown):
     """All entries, in the order of the parameters."""
 
@@ -128,6 +129,9 @@ class Ledger(Shown):
 
     def __str__(self) -> str:
         return self.table()
+
+    def _brief(self) -> str:
+        return f"{plural(len(self.entries), 'parameter')}, {len(self.failures):,} failed"
 
 
 class _Written(Node):
@@ -240,12 +244,7 @@ def record(
     mean = sum(tally.sums.first + tally.sums.count * tally.shift for tally in tallies) / count if count else None
     centre = _centre(tallies) if mean is not None else None
     std = _std(tallies, mean if centre is None else centre) if mean is not None else None
-    verdicts = {check.verdict for check in checks}
-    reasons = [check.reason for check in checks if check.reason]
-    if mean is not None and not (isfinite(mean) and isfinite(std or 0.0)):
-        verdicts.add("fail")
-        reasons.append(NOT_FINITE)
-    verdict: Verdict = "fail" if "fail" in verdicts else "unpromised" if "unpromised" in verdicts else "pass"
+    verdict, reason = _verdict(checks, is_finite=isfinite(mean or 0.0) and isfinite(std or 0.0))
     only = checks[0] if len(checks) == 1 else None
     return LedgerEntry(
         path=item.path,
@@ -266,10 +265,18 @@ def record(
         verdict=verdict,
         transposed=item.transposed,
         aliases=aliases,
-        reason=reasons[0] if verdict == "fail" else "",
+        reason=reason,
         centre=centre,
         digest=digest_of(digest % 2**64),
     )
+
+
+def _verdict(checks: Sequence[Check], *, is_finite: bool) -> tuple[Verdict, str]:
+    """The worst verdict, and why it is a failure."""
+    verdicts = {check.verdict for check in checks}
+    if "fail" in verdicts or not is_finite:
+        return "fail", next((check.reason for check in checks if check.reason), NOT_FINITE)
+    return "unpromised" if "unpromised" in verdicts else "pass", ""
 
 
 def _decided(item: ParameterPlan, tallies: Sequence[Tally]) -> Sequence[Tally]:

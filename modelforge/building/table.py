@@ -15,7 +15,7 @@ from modelforge.report.problems import problems_text
 from modelforge.report.table import Fitted
 
 
-def ledger_table(entries: Sequence[LedgerEntry], found: Sequence[Problem]) -> RenderableType:
+def ledger_table(entries: Sequence[LedgerEntry], problems: Sequence[Problem]) -> RenderableType:
     """The rule, target and measured mean and std, and verdict of each parameter; below, calibrations and warnings.
 
     Where the terminal is narrow, paths fold at their dots and rules at their slashes; then rules, schemes and shapes
@@ -51,7 +51,7 @@ def ledger_table(entries: Sequence[LedgerEntry], found: Sequence[Problem]) -> Re
         if (done := entry.calibration) is not None:
             calibrated.setdefault(done.method, []).append((entry.path, done))
     below = [_calibration_table(*done) for done in calibrated.items()]
-    warnings = [problems_text(found)] if found else []
+    warnings = [problems_text(problems)] if problems else []
     return Group(main, *(part for table in (*below, *warnings) for part in (Text(), table)))
 
 

@@ -23,7 +23,7 @@ from modelforge.core.errors import Problem
 from modelforge.core.frozen import FrozenDict
 from modelforge.core.quoting import quoted
 from modelforge.core.shown import Shown
-from modelforge.core.words import a_class
+from modelforge.core.words import a_class, plural
 from modelforge.modules.hooks import as_written
 from modelforge.modules.parametrised import plain
 from modelforge.report.aligned import PATH
@@ -49,7 +49,7 @@ def verification_table(states: Mapping[str, State]) -> RenderableType:
     return Fitted(("parameter", "state"), body, right=(), folds={0: PATH}, steps=((0, 12),))
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Verification(Shown):
     """The state of each parameter of a ledger; prints as a table."""
 
@@ -76,6 +76,9 @@ class Verification(Shown):
 
     def __str__(self) -> str:
         return self.table()
+
+    def _brief(self) -> str:
+        return f"{plural(len(self.states), 'parameter')}, {plural(len(self.problems), 'problem')}"
 
 
 def verify(model: nn.Module, ledger: Ledger | None = None) -> Verification:
@@ -156,15 +159,15 @@ def compare(tensors: Mapping[str, Tensor], ledger: Ledger, *, ties: bool = False
     return Verification(FrozenDict(states), tuple(problems))
 
 
-def compare_rows(found: Verification, ledger: Ledger, built: Ledger) -> Verification:
+def compare_rows(verification: Verification, ledger: Ledger, built: Ledger) -> Verification:
     """Adds the differences between a ledger and that of a new build from the same config.
 
     Args:
-        found: The comparison of values.
+        verification: The comparison of values.
         ledger: The ledger that is verified.
         built: The ledger of the new build.
     """
-    states, problems = dict(found.states), [*found.problems]
+    states, problems = dict(verification.states), [*verification.problems]
     if ledger.seed != built.seed:
         problems.append(Problem("MF069", "seed", f"the ledger's seed is {ledger.seed}, but the config's {built.seed}"))
     if dict(ledger.buffers) != dict(built.buffers):

@@ -12,7 +12,7 @@ from functools import partial
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 from torch.nn.parameter import is_lazy
 
 from modelforge.building.checksum import checksum_of, digest_of
@@ -81,8 +81,9 @@ def calibrate(
 
 
 def _calibrate(model: nn.Module, batch: Any, chosen: Calibration, ledger: Ledger | None) -> Ledger:
-    if problems := [_without_memory(path) for path, weight in model.named_parameters() if _is_empty(weight)]:
-        raise ForgeError(problems)
+    empty = [path for path, weight in model.named_parameters() if is_lazy(weight) or weight.is_meta]
+    if empty:
+        raise ForgeError(map(_without_memory, empty))
     before = ledger if ledger is not None else getattr(model, "ledger", None)
     if not isinstance(before, Ledger):
         before = initialize(model, {"scheme": "keep"})
@@ -93,30 +94,19 @@ def _calibrate(model: nn.Module, batch: Any, chosen: Calibration, ledger: Ledger
     with undisturbed(model):
         once: Run = partial(run, model, batch, before.seed)
         order = _discover(once, sites)
-        if order:
-            try:
-                _settle(once, order)
-            except BaseException:
-                for site in order:
-                    site.restore()
-                raise
+        try:
+            _settle(once, order)
+        except BaseException:
+            for site in order:
+                site.restore()
+            raise
     left |= {site.path: site.left for site in sites if site.left}
     if not order:
         raise ForgeError([_nothing(chosen.method, left)])
-    done = {site.path: (site, site.weight) for site in order if not site.left}
-    done |= {site.bias_path: (site, site.bias) for site, _ in [*done.values()] if site.bias_path and site.bias}
-    entries = {
-        path: replace(before[path], calibration=Calibrated(chosen.method, left[path])) for path in left.keys() & known
-    }
-    entries |= {path: _calibrated(before[path], *changed) for path, changed in done.items()}
-    after = replace(before, entries=tuple(entries.get(entry.path, entry) for entry in before))
+    after = _after(before, [site for site in order if not site.left], chosen.method, left)
     if isinstance(getattr(model, "ledger", None), Ledger):
         model.ledger = after  # pyright: ignore[reportArgumentType]  # torch's annotation: tensors and modules alone
     return after
-
-
-def _is_empty(weight: Tensor) -> bool:
-    return is_lazy(weight) or weight.is_meta
 
 
 # --- the passes -------------------------------------------------------------------------------------------------------
@@ -142,7 +132,7 @@ def _discover(once: Run, sites: Sequence[Site]) -> list[Site]:
 
 def _settle(once: Run, sites: Sequence[Site]) -> None:
     """Corrects all sites and measures them; again where a later one has changed what an earlier one reads."""
-    while True:
+    while sites:
         before = sum(site.passes for site in sites)
         _sweep(once, [site for site in sites if not site.left])
         done = [site for site in sites if not site.left]
@@ -193,6 +183,18 @@ def _measure(once: Run, sites: Sequence[Site]) -> None:
 
 
 # --- the ledger -------------------------------------------------------------------------------------------------------
+
+
+def _after(before: Ledger, done: Sequence[Site], method: str, left: Mapping[str, str]) -> Ledger:
+    """The ledger with what became of each kernel, and of the biases that moved."""
+    entries = {entry.path: entry for entry in before}
+    for path in left.keys() & entries.keys():
+        entries[path] = replace(entries[path], calibration=Calibrated(method, left[path]))
+    for site in done:
+        entries[site.path] = _calibrated(entries[site.path], site, site.weight)
+        if site.bias_path and site.bias:
+            entries[site.bias_path] = _calibrated(entries[site.bias_path], site, site.bias)
+    return replace(before, entries=tuple(entries.values()))
 
 
 def _calibrated(entry: LedgerEntry, site: Site, held: Held) -> LedgerEntry:

@@ -12,7 +12,7 @@ from modelforge.cli import file_commands as file_commands
 from modelforge.cli import run_commands as run_commands
 from modelforge.cli.front import app
 from modelforge.core.ctrl_c import raise_at_ctrl_c
-from modelforge.core.plugins import installed_alone
+from modelforge.core.plugins import only_installed_plugins
 from modelforge.report.screen import removed_folder
 
 
@@ -30,7 +30,7 @@ def main() -> None:
     if problem := removed_folder():
         print(problem, file=sys.stderr)
         sys.exit(1)
-    installed_alone("hydra_plugins")
+    only_installed_plugins()
     raise_at_ctrl_c()
     try:
         app()

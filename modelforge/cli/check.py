@@ -14,7 +14,8 @@ from rich.text import Text
 
 from modelforge.cli.answer import Answer, console, progress
 from modelforge.cli.configs import MAX_LABELS, Chosen, shaped, wanted
-from modelforge.cli.output import FINDINGS, check_output, form_of
+from modelforge.cli.options import FindingsForm
+from modelforge.cli.output import check_output, form_of
 from modelforge.config.compose import Config, compose
 from modelforge.config.composition import Library
 from modelforge.config.folder import default_conf, own_conf
@@ -87,7 +88,7 @@ def check(
     Raises:
         ForgeError: there is no such folder, git does not know the revision, or the file cannot be written.
     """
-    name = form or form_of(output, FINDINGS)
+    name = form or form_of(output, FindingsForm)
     check_output(output)
     folder = conf or (own_conf() if every else default_conf())
     examination = Examination(folder, overrides, examine_model if every else _with_settings, examine_model)
@@ -219,17 +220,9 @@ def _one(one: Checked) -> RenderableType:
 
 
 def _many(checked: Sequence[Checked]) -> RenderableType:
-    parts: list[RenderableType] = [_grid(checked)]
-    shared: dict[Problem, list[Checked]] = {}
     elsewhere = [one for one in checked if not one.applies and len(checked) > 1]
-    for one in checked:
-        for problem in one.problems if one not in elsewhere else ():
-            shared.setdefault(problem, []).append(one)
-    for group in alike(shared):
-        text = problem_text(*group)
-        where = list(dict.fromkeys(one.label for problem in group for one in shared[problem]))
-        if len(checked) > 1:
-            text.append(f"\n   = in {printable(_labels(where, len(checked)))}", "blue")
+    parts: list[RenderableType] = [_grid(checked)]
+    for text in _shared([one for one in checked if one not in elsewhere], len(checked)):
         parts += [Text(), text]
     bad = sum(bool(one.problems) for one in checked) - len(elsewhere)
     warned = [one for one in checked if one.warnings]
@@ -248,6 +241,20 @@ def _many(checked: Sequence[Checked]) -> RenderableType:
     if warned and not alone:
         parts.append(Text(printable(f"to read the warnings: modelforge check {' '.join(warned[0].overrides)}"), "dim"))
     return Group(*parts)
+
+
+def _shared(checked: Sequence[Checked], num_checked: int) -> Iterator[Text]:
+    """Each problem once, with the configs that have it."""
+    holders: dict[Problem, list[Checked]] = {}
+    for one in checked:
+        for problem in one.problems:
+            holders.setdefault(problem, []).append(one)
+    for group in alike(holders):
+        text = problem_text(*group)
+        if num_checked > 1:
+            where = list(dict.fromkeys(one.label for problem in group for one in holders[problem]))
+            text.append(f"\n   = in {printable(_labels(where, num_checked))}", "blue")
+        yield text
 
 
 def _grid(checked: Sequence[Checked]) -> RenderableType:

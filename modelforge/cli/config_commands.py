@@ -8,19 +8,20 @@ import typer
 
 from modelforge.cli.front import answer, app, named_form
 from modelforge.cli.options import (
+    AS_FORM,
     BaseRef,
     ChangedOnly,
     Conf,
+    DiagnosisForm,
     Direction,
     FailOn,
-    Findings,
-    Form,
-    Format,
+    FindingsForm,
     Json,
     Kind,
     LeastSeverity,
     Overrides,
     Report,
+    ReviewForm,
 )
 
 
@@ -41,9 +42,7 @@ def check(
     ] = False,
     changed_only: ChangedOnly = False,
     base_ref: BaseRef = None,
-    form: Annotated[
-        Findings | None, typer.Option("--format", help="How to print it. Default: by FILE, else text.")
-    ] = None,
+    form: Annotated[FindingsForm | None, AS_FORM] = None,
     output: Report = None,
     conf: Conf = None,
     as_json: Json = False,
@@ -79,9 +78,7 @@ def lint(
     ] = None,
     changed_only: ChangedOnly = False,
     base_ref: BaseRef = None,
-    form: Annotated[
-        Findings | None, typer.Option("--format", help="How to print it. Default: by FILE, else text.")
-    ] = None,
+    form: Annotated[FindingsForm | None, AS_FORM] = None,
     fail_on: Annotated[
         LeastSeverity, typer.Option("--fail-on", help="Exit with 1 if a finding is at least this severe.")
     ] = LeastSeverity.error,
@@ -107,10 +104,10 @@ def show(
         bool, typer.Option("--signal", help="Print the predicted std and gradient of each layer's output instead.")
     ] = False,
     memory: Annotated[
-        bool, typer.Option("--memory", help="Print the memory of a training step instead; see --batch.")
+        bool, typer.Option("--memory", help="Print the memory of a training step instead; see --batch-size.")
     ] = False,
-    batch: Annotated[
-        int | None, typer.Option("--batch", metavar="N", min=1, help="With --memory: examples in a batch. Default: 32.")
+    batch_size: Annotated[
+        int | None, typer.Option("--batch-size", metavar="N", min=1, help="With --memory: examples. Default: 32.")
     ] = None,
     conf: Conf = None,
     as_json: Json = False,
@@ -123,9 +120,16 @@ def show(
     """
     if signal and memory:
         raise typer.BadParameter("choose one of --signal and --memory")
-    if batch is not None and not memory:
-        raise typer.BadParameter("--batch is for --memory")
-    answer("show:show", conf, overrides or [], as_json=as_json, signal=signal, batch=(batch or 32) if memory else 0)
+    if batch_size is not None and not memory:
+        raise typer.BadParameter("--batch-size is for --memory")
+    answer(
+        "show:show",
+        conf,
+        overrides or [],
+        as_json=as_json,
+        signal=signal,
+        batch_size=(batch_size or 32) if memory else 0,
+    )
 
 
 @app.command()
@@ -150,7 +154,7 @@ def solve(
     direction: Annotated[
         Direction, typer.Option("--direction", help="Keep signals (forward), gradients (backward), or both.")
     ] = Direction.forward,
-    batch: Annotated[int, typer.Option("--batch", metavar="N", min=1, help="Examples in a batch.")] = 32,
+    batch_size: Annotated[int, typer.Option("--batch-size", metavar="N", min=1, help="Examples in a batch.")] = 32,
     conf: Conf = None,
     as_json: Json = False,
 ) -> None:
@@ -158,7 +162,7 @@ def solve(
 
     Strengths are predicted, before and after. Nothing is built or trained.
     """
-    answer("solve:solve", conf, overrides or [], as_json=as_json, direction=direction.value, batch=batch)
+    answer("solve:solve", conf, overrides or [], as_json=as_json, direction=direction.value, batch_size=batch_size)
 
 
 @app.command()
@@ -174,10 +178,12 @@ def diagnose(
     data: Annotated[
         bool, typer.Option("--data", help="Measure on examples of the config's training data, not on random inputs.")
     ] = False,
-    batch: Annotated[
-        int | None, typer.Option("--batch", min=2, help="Examples in a batch. Default: 32, fewer where they cost much.")
+    batch_size: Annotated[
+        int | None, typer.Option("--batch-size", min=2, help="Examples. Default: 32, fewer where they cost much.")
     ] = None,
-    form: Annotated[Form | None, typer.Option("--format", help="How to show it. Default: by FILE, else text.")] = None,
+    form: Annotated[
+        DiagnosisForm | None, typer.Option("--format", help="How to show it. Default: by FILE, else text.")
+    ] = None,
     output: Report = None,
     fail_on: Annotated[
         LeastSeverity | None, typer.Option("--fail-on", help="Exit with 1 if something is at least this severe.")
@@ -199,7 +205,7 @@ def diagnose(
     settings = {
         "measure": measure,
         "data": data,
-        "batch": batch,
+        "batch_size": batch_size,
         "output": output,
         "fail_on": fail_on and fail_on.value,
     }
@@ -229,9 +235,7 @@ def diff(
     ] = None,
     overrides: Overrides = None,
     conf: Conf = None,
-    form: Annotated[
-        Format | None, typer.Option("--format", help="How to print it. Default: by FILE, else text.")
-    ] = None,
+    form: Annotated[ReviewForm | None, AS_FORM] = None,
     output: Report = None,
     exit_code: Annotated[bool, typer.Option("--exit-code", help="Exit with 1 if there are differences.")] = False,
     fail_on: Annotated[

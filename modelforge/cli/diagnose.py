@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from modelforge.cli.answer import Answer, progress
+from modelforge.cli.options import DiagnosisForm
 from modelforge.cli.output import OPTION, check_output, form_of, written
 from modelforge.config.compose import compose
 from modelforge.config.sweeps import read_sweep
@@ -13,10 +14,11 @@ from modelforge.core.errors import ForgeError, Problem
 from modelforge.core.files import write_atomically
 from modelforge.core.words import plural
 from modelforge.diagnosis.diagnose import diagnose as diagnosed
-from modelforge.diagnosis.document import Diagnosis, Start, diagnosis_schema
+from modelforge.diagnosis.document import Start
 from modelforge.diagnosis.formats import FORMATS
-from modelforge.diagnosis.formats.text import text
 from modelforge.diagnosis.measuring import Batch, size_of
+from modelforge.diagnosis.result import Diagnosis, diagnosis_schema
+from modelforge.diagnosis.text import text
 from modelforge.language import parse
 from modelforge.linting.subject import Training
 from modelforge.planning.plan import Plan, plan
@@ -25,9 +27,6 @@ from modelforge.train.diagnosed import training_batch
 from modelforge.train.settings import training_of
 
 MAX_COMPARED = 8
-SUFFIXES: Mapping[str, str] = {
-    ".html": "html", ".json": "json", ".md": "markdown", ".png": "png", ".txt": "text"
-}  # fmt: skip
 RANKS: Mapping[str, int] = {"none": 0, "note": 1, "warning": 2, "error": 3}
 
 
@@ -39,7 +38,7 @@ def diagnose(
     *,
     measure: bool,
     data: bool = False,
-    batch: int | None = None,
+    batch_size: int | None = None,
     output: Path | None = None,
     fail_on: str | None = None,
 ) -> Answer:
@@ -52,14 +51,14 @@ def diagnose(
         form: `text`, or a name of `FORMATS`; None for the form that the ending of the file stands for.
         measure: Whether to build the networks and to measure them.
         data: Whether to measure them on examples of the data that the config names.
-        batch: Examples in a batch; None for as many as cost little.
+        batch_size: Examples in a batch; None for as many as cost little.
         output: A file to write; None for the standard output.
         fail_on: How severe a cause or a finding is that gives the status 1; None for no such status.
 
     Raises:
         ForgeError: what is wrong with a config, or with the file.
     """
-    name = form or form_of(output, SUFFIXES)
+    name = form or form_of(output, DiagnosisForm)
     if name in ("png", "html") and output is None:
         message = f"`--format {name}` is not for a terminal"
         raise ForgeError([Problem("MF051", OPTION, message, f"name a file: `--output diagnosis.{name}`")])
@@ -73,12 +72,14 @@ def diagnose(
         plans[label] = plan(parse(config), studies)
         trained[label] = training_of(config.values)
         if data:
-            batches[label] = training_batch(config, plans[label], size_of(plans[label], batch).batch)
+            batches[label] = training_batch(config, plans[label], size_of(plans[label], batch_size).batch)
     title = " ".join(overrides) or "the config"
-    found = diagnosed(plans, title=title, measure=measure, batch=batch, data=batches or None, training=trained)
+    found = diagnosed(
+        plans, title=title, measure=measure, batch_size=batch_size, data=batches or None, training=trained
+    )
     status = int(fails(found, fail_on))
     line = f"{_verdicts(found)}\nwrote {output}"
-    made = text(found) if name == "text" else FORMATS[name](found)
+    made = text(found.starts) if name == "text" else FORMATS[name](found)
     if isinstance(made, bytes):
         assert output is not None
         write_atomically(output, made, OPTION)
@@ -87,9 +88,9 @@ def diagnose(
     return answer if output is None else written(answer, output, line)
 
 
-def _verdicts(found: Diagnosis) -> str:
+def _verdicts(diagnosis: Diagnosis) -> str:
     """What was found of each config, a line each, with its label where several are compared."""
-    return "\n".join(f"{start.label}: {start.cause.sentence}".removeprefix(": ") for start in found.starts)
+    return "\n".join(f"{start.label}: {start.cause.sentence}".removeprefix(": ") for start in diagnosis.starts)
 
 
 def _configs(conf: Path | None, overrides: Sequence[str], compared: Sequence[str]) -> Iterator[tuple[str, list[str]]]:
@@ -111,9 +112,9 @@ def _configs(conf: Path | None, overrides: Sequence[str], compared: Sequence[str
         yield " ".join(job), [*overrides, *job]
 
 
-def fails(found: Diagnosis, fail_on: str | None) -> bool:
+def fails(diagnosis: Diagnosis, fail_on: str | None) -> bool:
     """Whether a config has a cause or a finding that is at least so severe."""
-    return fail_on is not None and max(map(severity, found.starts)) >= RANKS[fail_on]
+    return fail_on is not None and max(map(severity, diagnosis.starts)) >= RANKS[fail_on]
 
 
 def severity(start: Start) -> int:

@@ -12,7 +12,8 @@ from pathlib import Path
 from types import MappingProxyType
 
 from modelforge.cli.answer import Answer, progress
-from modelforge.cli.output import FINDINGS, check_output, form_of, written
+from modelforge.cli.options import ReviewForm
+from modelforge.cli.output import check_output, form_of, written
 from modelforge.cli.revisions import Compared, compare_apart
 from modelforge.core.confine import can_confine
 from modelforge.core.errors import ForgeError, Problem
@@ -28,8 +29,6 @@ from modelforge.review.review import REGISTERED
 from modelforge.review.revision import short
 from modelforge.review.sides import Side
 
-SUFFIXES: Mapping[str, str] = MappingProxyType({**FINDINGS, ".md": "markdown"})
-"""The form that the ending of a file stands for."""
 HIDING = ("broken-old", "broken-new", "needs-plugins")
 """Kinds of compositions of which nothing is known: any of their values may differ."""
 UNPLANNED = "model-unplanned"
@@ -75,7 +74,7 @@ def compare(
     Raises:
         ForgeError: what is wrong with either side, with `review.yaml`, or with the file.
     """
-    name = form or form_of(output, SUFFIXES)
+    name = form or form_of(output, ReviewForm)
     check_output(output)
     if fetch:
         old, *others = fetch_commits([old] if new is None else [old, new], conf)

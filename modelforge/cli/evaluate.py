@@ -20,7 +20,8 @@ from modelforge.core.words import digits, plural
 from modelforge.report.aligned import Aligned, Wrapped
 from modelforge.report.columns import as_csv, plain
 from modelforge.report.figures import draw
-from modelforge.train.trained_run import FLOAT32, Evaluation, load_run
+from modelforge.train.evaluation import Evaluation
+from modelforge.train.trained_run import FLOAT32, load_run
 
 FOLDER = "evaluation"
 """Where the report goes in the run folder."""

@@ -13,6 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from modelforge.cli.answer import Answer, progress
+from modelforge.cli.options import GalleryForm
 from modelforge.cli.output import check_output, form_of, written
 from modelforge.gallery.claim import load_claim, names
 from modelforge.gallery.document import markdown
@@ -21,8 +22,6 @@ from modelforge.gallery.page import html
 from modelforge.gallery.pictures import check_folder, write_pictures
 from modelforge.gallery.result import Result
 from modelforge.report.table import new_table
-
-SUFFIXES: Mapping[str, str] = {".html": "html", ".json": "json", ".md": "markdown", ".txt": "text"}
 
 
 def gallery(
@@ -47,7 +46,7 @@ def gallery(
     Raises:
         ForgeError: a claim or its config is wrong, or a file cannot be written.
     """
-    name = form or form_of(output, SUFFIXES)
+    name = form or form_of(output, GalleryForm)
     check_output(output)
     if pictures is not None:
         check_folder(pictures)

@@ -12,7 +12,8 @@ from rich.text import Text
 
 from modelforge.cli.answer import Answer, progress
 from modelforge.cli.configs import MAX_LABELS, Chosen, shaped, wanted
-from modelforge.cli.output import FINDINGS, check_output, form_of
+from modelforge.cli.options import FindingsForm
+from modelforge.cli.output import check_output, form_of
 from modelforge.config.compose import compose
 from modelforge.config.composition import Library
 from modelforge.config.folder import default_conf, own_conf
@@ -80,7 +81,7 @@ def lint(
         ForgeError: no rule has such a code, there is no such folder, git does not know the revision, or the file
             cannot be written.
     """
-    name = form or form_of(output, FINDINGS)
+    name = form or form_of(output, FindingsForm)
     check_output(output)
     chosen_rules = _applied(rules) or None
     folder = conf or (own_conf() if every else default_conf())
@@ -143,9 +144,9 @@ def _unmeant(finding: LintedConfig) -> bool:
     return bool(finding.problems) and all(problem.code == NOTHING_TO_COUNT for problem in finding.problems)
 
 
-def _without_needed(found: Iterable[LintedConfig]) -> list[LintedConfig]:
+def _without_needed(configs: Iterable[LintedConfig]) -> list[LintedConfig]:
     """The findings without those about an entry of `lint.ignore` that another config needs."""
-    every = list(found)
+    every = list(configs)
     needed: set[Place | None] = set()
     for finding in every:
         needed |= finding.linted.needed if finding.linted is not None else frozenset()
@@ -157,17 +158,17 @@ def _without_needed(found: Iterable[LintedConfig]) -> list[LintedConfig]:
 
 
 def _answer(
-    found: Sequence[LintedConfig], left_out: Sequence[LintedConfig], fail_on: str, base_ref: str | None
+    configs: Sequence[LintedConfig], left_out: Sequence[LintedConfig], fail_on: str, base_ref: str | None
 ) -> Answer:
-    problems = [problem for finding in found for problem in finding.problems]
+    problems = [problem for finding in configs for problem in finding.problems]
     failed = any(RANK[problem.severity] >= RANK[fail_on] for problem in problems)
     data = {
         "ok": not failed,
-        "linted": [finding.to_dict() for finding in found],
+        "linted": [finding.to_dict() for finding in configs],
         "left_out": [list(finding.overrides) for finding in left_out],
     }
-    if found:
-        text = _one(found[0]) if len(found) == 1 else _many(found)
+    if configs:
+        text = _one(configs[0]) if len(configs) == 1 else _many(configs)
     else:
         why = "" if left_out else f": no config reads a file that differs from `{base_ref}`"
         text = Text(f"nothing to lint{why}")
@@ -193,10 +194,10 @@ def _unjudged(finding: LintedConfig) -> Iterator[Text]:
         yield Text(printable(f"{words}: {', '.join(every)} could not look there"), "yellow")
 
 
-def _many(found: Sequence[LintedConfig]) -> RenderableType:
+def _many(configs: Sequence[LintedConfig]) -> RenderableType:
     """One block a code and statement, severest first: the first finding, and how many configs have one like it."""
     groups: dict[tuple[str, str], dict[Problem, list[str]]] = {}
-    for finding in found:
+    for finding in configs:
         for problem in finding.problems:
             group = groups.setdefault((problem.code, problem.hint), {})
             group.setdefault(problem, []).append(finding.label)
@@ -205,16 +206,16 @@ def _many(found: Sequence[LintedConfig]) -> RenderableType:
         text = problem_text(next(iter(group)))
         labels = list(dict.fromkeys(label for where in group.values() for label in where))
         like = f"{len(group) - 1:,} more like it, " if len(group) > 1 else ""
-        where = "all" if len(labels) == len(found) else f"{len(labels):,} of {len(found):,}"
+        where = "all" if len(labels) == len(configs) else f"{len(labels):,} of {len(configs):,}"
         text.append(f"\n   = {like}in {where} configs: {printable(listed(labels, MAX_LABELS))}", "blue")
         parts += [text, Text()]
-    return Group(*parts, _summary(found))
+    return Group(*parts, _summary(configs))
 
 
-def _left_out(found: Sequence[LintedConfig]) -> Text:
-    labels = printable(listed([finding.label for finding in found], MAX_LABELS))
+def _left_out(configs: Sequence[LintedConfig]) -> Text:
+    labels = printable(listed([finding.label for finding in configs], MAX_LABELS))
     why = "whose init counts what the model does not have"
-    return Text(f"left out: {plural(len(found), 'config')} {why}: {labels}", "dim")
+    return Text(f"left out: {plural(len(configs), 'config')} {why}: {labels}", "dim")
 
 
 def _rank(group: Collection[Problem]) -> tuple[int, str]:
@@ -222,20 +223,20 @@ def _rank(group: Collection[Problem]) -> tuple[int, str]:
     return -RANK[first.severity], first.code
 
 
-def _summary(found: Sequence[LintedConfig]) -> Text:
+def _summary(configs: Sequence[LintedConfig]) -> Text:
     """How much was found, and where to read more."""
-    problems = [problem for finding in found for problem in finding.problems]
-    ignored = sum(len(finding.linted.ignored) for finding in found if finding.linted is not None)
-    head = Text(f"{plural(len(found), 'config')} linted: " if len(found) > 1 else "")
+    problems = [problem for finding in configs for problem in finding.problems]
+    ignored = sum(len(finding.linted.ignored) for finding in configs if finding.linted is not None)
+    head = Text(f"{plural(len(configs), 'config')} linted: " if len(configs) > 1 else "")
     count = {severity: sum(problem.severity == severity for problem in problems) for severity in RANK}
     nouns = {"error": "problem", "warning": "warning", "note": "note"}
     said = [plural(count[severity], noun) for severity, noun in nouns.items() if count[severity]]
     said += [f"{ignored} ignored"] if ignored else []
-    num_rules = max((finding.linted.num_rules for finding in found if finding.linted is not None), default=0)
+    num_rules = max((finding.linted.num_rules for finding in configs if finding.linted is not None), default=0)
     nothing = f"nothing found by {plural(num_rules, 'rule')}"
     head.append(", ".join(said) or nothing, "" if problems else "green")
-    unjudged = sum(bool(finding.linted.unjudged) for finding in found if finding.linted is not None)
-    if unjudged and len(found) > 1:
+    unjudged = sum(bool(finding.linted.unjudged) for finding in configs if finding.linted is not None)
+    if unjudged and len(configs) > 1:
         where = plural(unjudged, "config")
         head.append(f"\nin {where}, some layers could not be judged, since nothing is predicted of them", "yellow")
     codes = dict.fromkeys(problem.code for problem in problems if problem.code in RULES)

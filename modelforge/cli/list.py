@@ -278,14 +278,13 @@ def _checks(names: Sequence[str], every: bool) -> Answer:
 
 def _rule_facts(code: str) -> dict[str, Any]:
     rule = RULES.get(code)
-    texts = ("title", "severity", "why", "numbers", "bad", "good", "retired")
+    texts = ("title", "severity", "why", "when", "bad", "good", "retired")
     return {"name": code, **{name: getattr(rule, name) for name in texts}}
 
 
 def _rule(code: str) -> Answer:
     facts = _rule_facts(code)
-    notes = [(label, facts[label]) for label in ("severity", "why", "retired")]
-    notes.insert(2, ("when", facts["numbers"]))
+    notes = [(label, facts[label]) for label in ("severity", "why", "when", "retired")]
     head = Text.assemble((code, "bold"), f"  {facts['title']}")
     examples = [
         part
@@ -302,7 +301,7 @@ def _rules(codes: Sequence[str], every: bool) -> Answer:
     table = plain_table()
     for item in facts:
         severity = "retired" if item["retired"] else item["severity"]
-        table.add_row(Text(item["name"], "cyan"), Text.assemble((f"{severity}  ", "dim"), item["title"]))
+        table.add_row(Text(item["name"], "cyan"), Text(severity, "dim"), item["title"])
     return Answer({"rules": facts}, table)
 
 

@@ -85,7 +85,7 @@ class File(StrEnum):
     config = "config"
 
 
-class Format(StrEnum):
+class ReviewForm(StrEnum):
     """In which form `diff` prints a review."""
 
     text = "text"
@@ -105,7 +105,7 @@ class LeastSeverity(StrEnum):
     error = "error"
 
 
-class Findings(StrEnum):
+class FindingsForm(StrEnum):
     """In which form `check` and `lint` print what they find."""
 
     text = "text"
@@ -116,7 +116,7 @@ class Findings(StrEnum):
     junit = "junit"
 
 
-class Form(StrEnum):
+class DiagnosisForm(StrEnum):
     """In which form `diagnose` prints what it finds."""
 
     text = "text"
@@ -126,7 +126,7 @@ class Form(StrEnum):
     json = "json"
 
 
-class Page(StrEnum):
+class GalleryForm(StrEnum):
     """In which form `gallery` prints its results."""
 
     text = "text"
@@ -135,7 +135,7 @@ class Page(StrEnum):
     markdown = "markdown"
 
 
-class Results(StrEnum):
+class SweepForm(StrEnum):
     """In which form `sweep` prints results."""
 
     text = "text"
@@ -156,6 +156,7 @@ class FailOn(StrEnum):
     changed_training = "changed-training"
 
 
+AS_FORM = typer.Option("--format", help="How to print it. Default: by FILE, else text.")
 Report = Annotated[
     Path | None, typer.Option("--output", "-o", metavar="FILE", help="Write the result to a file, whole or not at all.")
 ]

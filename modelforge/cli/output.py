@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import errno
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from types import MappingProxyType
 
@@ -19,8 +19,11 @@ from modelforge.core.files import unwritable, write_atomically
 from modelforge.report.table import to_text
 
 OPTION = "--output"
-FINDINGS: Mapping[str, str] = MappingProxyType({".json": "json", ".sarif": "sarif", ".txt": "text", ".xml": "junit"})
-"""The forms of findings, by the endings of files."""
+ENDINGS: Mapping[str, str] = MappingProxyType({
+    ".csv": "csv", ".html": "html", ".json": "json", ".md": "markdown", ".parquet": "parquet", ".png": "png",
+    ".sarif": "sarif", ".txt": "text", ".xml": "junit",
+})  # fmt: skip
+"""The form that the ending of a file stands for, where a command has that form."""
 
 
 def check_output(output: Path | None, option: str = OPTION) -> None:
@@ -47,23 +50,24 @@ def check_output(output: Path | None, option: str = OPTION) -> None:
         raise ForgeError([unwritable(str(output), os.strerror(errno.EACCES).lower(), option)])
 
 
-def form_of(output: Path | None, forms: Mapping[str, str]) -> str:
+def form_of(output: Path | None, forms: Iterable[str]) -> str:
     """The form that the name of a file stands for; text for the standard output and names without an ending.
 
     Args:
         output: The file; None for the standard output.
-        forms: By ending, such as `.html`.
+        forms: Those that the command has.
 
     Raises:
         ForgeError: the name stands for none.
     """
     if output is None or not output.suffix:
         return "text"
-    if (ending := output.suffix.lower()) not in forms:
+    known = {ending: form for ending, form in ENDINGS.items() if form in {*forms}}
+    if (ending := output.suffix.lower()) not in known:
         message = f"the ending of `{output.name}` stands for no form of the result"
-        hint = f"choose one of {', '.join(f'`{known}`' for known in forms)}, or name the form: `--format text`"
+        hint = f"choose one of {', '.join(f'`{one}`' for one in known)}, or name the form: `--format text`"
         raise ForgeError([Problem("MF051", OPTION, message, hint)])
-    return forms[ending]
+    return known[ending]
 
 
 def written(answer: Answer, output: Path, line: str) -> Answer:

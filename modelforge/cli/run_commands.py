@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from modelforge.cli.front import answer, app, named_form
-from modelforge.cli.options import Cluster, Conf, Json, Overrides, Page, Report, Results, Tunable
+from modelforge.cli.options import AS_FORM, Cluster, Conf, GalleryForm, Json, Overrides, Report, SweepForm, Tunable
 
 
 @app.command()
@@ -94,9 +94,7 @@ def sweep(
             "--baseline", metavar="KEY=VALUE", help="Compare with these jobs, such as init=torch. Default: the best."
         ),
     ] = None,
-    form: Annotated[
-        Results | None, typer.Option("--format", help="How to print it. Default: by FILE, else text.")
-    ] = None,
+    form: Annotated[SweepForm | None, AS_FORM] = None,
     output: Report = None,
     every: Annotated[bool, typer.Option("--all", help="List all jobs, however many there are.")] = False,
     live: Annotated[bool, typer.Option("--watch", help="Show the sweep until it ends, then the table.")] = False,
@@ -231,7 +229,7 @@ def gallery(
         list[int] | None,
         typer.Option("--seed", metavar="N", help="Measure with this seed instead of those of the claim; repeatable."),
     ] = None,
-    form: Annotated[Page | None, typer.Option("--format", help="How to print it. Default: by FILE, else text.")] = None,
+    form: Annotated[GalleryForm | None, AS_FORM] = None,
     output: Report = None,
     pictures: Annotated[
         Path | None, typer.Option("--pictures", metavar="DIR", help="Draw pictures (SVG) into this folder.")

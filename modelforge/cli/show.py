@@ -35,14 +35,14 @@ MAX_FROZEN = 6
 """Parameters that the note about frozen ones names."""
 
 
-def show(conf: Path | None, overrides: Sequence[str], *, signal: bool = False, batch: int = 0) -> Answer:
+def show(conf: Path | None, overrides: Sequence[str], *, signal: bool = False, batch_size: int = 0) -> Answer:
     """Layers, shapes, parameters, how they start, and what a forward pass costs; frozen ones and warnings below.
 
     Args:
         conf: The config folder; None for the default one.
         overrides: Hydra overrides.
         signal: Print what is predicted of signals and gradients, in place of initial values and costs.
-        batch: Print the memory of a training step with so many examples instead; 0 for none.
+        batch_size: Print the memory of a training step with so many examples instead; 0 for none.
 
     Raises:
         ForgeError: all that is wrong with the config.
@@ -65,10 +65,10 @@ def show(conf: Path | None, overrides: Sequence[str], *, signal: bool = False, b
         known = facts(decided, prediction)
         data["layers"] = [{**layer, "signal": known.get(str(layer["path"]))} for layer in layers]
         table = signals_tree(decided, prediction)
-    if batch:
+    if batch_size:
         never = {path for path, epochs in freezing.epochs.items() if epochs is None}
-        taken, table = _memory(decided, config.values.get("optimizer"), batch, never)
-        data |= {"batch": batch, "memory": {path: one.to_dict() for path, one in taken.items()}}
+        taken, table = _memory(decided, config.values.get("optimizer"), batch_size, never)
+        data |= {"batch": batch_size, "memory": {path: one.to_dict() for path, one in taken.items()}}
     frozen = [Text(), *(Wrapped(Text(line)) for line in lines)] if (lines := [*_frozen(freezing, decided)]) else []
     notes = [Text(), Wrapped(Text(words, "yellow"))] if (words := _unreached(decided, overrides)) else []
     warnings = [Text(), problems_text(found)] if found else []
@@ -88,15 +88,18 @@ def _memory(
         raise ForgeError(problems)
     unknown: set[str] = set()
 
-    def state_bytes(parameter: ParameterPlan) -> int:
-        size = None if optimizer is None else optimizer.state_bytes(parameter.shape, getattr(torch, parameter.dtype))
+    def state_bytes(parameter: ParameterPlan) -> int | None:
+        if optimizer is None:
+            unknown.add("no optimizer")
+            return 0
+        size = optimizer.state_bytes(parameter.shape, getattr(torch, parameter.dtype))
         if size is None:
-            unknown.add("no optimizer" if optimizer is None else f"{optimizer.kind.__name__}: its state is not known")
-        return size or 0
+            unknown.add(f"{optimizer.kind.__name__}: its state is not known")
+        return size
 
     taken = memory(plan, batch, state_bytes, frozen)
     every = sum(taken.values(), Memory())
-    whole = f"{'at least ' if every.activations is None else ''}{shown(sum(one.total for one in taken.values()))}"
+    whole = f"{'' if every.known else 'at least '}{shown(sum(one.total for one in taken.values()))}"
     name = "" if optimizer is None or unknown else f" with {optimizer.kind.__name__}"
     notes = [f"{whole} in all{name}, without what kernels take while they run", *sorted(unknown)]
     notes += [f"{path}: what it keeps is not known" for path, one in taken.items() if one.activations is None]

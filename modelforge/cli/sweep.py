@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 from rich.text import Text
 
 from modelforge.cli.answer import Answer, console
+from modelforge.cli.options import SweepForm
 from modelforge.cli.output import OPTION, check_output, form_of, written
 from modelforge.core.errors import ForgeError, Problem
 from modelforge.core.files import write_atomically
@@ -24,11 +25,6 @@ from modelforge.results.sweep import OPEN, OVER, Sweep
 from modelforge.results.table import MAX_LINES
 from modelforge.results.watch import watch
 from modelforge.results.words import counts_line
-
-SUFFIXES: Mapping[str, str] = {
-    ".html": "html", ".json": "json", ".csv": "csv", ".parquet": "parquet", ".txt": "text"
-}  # fmt: skip
-"""The form that the ending of a file stands for."""
 
 
 def sweep(
@@ -58,7 +54,7 @@ def sweep(
         ForgeError: there is no such folder, it holds no run, no run has the metric, a key or a baseline, an option does
             not go with the form, or the file cannot be written.
     """
-    name = form or form_of(output, SUFFIXES)
+    name = form or form_of(output, SweepForm)
     if name in ("html", "parquet") and output is None:
         message = f"`--format {name}` is not for a terminal"
         raise ForgeError([Problem("MF051", OPTION, message, f"name a file: `--output sweep.{name}`")])
@@ -83,13 +79,13 @@ def sweep(
     return answer if output is None else written(answer, output, _line(found, output).rstrip("\n"))
 
 
-def _sorted(found: Sweep, metric: str | None) -> Sweep:
+def _sorted(sweep: Sweep, metric: str | None) -> Sweep:
     if metric is None:
-        return found
-    if metric not in found.metric_names:
-        message = f"no run in `{found.folder}` has a metric `{metric}`"
-        raise ForgeError([Problem("MF080", metric, message, did_you_mean(metric, found.metric_names))])
-    return found.by(metric)
+        return sweep
+    if metric not in sweep.metric_names:
+        message = f"no run in `{sweep.folder}` has a metric `{metric}`"
+        raise ForgeError([Problem("MF080", metric, message, did_you_mean(metric, sweep.metric_names))])
+    return sweep.by(metric)
 
 
 def _text(
@@ -107,18 +103,18 @@ def _text(
             return as_text(grouped, compared, None if every else MAX_LINES, with_jobs=with_jobs)
 
 
-def _checked(found: Sweep, over: Sequence[str]) -> Sequence[str]:
-    known = {key for row in found.rows for key in row.overrides}
+def _checked(sweep: Sweep, over: Sequence[str]) -> Sequence[str]:
+    known = {key for row in sweep.rows for key in row.overrides}
     for key in over:
         if key not in known:
             raise ForgeError(
-                [Problem("MF080", "--group", f"no job in `{found.folder}` sets `{key}`", did_you_mean(key, known))]
+                [Problem("MF080", "--group", f"no job in `{sweep.folder}` sets `{key}`", did_you_mean(key, known))]
             )
     return over
 
 
-def _line(found: Sweep, output: Path) -> str:
-    return f"{counts_line(found)}\nwrote {output} with {plural(len(found.rows), 'job')}\n"
+def _line(sweep: Sweep, output: Path) -> str:
+    return f"{counts_line(sweep)}\nwrote {output} with {plural(len(sweep.rows), 'job')}\n"
 
 
 def print_schema() -> Answer:

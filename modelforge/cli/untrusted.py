@@ -16,7 +16,8 @@ from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 from modelforge.cli.answer import Answer
 from modelforge.cli.check import Checked, Examination, Examined, answer_of, in_form
 from modelforge.cli.configs import choices
-from modelforge.cli.output import FINDINGS, check_output, form_of
+from modelforge.cli.options import FindingsForm
+from modelforge.cli.output import check_output, form_of
 from modelforge.cli.warm_up import refuse_one, small_projects
 from modelforge.config.compose import Config
 from modelforge.config.folder import default_conf, own_conf
@@ -83,7 +84,7 @@ def check_untrusted(
         ForgeError: what is wrong with the folder, or with its files where that is not a finding of a report; the
             process that reads them gave no answer; or the file cannot be written.
     """
-    name = form or form_of(output, FINDINGS)
+    name = form or form_of(output, FindingsForm)
     check_output(output)
     named, overrides = folder_of(words)
     every = every or not overrides

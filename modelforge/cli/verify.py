@@ -22,6 +22,7 @@ from modelforge.core.tensor_file import opened
 from modelforge.language import parse
 from modelforge.report.aligned import Wrapped
 from modelforge.report.problems import problems_text
+from modelforge.train.run_config import placed_in
 
 _MODEL = "state_dict.model."
 """What stands before a parameter's name in a checkpoint of ours."""
@@ -84,7 +85,8 @@ def _start(folder: Path, ledger: Ledger) -> Verification:
         raise ForgeError([_no_config(path, "a tag in it does not fit its value")]) from error
     if not isinstance(values, dict):
         raise ForgeError([_no_config(path, "it holds no mapping")])
-    model = build(parse(values))
+    with placed_in(folder):
+        model = build(parse(values))
     # As it looks in a file: tuples and lists are one there.
     return compare_rows(verify_model(model, ledger), ledger, Ledger.from_dict(model.ledger.to_dict()))
 

@@ -100,18 +100,31 @@ def _hydra_problem(loader: Loader, parsed: Sequence[Override], error: Exception)
         return Problem("MF011", group, f"`{group}` must be chosen", f"`{group}=...`, one of {known}", place)
     if unused := re.search(r"Could not (?:override|delete) '([^'=]+)[^']*'\. (?:No match|Did you mean)", said):
         key = unused[1]
+        if (problem := _below_its_group(loader, key)) is not None:
+            return problem
         line = next((one.input_line for one in parsed if one.get_key_element().lstrip("~") == key), None)
         adds = line is not None and not line.startswith("~")
         message = f"the defaults list has no `{key}`"
-        place = Place(override=line) if line is not None else _chosen_by(loader, key) or _last_read(loader)
+        place = Place(override=line) if line is not None else _first_chosen(loader, key) or _last_read(loader)
         return Problem("MF001", key, message, f"to add it: `+{line}`" if adds else "", place)
     return _about(loader, said)
+
+
+def _below_its_group(loader: Loader, key: str) -> Problem | None:
+    """The problem of a file such as an experiment that chooses another model, and does not say that it is for all."""
+    group, _, package = key.partition("@")
+    for name, document in loader.shelf.items():
+        own = name.rpartition("/")[0].replace("/", ".")
+        if own and package == f"{own}.{group.replace('/', '.')}" and (place := _chosen_by(document, group)) is not None:
+            message = f"`{document.file}` chooses a `{group}` below `{own}`, where the defaults list has none"
+            return Problem("MF001", key, message, "begin the file with `# @package _global_`", place, "key")
+    return None
 
 
 def _about(loader: Loader, said: str) -> Problem:
     """The problem with the defaults list, or with the `hydra` section, of the config that Hydra's message names."""
     for document in loader.shelf.values():
-        if (empty := _empty_section(document, "hydra")) is not None:
+        if (empty := _empty_hydra(document)) is not None:
             hint = "indent what belongs below it, or remove the key"
             return Problem("MF001", "hydra", "the section `hydra` is empty", hint, empty, "key")
     for name, document in loader.shelf.items():
@@ -125,21 +138,26 @@ def _about(loader: Loader, said: str) -> Problem:
     return Problem("MF001", "" if place else "config", said, place=place)
 
 
-def _chosen_by(loader: Loader, key: str) -> Place | None:
+def _first_chosen(loader: Loader, key: str) -> Place | None:
     """Where a defaults list chooses an option of what is not there."""
-    for document in loader.shelf.values():
-        root = document.root
-        defaults = items(root).get("defaults") if isinstance(root, yaml.MappingNode) else None
-        for item in defaults[1].value if defaults and isinstance(defaults[1], yaml.SequenceNode) else ():
-            for name, _ in item.value if isinstance(item, yaml.MappingNode) else ():
-                if isinstance(name, yaml.ScalarNode) and name.value.endswith(key.partition("@")[0]):
-                    return document.place(name)
+    places = (_chosen_by(document, key.partition("@")[0]) for document in loader.shelf.values())
+    return next((place for place in places if place is not None), None)
+
+
+def _chosen_by(document: Document, group: str) -> Place | None:
+    """Where the defaults list of a file chooses an option of a group."""
+    root = document.root
+    defaults = items(root).get("defaults") if isinstance(root, yaml.MappingNode) else None
+    for item in defaults[1].value if defaults and isinstance(defaults[1], yaml.SequenceNode) else ():
+        for name, _ in item.value if isinstance(item, yaml.MappingNode) else ():
+            if isinstance(name, yaml.ScalarNode) and name.value.endswith(group):
+                return document.place(name)
     return None
 
 
-def _empty_section(document: Document, name: str) -> Place | None:
+def _empty_hydra(document: Document) -> Place | None:
     root = document.root
-    key, value = items(root).get(name, (None, None)) if isinstance(root, yaml.MappingNode) else (None, None)
+    key, value = items(root).get("hydra", (None, None)) if isinstance(root, yaml.MappingNode) else (None, None)
     empty = isinstance(value, yaml.ScalarNode) and value.value in ("", "~", "null")
     return document.place(key) if key is not None and empty else None
 

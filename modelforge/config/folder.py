@@ -38,7 +38,8 @@ def own_conf() -> Path:
         return local
     near = sorted(path.parent.name for path in Path().glob("*/config.yaml"))
     named = " or ".join(f"`--conf {name}`" for name in near[:3])
-    hint = f"write {named}" if near else "go to the project's folder, or write `--conf DIR`"
+    far = "go to the project's folder, write `--conf DIR`, or make a project: `modelforge new DIR`"
+    hint = f"write {named}" if near else far
     raise ForgeError([Problem("MF001", "conf", "there is no `conf/config.yaml` here", hint)])
 
 

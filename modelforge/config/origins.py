@@ -107,8 +107,13 @@ class Origins:
                 found.update(items(root))
                 found.update(_packages(root))
         if moved - found:
-            found.update(moved.intersection(_read(self.config)))
+            found.update(moved & self.read)
         return frozenset(found)
+
+    @cached_property
+    def read(self) -> frozenset[str]:
+        """The top-level keys that interpolations elsewhere read."""
+        return frozenset(_read(self.config))
 
     @property
     def primary(self) -> str:

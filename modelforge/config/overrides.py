@@ -169,7 +169,8 @@ def cannot_apply(
         message = f"{where} is a list of {len(trail.value)} and has no item `{trail.rest[0]}`"
         return Problem("MF001", key, message, f"a list is given as a whole: {where[:-1]}=[...]`", place)
     if not isinstance(trail.value, Mapping):
-        return Problem("MF001", key, f"{where} is a value, `{trail.value}`, and has no keys", place=place)
+        message = f"{where} is a value, `{trail.value}`, and has no keys"
+        return Problem("MF001", key, message, _whole(trail), place)
     name = trail.rest[0]
     message = f"{where} has no key `{name}`"
     if key.partition(".")[0] in groups and not trail.end and len(trail.rest) > 1:
@@ -181,6 +182,14 @@ def cannot_apply(
         known = ", ".join(f"`{one}`" for one in trail.value)
         return Problem("MF001", key, message, f"it has {known}; {shown} {verb} `{name}`", place)
     return Problem("MF001", key, message, _key_hint(override, trail, config, groups), place)
+
+
+def _whole(trail: Trail) -> str:
+    """How to give settings to what is only a name so far, such as a task or a layer."""
+    if not (isinstance(trail.value, str) and trail.value.replace(".", "_").isidentifier()):
+        return ""
+    kind = "scheme" if "init" in trail.end else "type"
+    return f"to give it settings: `'{'.'.join(trail.end)}={{{kind}: {trail.value}, {trail.rest[0]}: ...}}'`"
 
 
 def _key_hint(override: Override, trail: Trail, config: Mapping[str, Any], groups: Sequence[str]) -> str:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import re
 from codecs import BOM_UTF8
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -21,7 +21,7 @@ from modelforge.config.nodes import loader_class, scalars
 from modelforge.config.references import split
 from modelforge.config.snapshot import ENDINGS
 from modelforge.config.trust import PLAIN, check_resolvers, check_search_path
-from modelforge.core.errors import ForgeError, Place, Problem, for_each
+from modelforge.core.errors import Place, Problem, for_each, problems_of
 from modelforge.core.limits import (
     MAX_CHARACTERS,
     MAX_FILE_DEPTH,
@@ -108,12 +108,12 @@ class Scan:
             return [Problem("MF002", "", message, "save it as UTF-8, without a mark", Place(file=file, line=1))]
         document = self.documents.of(file, text)
         if len(text) > MAX_CHARACTERS:
-            return _raised(document.check)
+            return problems_of(document.check)
         problems = [*_unseen(document)]
         problems += _counted(document, self)
         if problems:
             return problems
-        problems = [*_raised(document.check)]
+        problems = [*problems_of(document.check)]
         if problems or document.root is None:
             return problems
         return [*_texts(document), *self._resolvers(document), *_settings(document, below)]
@@ -124,7 +124,7 @@ class Scan:
         if self.num_formulas > MAX_FORMULAS:
             message = f"the config files hold more than {MAX_FORMULAS:,} interpolations that are more than a key"
             return [Problem("MF060", "", message, place=Place(file=document.file, line=1))]
-        return _raised(lambda: check_resolvers(document))
+        return problems_of(lambda: check_resolvers(document))
 
 
 def _decoded(content: bytes) -> str | None:
@@ -132,14 +132,6 @@ def _decoded(content: bytes) -> str | None:
         return content.decode("utf-8")
     except UnicodeDecodeError:
         return None
-
-
-def _raised(check: Callable[[], None]) -> list[Problem]:
-    try:
-        check()
-    except ForgeError as error:
-        return list(error.problems)
-    return []
 
 
 def _unseen(document: Document) -> Iterator[Problem]:

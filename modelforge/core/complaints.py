@@ -117,7 +117,7 @@ def require_count(value: object, what: str) -> None:
 
     Args:
         value: What is given.
-        what: The function and the argument: ``predict takes `batch` examples``.
+        what: The function and the argument: ``predict takes `batch_size` examples``.
 
     Raises:
         ValueError: it is not a whole number from 1 on.

@@ -145,6 +145,15 @@ class ForgeError(Exception):
         return "\n\n".join(render(*group) for group in grouped(self.problems))
 
 
+def problems_of(make: Callable[[], object]) -> list[Problem]:
+    """The problems for which a function raises."""
+    try:
+        make()
+    except ForgeError as error:
+        return list(error.problems)
+    return []
+
+
 def first(problems: Iterable[Problem]) -> tuple[Problem, ...]:
     """The first `MAX_PROBLEMS`, and one more with the number of the others."""
     given = tuple(problems)
@@ -195,10 +204,10 @@ def _statement(problem: Problem) -> tuple[str, ...]:
     names = {problem.key, last(problem.key)}
     of_place = {_numberless(part) for part in problem.key.split(".")}
 
-    def statement(found: re.Match[str]) -> str:
-        parts = found[1].split(".")
-        if found[1] in names or not _NAME.fullmatch(found[1]):
-            return "" if found[1] in names else found[0]
+    def statement(match: re.Match[str]) -> str:
+        parts = match[1].split(".")
+        if match[1] in names or not _NAME.fullmatch(match[1]):
+            return "" if match[1] in names else match[0]
         return ".".join(
             _numberless(part) if part.isdigit() or _numberless(part) in of_place else part for part in parts
         )

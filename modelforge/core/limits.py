@@ -136,13 +136,13 @@ _MOST = 10**MAX_DIGITS
 _UNPRINTABLE = re.compile("[\0\ud800-\udfff]")
 
 
-def unfit(config: Mapping[Any, Any], key: str = "") -> list[Problem]:
+def unfit(config: Mapping[Any, Any]) -> list[Problem]:
     """What no config can hold, before anything is read in it: it is too deep or too large, or a number or a text in it
     is nothing that can be computed with, printed or name a file."""
     problems: list[Problem] = []
     left = MAX_VALUES
     # By hand: what is too deep to be read is too deep for a function that calls itself.
-    open_values: list[tuple[str, Iterator[tuple[Any, Any]]]] = [(key, iter(config.items()))]
+    open_values: list[tuple[str, Iterator[tuple[Any, Any]]]] = [("", iter(config.items()))]
     while open_values:
         here, items = open_values[-1]
         name, value = next(items, (_END, None))
@@ -151,7 +151,7 @@ def unfit(config: Mapping[Any, Any], key: str = "") -> list[Problem]:
             continue
         left -= 1
         if left < 0:
-            return [Problem("MF060", key, f"a config holds at most {MAX_VALUES:,} values, and this holds more")]
+            return [Problem("MF060", "", f"a config holds at most {MAX_VALUES:,} values, and this holds more")]
         at = f"{here}.{name}" if here else f"{name}" if _is_sound(name) else ""
         if found := fault(name) or fault(value):
             problems.append(Problem(found[0], at if _is_sound(name) else here, *found[1:]))

@@ -64,6 +64,8 @@ def load_entry_points(group: str) -> None:
 def load_plugins(folder: str | Path | None = None) -> tuple[str, ...]:
     """Imports the modules that `[tool.modelforge] plugins` names, with the project's folder first on the search path.
 
+    Its `src` comes next, where it holds one of them.
+
     Every command does so for the working folder, and `train.py` for its own. A module that was imported before stays as
     it is.
 
@@ -79,12 +81,20 @@ def load_plugins(folder: str | Path | None = None) -> tuple[str, ...]:
     project = find_project(folder)
     if project is None or not project.plugins:
         return ()
-    if os.path.realpath(project.folder) not in map(os.path.realpath, sys.path):
-        sys.path.insert(0, str(project.folder))
+    known = {*map(os.path.realpath, sys.path)}
+    sys.path[:0] = [str(path) for path in _search_path(project) if os.path.realpath(path) not in known]
     problems = [problem for name in project.plugins if (problem := _import(name, project))]
     if problems:
         raise ForgeError(problems)
     return project.plugins
+
+
+def _search_path(project: Project) -> list[Path]:
+    """Where the project's own modules may lie: its folder, and its `src` where one of them lies there."""
+    source = project.folder / "src"
+    first = {name.partition(".")[0] for name in project.plugins}
+    below = any((source / name).is_dir() or (source / f"{name}.py").is_file() for name in first)
+    return [project.folder, source] if below else [project.folder]
 
 
 def imported() -> tuple[str, ...]:
@@ -97,16 +107,16 @@ def own_module() -> str:
     return "" if _imported else f", in a module listed as `[{KEY}] plugins` in {FILE}"
 
 
-def installed_alone(package: str) -> None:
-    """From now on a package is what is installed of it; the working folder adds nothing and takes nothing's place.
+def only_installed_plugins() -> None:
+    """From now on `hydra_plugins` is what is installed of it; the working folder adds and replaces nothing.
 
     Hydra imports all that it finds in `hydra_plugins`, and a folder of configs may come with a folder of that name.
     """
     here = os.path.realpath(os.curdir)
-    spec = PathFinder.find_spec(package, [entry for entry in sys.path if os.path.realpath(entry) != here])
-    module = ModuleType(package) if spec is None else module_from_spec(spec)
+    spec = PathFinder.find_spec("hydra_plugins", [entry for entry in sys.path if os.path.realpath(entry) != here])
+    module = ModuleType("hydra_plugins") if spec is None else module_from_spec(spec)
     module.__path__ = [] if spec is None else list(spec.submodule_search_locations or ())
-    sys.modules[package] = module
+    sys.modules["hydra_plugins"] = module
 
 
 def _offered(group: str) -> Iterable[EntryPoint]:
@@ -146,15 +156,11 @@ def _import(name: str, project: Project) -> Problem | None:
 
 
 def _not_found(name: str, project: Project) -> Problem:
-    first = name.partition(".")[0]
-    if (project.folder / "src" / first).is_dir():
-        hint = f"`src/{first}` is found once it is installed: `pip install -e .`"
-    else:
-        folder = project.folder.joinpath(*name.split(".")[:-1])
-        here = [path for path in folder.iterdir() if not path.name.startswith(".")] if folder.is_dir() else []
-        known = [path.stem for path in here if path.suffix == ".py" or (path / "__init__.py").is_file()]
-        near = nearest(name.rpartition(".")[2], known)
-        hint = near or f"create `{name.replace('.', '/')}.py`, or correct the name"
+    folders = [root.joinpath(*name.split(".")[:-1]) for root in (project.folder, project.folder / "src")]
+    here = [path for folder in folders if folder.is_dir() for path in folder.iterdir() if path.name[0] != "."]
+    known = [path.stem for path in here if path.suffix == ".py" or (path / "__init__.py").is_file()]
+    near = nearest(name.rpartition(".")[2], known)
+    hint = near or f"create `{name.replace('.', '/')}.py`, or correct the name"
     message = f"there is no module `{name}`, neither beside `{shown(project.file)}` nor in this environment"
     return Problem("MF081", "", message, hint, project.place(f'"{name}"') or project.place(name))
 

@@ -102,6 +102,6 @@ def read_text(path: str | PathLike[str], max_bytes: int) -> str:
     return read_bytes(path, max_bytes).decode("utf-8")
 
 
-def _check(found: os.stat_result, path: str | PathLike[str]) -> None:
-    if kind := kind_of(found.st_mode):
+def _check(status: os.stat_result, path: str | PathLike[str]) -> None:
+    if kind := kind_of(status.st_mode):
         raise NotRegular(kind, os.fspath(path))

@@ -139,10 +139,10 @@ def _activation(parameter: ParameterPlan) -> str:
     return activations[0].name if activations else ""
 
 
-def _of_finding(found: Problem) -> Cause:
-    severity: Severity = "warning" if found.severity == "warning" else "error"
-    sentence = found.message[:1].upper() + found.message[1:]
-    return Cause(verdict="steady", severity=severity, sentence=sentence, key=found.key, spot=Spot.of(found.place))
+def _of_finding(problem: Problem) -> Cause:
+    severity: Severity = "warning" if problem.severity == "warning" else "error"
+    sentence = problem.message[:1].upper() + problem.message[1:]
+    return Cause(verdict="steady", severity=severity, sentence=sentence, key=problem.key, spot=Spot.of(problem.place))
 
 
 def _round(value: float) -> float:

@@ -58,42 +58,42 @@ def compared(starts: Sequence[Start], *, signal: bool) -> Chart:
     return Chart(title, "depth in %", LABELS[signal], series, log=True, y_range=y_range(starts, signal=signal))
 
 
-def histogram(found: Histogram) -> Chart:
+def histogram(counts: Histogram) -> Chart:
     """How values are distributed."""
-    width = (found.high - found.low) / max(len(found.shares), 1)
-    points = [(found.low + (index + 0.5) * width, share) for index, share in enumerate(found.shares)]
-    colour = 0 if found.kind == "weights" else 1
-    title = f"{found.kind} of {found.path}"
-    ends = (found.low, found.high)
+    width = (counts.high - counts.low) / max(len(counts.shares), 1)
+    points = [(counts.low + (index + 0.5) * width, share) for index, share in enumerate(counts.shares)]
+    colour = 0 if counts.kind == "weights" else 1
+    title = f"{counts.kind} of {counts.path}"
+    ends = (counts.low, counts.high)
     return Chart(title, "value", "share", [Series("", points, "bars", colour)], x_range=ends, size=SMALL)
 
 
-def singular_values(found: Jacobian) -> Chart:
+def singular_values(jacobian: Jacobian) -> Chart:
     """Singular values, largest first."""
-    points = [(float(index), value) for index, value in enumerate(found.values, 1)]
+    points = [(float(index), value) for index, value in enumerate(jacobian.values, 1)]
     title = "singular values of the Jacobian"
     return Chart(title, "index", "singular value", [Series("", points, "dots")], log=True)
 
 
-def eigenvalues(found: Spectrum) -> Chart:
+def eigenvalues(spectrum: Spectrum) -> Chart:
     """Eigenvalues in the complex plane, with the unit circle."""
-    points = list(found.eigenvalues)
+    points = list(spectrum.eigenvalues)
     return Chart(
-        f"eigenvalues of {found.path}", "real part", "imaginary part", [Series("", points, "dots")], circle=True
+        f"eigenvalues of {spectrum.path}", "real part", "imaginary part", [Series("", points, "dots")], circle=True
     )
 
 
-def over_time(found: Steps) -> Chart:
+def over_time(steps: Steps) -> Chart:
     """Energies of signals and gradients at each step."""
     series = [
         Series(
             label,
-            [None if value is None else (float(time), value) for time, value in zip(found.times, values, strict=True)],
+            [None if value is None else (float(time), value) for time, value in zip(steps.times, values, strict=True)],
             colour=colour,
         )
-        for colour, (label, values) in enumerate(((LABELS[True], found.signal), (LABELS[False], found.gradient)))
+        for colour, (label, values) in enumerate(((LABELS[True], steps.signal), (LABELS[False], steps.gradient)))
     ]
-    return Chart(f"energies of {found.path} over time", "step", "energy", series, log=True)
+    return Chart(f"energies of {steps.path} over time", "step", "energy", series, log=True)
 
 
 def y_range(starts: Sequence[Start], *, signal: bool) -> tuple[float, float] | None:

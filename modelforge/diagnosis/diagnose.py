@@ -17,7 +17,6 @@ from modelforge.diagnosis.changes import worst
 from modelforge.diagnosis.document import (
     MAX_LEVELS,
     Cause,
-    Diagnosis,
     EqualUnits,
     Finding,
     Ignored,
@@ -36,6 +35,7 @@ from modelforge.diagnosis.levels import levels
 from modelforge.diagnosis.measuring import Batch, Measured, measured_of, size_of
 from modelforge.diagnosis.network import network
 from modelforge.diagnosis.repairs import repair
+from modelforge.diagnosis.result import Diagnosis
 from modelforge.language.model import ModelSpec
 from modelforge.linting.lint import examine
 from modelforge.linting.subject import Training
@@ -80,7 +80,7 @@ def diagnose(
     *,
     title: str = "",
     measure: bool = True,
-    batch: int | None = None,
+    batch_size: int | None = None,
     data: Batch | Mapping[str, Batch] | None = None,
     model: Model | None = None,
     jacobian: bool = True,
@@ -93,7 +93,7 @@ def diagnose(
         plan: The plan or the spec of one network, or of several side by side, by label.
         title: Of the document.
         measure: Whether to build the networks and to measure them.
-        batch: Examples in a batch; as many as cost little by default, at most 32.
+        batch_size: Examples in a batch; as many as cost little by default, at most 32.
         data: A batch to measure on, or one for each label; random numbers by default, as predictions assume.
         model: The first network, where it is built already; it alone is measured, with its own seed.
         jacobian: Whether to measure singular values of the derivative of the output.
@@ -103,8 +103,8 @@ def diagnose(
     Raises:
         ForgeError: a batch holds NaN, or no examples.
         TypeError: an argument is of another kind.
-        ValueError: there is no plan; `batch` is not a whole number from 1 on; labels of `data` or `training` are not
-            those of the plans; the model is of another plan.
+        ValueError: there is no plan; `batch_size` is not a whole number from 1 on; labels of `data` or `training` are
+            not those of the plans; the model is of another plan.
 
     Example:
         >>> from modelforge.planning.plan import plan
@@ -119,8 +119,8 @@ def diagnose(
     plans = {label: planned(network, "diagnose") for label, network in networks.items()}
     if not plans:
         raise ValueError("diagnose takes one plan or more, but gets none")
-    if batch is not None:
-        require_count(batch, "diagnose takes `batch` examples")
+    if batch_size is not None:
+        require_count(batch_size, "diagnose takes `batch_size` examples")
     for name, given in (("data", data), ("training", training)):
         if isinstance(given, Mapping):
             _check_labels(name, given, plans)
@@ -133,7 +133,7 @@ def diagnose(
         first = model if index == 0 else None
         examples = data[label] if isinstance(data, Mapping) else data
         trained = training[label] if isinstance(training, Mapping) else training
-        settings = Settings(measure, batch, examples, first, jacobian, solve, trained)
+        settings = Settings(measure, batch_size, examples, first, jacobian, solve, trained)
         starts.append(_start(label, one, settings, max(2, MAX_LEVELS // len(plans))))
     return Diagnosis(version=__version__, title=title or starts[0].label, starts=tuple(starts))
 
@@ -160,7 +160,7 @@ def _of_plan(model: nn.Module, plan: Plan) -> Model:
 def _start(label: str, plan: Plan, settings: Settings, most: int) -> Start:
     size = size_of(plan, settings.data.num_examples if settings.data else settings.batch)
     size = replace(size, jacobian=size.jacobian and settings.jacobian)
-    prediction = predict(plan, batch=size.batch)
+    prediction = predict(plan, batch_size=size.batch)
     measured: Measured | str = "not asked for"
     if settings.measure:
         measured = measured_of(plan, size, model=settings.model, batch=settings.data)
@@ -224,14 +224,14 @@ def _measurement(measured: Measured) -> Measurement:
     )
 
 
-def _stuck(found: FoundStuck) -> Stuck:
+def _stuck(stuck: FoundStuck) -> Stuck:
     return Stuck(
         equal_units=tuple(
             EqualUnits(path=one.path, num_units=one.num_units, num_distinct=one.num_distinct)
-            for one in found.equal_units[:MAX_STUCK]
+            for one in stuck.equal_units[:MAX_STUCK]
         ),
-        zero_gradients=found.zero_gradients[:MAX_STUCK],
-        unused=found.unused[:MAX_STUCK],
+        zero_gradients=stuck.zero_gradients[:MAX_STUCK],
+        unused=stuck.unused[:MAX_STUCK],
     )
 
 
@@ -247,11 +247,11 @@ def _jacobian(found: Found) -> Jacobian:
     )
 
 
-def _spectrum(found: Eigenvalues) -> Spectrum:
-    shown = [found.eigenvalues[index] for index in spaced(len(found.eigenvalues), MAX_EIGENVALUES)]
+def _spectrum(eigenvalues: Eigenvalues) -> Spectrum:
+    shown = [eigenvalues.eigenvalues[index] for index in spaced(len(eigenvalues.eigenvalues), MAX_EIGENVALUES)]
     return Spectrum(
-        path=found.path,
-        radius=found.radius,
+        path=eigenvalues.path,
+        radius=eigenvalues.radius,
         eigenvalues=tuple((value.real, value.imag) for value in shown),
     )
 

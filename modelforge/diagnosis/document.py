@@ -1,4 +1,4 @@
-"""`Diagnosis`: how one network starts, or several side by side, as a reader or a program gets it.
+"""The parts of a `Diagnosis`: how one network starts, as a reader or a program gets it.
 
 Every format is made of one, and of nothing else.
 """
@@ -6,7 +6,7 @@ Every format is made of one, and of nothing else.
 from __future__ import annotations
 
 import math
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
@@ -299,34 +299,9 @@ class Start(Data):
     ledger: tuple[Row, ...] = ()
 
 
-class Diagnosis(Data):
-    """How networks start."""
-
-    format_version: str = FORMAT_VERSION
-    version: str
-    """Of modelforge."""
-    title: Text
-    starts: Annotated[tuple[Start, ...], Field(min_length=1)]
-    """One config, or several side by side."""
-
-    @property
-    def first(self) -> Start:
-        """The only config, or the first of several."""
-        return self.starts[0]
-
-    def to_dict(self) -> dict[str, Any]:
-        """The diagnosis as plain data; what is not known is left out."""
-        return self.model_dump(mode="json", exclude_none=True, exclude_defaults=False)
-
-
 def finite(value: float | None) -> float | None:
     """The number, or None where it is not finite."""
     return value if value is not None and math.isfinite(value) else None
-
-
-def diagnosis_schema() -> dict[str, Any]:
-    """The JSON Schema of a diagnosis."""
-    return Diagnosis.model_json_schema(mode="serialization")
 
 
 def spaced(number: int, most: int) -> list[int]:

@@ -6,7 +6,7 @@ gives each layer its own.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from modelforge.diagnosis.blame import blamed
@@ -27,7 +27,7 @@ MAX_OVERRIDES = 8
 
 
 @dataclass(frozen=True, slots=True)
-class _Found:
+class _Tried:
     """Overrides, and what is predicted with them."""
 
     overrides: tuple[str, ...]
@@ -55,20 +55,11 @@ def repair(plan: Plan, batch: int, shown: Sequence[str]) -> Repair | str:
         batch: Examples in a batch.
         shown: Paths of the levels whose energies are given.
     """
-    start = predict(plan, batch=batch)
-    now = _found(plan, (), start)
-    before, unknown = now.size, start.unknown
-    if unknown and now.faultless:
-        return f"what happens from `{unknown[0].path}` on is measured, but not predicted, so that no values are known"
-    one = _one_number(plan, batch)
-    found = [one] if one is not None else []
-    if one is None or not one.steady or len(one.overrides) > 1:
-        for direction in DIRECTIONS:
-            solved = solve(plan, direction, batch=batch)
-            found.append(_found(plan, solved.overrides, solved.after))
-            if found[-1].steady:
-                break
-    useful = [each for each in found if each.overrides and (each.size < before or before == 0)]
+    now = _tried(plan, (), predict(plan, batch_size=batch))
+    if now.faultless and now.after.unknown:
+        path = now.after.unknown[0].path
+        return f"what happens from `{path}` on is measured, but not predicted, so that no values are known"
+    useful = [each for each in _tries(plan, batch) if each.overrides and (each.size < now.size or now.size == 0)]
     if not useful:
         return "no initial values are known that would keep it: `mf.solve` finds none"
     steady = [each for each in useful if each.steady]
@@ -87,21 +78,35 @@ def repair(plan: Plan, batch: int, shown: Sequence[str]) -> Repair | str:
     )
 
 
-def _found(plan: Plan, overrides: tuple[str, ...], after: Prediction) -> _Found:
+def _tries(plan: Plan, batch: int) -> Iterator[_Tried]:
+    """One number for a whole block, and where that does not do, what `mf.solve` finds."""
+    one = _one_number(plan, batch)
+    if one is not None:
+        yield one
+        if one.steady and len(one.overrides) == 1:
+            return
+    for direction in DIRECTIONS:
+        solved = solve(plan, direction, batch_size=batch)
+        yield (tried := _tried(plan, solved.overrides, solved.after))
+        if tried.steady:
+            return
+
+
+def _tried(plan: Plan, overrides: tuple[str, ...], after: Prediction) -> _Tried:
     change = worst(plan, levels(plan, after, None))
-    return _Found(overrides, after, change.size if change else 0.0, change is None or not change.drifts)
+    return _Tried(overrides, after, change.size if change else 0.0, change is None or not change.drifts)
 
 
-def _one_number(plan: Plan, batch: int) -> _Found | None:
+def _one_number(plan: Plan, batch: int) -> _Tried | None:
     """One number for all weights of the block to blame; None where that has none, or nothing is predicted."""
     factors: dict[str, float] = {}
-    found: _Found | None = None
+    tried: _Tried | None = None
     current = plan
     for _ in range(ROUNDS):
-        ways = Ways(current, levels(current, predict(current, batch=batch), None))
+        ways = Ways(current, levels(current, predict(current, batch_size=batch), None))
         change = next(iter(ways.changes), None)
         blame = None if change is None else blamed(plan, change, ways)
-        if change is None or blame is None or (found is not None and not change.drifts):
+        if change is None or blame is None or (tried is not None and not change.drifts):
             break
         if factors and blame.rule.key not in factors:
             break  # one number does not do
@@ -112,9 +117,9 @@ def _one_number(plan: Plan, batch: int) -> _Found | None:
         if not changes or len(changes) < len(blame.weights):
             return None
         current = _with(plan, changes)
-        after = predict(current, batch=batch)
-        found = _found(current, tuple(map(str, written(plan, changes).settings)), after)
-    return found
+        after = predict(current, batch_size=batch)
+        tried = _tried(current, tuple(map(str, written(plan, changes).settings)), after)
+    return tried
 
 
 def _with(plan: Plan, changes: Sequence[Retuned]) -> Plan:

@@ -37,7 +37,7 @@ class Lines(Figure):
         axes.legend(frameon=False)
 
 
-def figure(result: Result, picture: Picture) -> Lines:
+def figure(picture: Picture) -> Lines:
     """The picture for matplotlib."""
     profile = picture.profile
     return Lines(profile.title, profile.x_label, profile.y_label, picture.curves, profile.log)
@@ -69,4 +69,4 @@ def write_pictures(results: tuple[Result, ...], folder: Path) -> None:
     """
     for result in results:
         for name, picture in file_names(result):
-            draw(figure(result, picture), folder / name)
+            draw(figure(picture), folder / name)

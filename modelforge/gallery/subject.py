@@ -91,7 +91,7 @@ class Subject:
     @cached_property
     def prediction(self) -> Prediction:
         """What to expect at the start on noise."""
-        return predict(self.plan, batch=NUM_EXAMPLES)
+        return predict(self.plan, batch_size=NUM_EXAMPLES)
 
     @cached_property
     def start(self) -> nn.Module:

@@ -61,7 +61,7 @@ def register_initializer(name: str, aliases: tuple[str, ...] = ()) -> Callable[[
     def register(cls: AnyInitializer) -> AnyInitializer:
         check_declaration(cls, Initializer, "Elementwise or Matrixwise")
         if clash := RESERVED & cls.model_fields.keys():
-            reason = f"has a field `{min(clash)}`, which means something else in an init block"
+            reason = f"has a field `{min(clash)}`, which is a key of every init block: give it another name"
             raise TypeError(f"{cls.__qualname__} {reason}")
         if SCHEMES.name_of(cls) not in (None, name):
             raise ValueError(f"{cls.__qualname__} is `{cls.scheme}` already: give it more names as `aliases`")

@@ -13,11 +13,14 @@ from modelforge.core.complaints import all_wrong, too_large, wrong
 from modelforge.core.frozen import FrozenDict, Node, Seed
 from modelforge.core.limits import MAX_DIMENSIONS, MAX_ENDS, MAX_NAME, MAX_SIZE
 from modelforge.core.quoting import quoted
+from modelforge.core.shown import Shown
+from modelforge.core.words import plural
 from modelforge.language.init import Init, InitSpec
 from modelforge.language.layer import NAME, check_reference
 from modelforge.language.lint import LintSpec
 from modelforge.language.nested import Layers
 from modelforge.language.weights import WeightsSpec
+from modelforge.report.as_yaml import as_yaml
 
 ParameterDType = Literal["float32", "float64", "bfloat16", "float16"]
 DType = Literal["float32", "int64", "int32", "int16", "int8", "uint8", "bool"]
@@ -89,7 +92,7 @@ def _parse_ties(raw: Any) -> Any:
 Outputs = Annotated[dict[str, str], BeforeValidator(_parse_outputs), AfterValidator(FrozenDict)]
 
 
-class ModelSpec(Node):
+class ModelSpec(Shown, Node):
     """The `model` section of a config, the `init` group as its outermost default, the `weights` group, and the seed."""
 
     input: Annotated[dict[str, TensorSpec], BeforeValidator(_name_inputs), AfterValidator(FrozenDict)]
@@ -130,6 +133,12 @@ class ModelSpec(Node):
         if self.weights is not None:
             config["weights"] = self.weights.model_dump(mode="json")
         return config
+
+    def __str__(self) -> str:
+        return as_yaml(self.to_dict())
+
+    def _brief(self) -> str:
+        return f"{plural(len(self.layers), 'layer')}, seed {self.seed}"
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, ModelSpec) and self.to_dict() == other.to_dict()

@@ -74,7 +74,7 @@ def parse(
     """
     values, origins = _content(plain_data(config, _READ))
     init, weights = plain_data(init), plain_data(weights)
-    if wrong := [*unfit(values), *_unfit("init", init), *_unfit("weights", weights), *_unfit("seed", seed)]:
+    if wrong := [*unfit(values), *unfit({"init": init, "weights": weights, "seed": seed})]:
         raise ForgeError(origins.locate(problem) for problem in wrong)
     if "model" not in values and not values.keys().isdisjoint(("layers", "input")):
         values = {"model": values}
@@ -109,24 +109,20 @@ def _replaced(problem: Problem, origins: Origins) -> Problem:
     return replace(problem, hint=hint)
 
 
-def parse_init(raw: Mapping[str, Any] | str, path: str = "init") -> InitSpec:
+def parse_init(raw: Mapping[str, Any] | str) -> InitSpec:
     """Checks an init block that stands alone.
 
     Raises:
         ForgeError: all that is wrong with it.
     """
     raw = plain_data(raw)
-    problems = [*_unfit(path, raw)]
+    problems = unfit({"init": raw})
     if problems:
         raise ForgeError(problems)
-    block = _validate(Init, raw, path, problems)
+    block = _validate(Init, raw, "init", problems)
     if problems:
         raise ForgeError(problems)
     return block
-
-
-def _unfit(section: str, given: Any) -> list[Problem]:
-    return unfit({section: given})
 
 
 def _content(config: object) -> tuple[Mapping[str, Any], Origins]:

@@ -8,11 +8,26 @@ from typing import Any
 
 from modelforge.core.errors import Place, Problem
 from modelforge.core.frozen import FrozenDict
+from modelforge.core.shown import Shown
 from modelforge.language.model import ModelSpec
 from modelforge.linting.ignoring import Ignores
 from modelforge.linting.rule import RULES, Found, LintRule, folded
 from modelforge.linting.subject import Subject, Training, Unknown
 from modelforge.planning.plan import Plan, planned
+from modelforge.report.problems import problems_text
+from modelforge.report.table import to_text
+
+
+class Findings(Shown, tuple[Problem, ...]):
+    """The findings about a plan; prints as `modelforge lint` does."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return tuple.__repr__(self)
+
+    def __str__(self) -> str:
+        return to_text(problems_text(self)) if self else "nothing found"
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,9 +59,7 @@ class Linted:
     """The rules that asked for what is not predicted of some layers, by code: they judged the others alone."""
 
 
-def lint(
-    plan: ModelSpec | Plan, training: Training | None = None, *, rules: Collection[str] = ()
-) -> tuple[Problem, ...]:
+def lint(plan: ModelSpec | Plan, training: Training | None = None, *, rules: Collection[str] = ()) -> Findings:
     """All findings about how a network starts, warnings and notes; those that `lint.ignore` declares are left out.
 
     Rules that look at predictions judge no layer of which nothing is predicted; `mf.predict(plan).unknown` names these.
@@ -75,7 +88,7 @@ def lint(
     if isinstance(rules, str):
         raise TypeError(f"lint takes a list of codes, but gets a str: write `rules=[{rules!r}]`")
     found = examine(plan, training, [RULES.get(code) for code in rules] or None)
-    return (*(found.planned if rules else ()), *found.problems)
+    return Findings((*(found.planned if rules else ()), *found.problems))
 
 
 def findings(plan: Plan, training: Training | None = None) -> tuple[Problem, ...]:

@@ -68,10 +68,10 @@ class LintRule:
     """Whether planning finds it, and every plan holds it already."""
 
 
-def folded(rule: LintRule, found: Iterable[Found]) -> Iterator[Problem]:
+def folded(rule: LintRule, findings: Iterable[Found]) -> Iterator[Problem]:
     """Findings of a rule as problems without places; those that are equal but for their path are one."""
     groups: dict[Found, list[str]] = {}
-    for one in found:
+    for one in findings:
         groups.setdefault(replace(one, path=""), []).append(one.path)
     for one, every in groups.items():
         paths = tuple(dict.fromkeys(every))
@@ -87,14 +87,10 @@ def _named(paths: Sequence[str]) -> list[str]:
     return [f"`{same[0]}`" if len(same) == 1 else f"`{name}` ({len(same):,} times)" for name, same in copies.items()]
 
 
-def _definition(rule: LintRule) -> Find:
-    return rule.find
-
-
 RULES = Registry[LintRule](
     "a lint rule",
     "modelforge.rules",
-    definition=_definition,
+    definition=lambda rule: rule.find,
     package="modelforge.linting.rules",
     code="MF080",
     decorator="mf.register_rule",

@@ -37,10 +37,16 @@ def untouched(model: nn.Module) -> Generator[None]:
 @contextmanager
 def random_state(devices: Sequence[int] = ()) -> Generator[None]:
     """Runs its body, and restores the random state of Python, NumPy and torch, on the CPU and these CUDA devices."""
+    with random_state_beside_torch(), torch.random.fork_rng([*devices]):
+        yield
+
+
+@contextmanager
+def random_state_beside_torch() -> Generator[None]:
+    """Runs its body, and restores the random state of Python and NumPy."""
     python, numpy = random.getstate(), np.random.get_state()
     try:
-        with torch.random.fork_rng([*devices]):
-            yield
+        yield
     finally:
         random.setstate(python)
         np.random.set_state(numpy)

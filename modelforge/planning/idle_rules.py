@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
+from modelforge.config.origins import Origins
 from modelforge.core.errors import Problem
 from modelforge.core.quoting import listed
 from modelforge.planning.assign import ParameterPlan
+from modelforge.planning.precedence import Rule
 
 
-def idle_rules(parameters: Sequence[ParameterPlan]) -> list[Problem]:
-    """Rules for ends of residual branches where none is known, and rules that are always overridden."""
-    return list(dict.fromkeys(problem for rule in RULES for problem in rule(parameters)))
+def idle_rules(parameters: Sequence[ParameterPlan], origins: Origins) -> list[Problem]:
+    """Rules for ends of residual branches where none is known, and rules or fields that are always overridden."""
+    found = *_no_branch_ends(parameters), *_unknown_inside(parameters), *_overridden(parameters, origins)
+    return list(dict.fromkeys(found))
 
 
 def _no_branch_ends(parameters: Sequence[ParameterPlan]) -> Iterable[Problem]:
@@ -52,22 +55,46 @@ def _unknown_inside(parameters: Sequence[ParameterPlan]) -> Iterable[Problem]:
             )
 
 
-def _overridden(parameters: Sequence[ParameterPlan]) -> Iterable[Problem]:
-    """Rules that are overridden wherever they match; not of the `init` group, which is a default, nor by a file."""
-    before: dict[str, tuple[str, str]] = {}
-    acting: set[str] = set()
+def _overridden(parameters: Sequence[ParameterPlan], origins: Origins) -> Iterable[Problem]:
+    """Rules that are overridden wherever they match, and fields that nearer rules set everywhere; not by a file. The
+    `init` group is a default: of it those fields count that an override sets."""
+
+    def is_meant(rule: Rule, part: str) -> bool:
+        if rule.default or rule.key.partition(".")[0] != "init":
+            return not rule.default
+        place = origins.place(f"{rule.key}.{part}")
+        return place is not None and place.override is not None
+
+    idle: dict[str, dict[str, str]] = {}
+    acting: dict[str, set[str]] = {}
+    alike: dict[int, ParameterPlan] = {}
     for parameter in parameters:
+        alike.setdefault(id(parameter.chain), parameter)
+    for parameter in alike.values():
         from_file = parameter.initializer.values_from == "file"
+        nearest: dict[str, str] = {}
         for rule in parameter.chain:
-            if from_file or rule.verdict != "overridden":
-                acting.add(rule.key)
-            elif not rule.default and rule.key.partition(".")[0] != "init":
-                before.setdefault(rule.key, (parameter.path, parameter.rule.key))
-    for key, (path, other) in before.items():
-        if key not in acting:
-            message = f"this init rule has no effect: others override it everywhere, such as `{other}` for `{path}`"
+            for part in _parts(rule):
+                # Matrices are declared, whichever scheme wins.
+                over = rule.verdict == "overridden" and part != "matrices"
+                other = parameter.rule.key if over else nearest.setdefault(part, rule.key)
+                if from_file or other == rule.key:
+                    acting.setdefault(rule.key, set()).add(part)
+                elif is_meant(rule, part):
+                    such = f"such as `{other}` for `{parameter.path}`"
+                    idle.setdefault(rule.key, {}).setdefault(part, such)
+    for key, parts in idle.items():
+        if key not in acting and key.partition(".")[0] != "init":
+            such = next(iter(parts.values()))
+            message = f"this init rule has no effect: others override it everywhere, {such}"
             yield Problem("MW109", key, message, "remove it, or what overrides it", part="key")
+            continue
+        for part in [part for part in parts if part not in acting.get(key, ())]:
+            message = f"`{part}` of this init rule has no effect: nearer ones set it everywhere, {parts[part]}"
+            yield Problem("MW109", f"{key}.{part}", message, "remove it, or what overrides it")
 
 
-RULES = (_no_branch_ends, _unknown_inside, _overridden)
-"""Decided parameters → warnings about rules for them."""
+def _parts(rule: Rule) -> tuple[str, ...]:
+    """What a rule says: its scheme, its fields, the matrices."""
+    own = (rule.scheme, "scheme"), (rule.matrices, "matrices")
+    return (*(name for value, name in own if value is not None), *rule.fields)

@@ -22,6 +22,7 @@ from modelforge.core.shown import Shown
 from modelforge.core.suggestions import lookup
 from modelforge.core.tensors import TensorValue, Value, to_data
 from modelforge.core.torch_state import one_thread, uncollected
+from modelforge.core.words import plural
 from modelforge.inits.fills import FilePart
 from modelforge.language import registry
 from modelforge.language.left_behind import left_behind
@@ -39,7 +40,7 @@ from modelforge.planning.weight_files import Located, locate, stored_buffers
 from modelforge.report.table import to_text
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Plan(Shown):
     """A model, decided: its layers, its parameters, and the initial values of each."""
 
@@ -110,6 +111,9 @@ class Plan(Shown):
     def __str__(self) -> str:
         return to_text(self.table())
 
+    def _brief(self) -> str:
+        return f"{plural(len(self.layers), 'layer')}, {plural(self.num_parameters, 'parameter')}"
+
 
 def plan(spec: ModelSpec | Plan, studies: Studies | None = None, *, read_files: bool = True) -> Plan:
     """Decides everything about a model without allocating memory.
@@ -152,7 +156,7 @@ def plan(spec: ModelSpec | Plan, studies: Studies | None = None, *, read_files: 
         raise ForgeError(spec.origins.locate(problem) for problem in errors)
     assert root is not None
     left = left_behind(((scope.key, scope.block) for scope in scopes), spec.origins)
-    found = [*walk.warnings, *problems, *left, *idle_rules(located.parameters)]
+    found = [*walk.warnings, *problems, *left, *idle_rules(located.parameters, spec.origins)]
     warnings = tuple(spec.origins.locate(problem) for problem in found)
     return Plan(
         root=root,

@@ -6,10 +6,13 @@ Leaves are added in execution order; questions are answered once the whole model
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Literal, get_args
 
+from torch import Tensor
+
+from modelforge.core.errors import Refusal
 from modelforge.core.matrix import Activation, Context
 from modelforge.language import registry
 from modelforge.planning.branches import Branches, Declared
@@ -30,6 +33,7 @@ class Topology:
         self._declared: list[Declared] = []
         self._makers: tuple[int, ...] = ()
         self._followers: dict[int, tuple[Activation, ...] | None] = {}
+        self._values: Mapping[str, float | None] = {}
 
     @property
     def num_nodes(self) -> int:
@@ -67,6 +71,10 @@ class Topology:
         """Declares the leaves that make the model's output."""
         self._makers = tuple(self._graph.numbers[maker] for maker in makers if maker in self._graph.numbers)
 
+    def set_values(self, values: Mapping[str, float | None]) -> None:
+        """Says what the parameters of activations start with, by path; None for what is not one number."""
+        self._values = values
+
     def context(self, path: str, item: ParameterFacts) -> Context:
         """The context of a parameter of the leaf at `path`."""
         number, leaf = self._leaf(path)
@@ -90,10 +98,10 @@ class Topology:
     def follows(self, path: str, item: ParameterFacts) -> tuple[Activation, ...] | None:
         """The activations that read the output of a parameter of the leaf at `path`; None where they are not known."""
         if item.follows == "output":
-            return self.following(path)
+            return self.next_activations(path)
         return item.follows if isinstance(item.follows, tuple) else None
 
-    def following(self, path: str) -> tuple[Activation, ...] | None:
+    def next_activations(self, path: str) -> tuple[Activation, ...] | None:
         """The distinct activations that read the output of the leaf at `path`, through layers that only pass it on.
 
         None where a reader is of unknown kind.
@@ -103,7 +111,7 @@ class Topology:
             known = [*self._activations.items()]
             found = [*members(readers)]
             self._followers[readers] = (
-                None if _UNKNOWN in found else tuple(_activation(*known[kind - 1]) for kind in found)
+                None if _UNKNOWN in found else tuple(self._activation(*known[kind - 1]) for kind in found)
             )
         return self._followers[readers]
 
@@ -112,6 +120,29 @@ class Topology:
         leaf = self._graph.nodes[number]
         assert leaf is not None, "asked only for leaves"
         return number, leaf
+
+    def _starts(self, leaf: Leaf) -> dict[str, float | None]:
+        """The values that an activation's own parameters are known to start with, by name."""
+        paths = {item.name: f"{leaf.path}.{item.name}" for item in leaf.facts.parameters}
+        return {name: self._values[path] for name, path in paths.items() if path in self._values}
+
+    def _shown(self, leaf: Leaf) -> str:
+        """A layer by its type, its arguments and what its parameters start with."""
+        given = {**leaf.facts.arguments, **self._starts(leaf)}
+        arguments = ", ".join(f"{name}={value}" for name, value in given.items())
+        return f"{leaf.layer.name}({arguments})" if arguments else leaf.layer.name
+
+    def _activation(self, name: str, leaf: Leaf) -> Activation:
+        """The function of an activation as it starts, whatever its constructor wrote."""
+        assert leaf.layer.make is not None
+        module = leaf.layer.make(**leaf.facts.arguments).eval()
+        for weight in module.parameters():
+            weight.requires_grad_(False)
+        for own, value in self._starts(leaf).items():
+            if value is None:
+                return Activation(name, _Undecided(f"{leaf.path}.{own}"))
+            module.get_parameter(own).fill_(value)
+        return Activation(name, module)
 
     # What follows is known once the graph is complete.
 
@@ -127,7 +158,7 @@ class Topology:
         for node, leaf in reversed([*self._graph.leaves()]):
             seen = found[node] if leaf.layer.kind == "passthrough" else 0
             if leaf.layer.kind == "activation":
-                seen = 1 << numbers[_shown(leaf)]
+                seen = 1 << numbers[self._shown(leaf)]
             elif leaf.layer.kind == "unknown":
                 seen = 1 << _UNKNOWN
             for maker in leaf.makers:
@@ -140,7 +171,7 @@ class Topology:
         found: dict[str, Leaf] = {}
         for _, leaf in self._graph.leaves():
             if leaf.layer.kind == "activation":
-                found.setdefault(_shown(leaf), leaf)
+                found.setdefault(self._shown(leaf), leaf)
         return found
 
     @cached_property
@@ -183,15 +214,12 @@ def _reads_first(item: ParameterFacts, first: ParameterFacts | None, leaf: Leaf)
     return item is first or item.layout.reads_input
 
 
-def _shown(leaf: Leaf) -> str:
-    """A layer by its type and arguments."""
-    arguments = ", ".join(f"{name}={value}" for name, value in leaf.facts.arguments.items())
-    return f"{leaf.layer.name}({arguments})" if arguments else leaf.layer.name
+@dataclass(frozen=True, slots=True)
+class _Undecided:
+    """Stands for an activation of which a parameter starts as no single number."""
 
+    path: str
 
-def _activation(name: str, leaf: Leaf) -> Activation:
-    assert leaf.layer.make is not None
-    module = leaf.layer.make(**leaf.facts.arguments).eval()
-    for weight in module.parameters():
-        weight.requires_grad_(False)
-    return Activation(name, module)
+    def __call__(self, x: Tensor) -> Tensor:
+        reason = f"the activation that follows is not decided: `{self.path}` starts as no single number"
+        raise Refusal(reason, "give that parameter one, as in `{scheme: constant, value: 0.25}`, or name a gain")

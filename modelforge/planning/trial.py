@@ -20,6 +20,7 @@ from torch import Tensor, nn
 from modelforge.core.quoting import sentence
 from modelforge.core.tensors import Value, show
 from modelforge.language import registry
+from modelforge.modules.untouched import random_state_beside_torch
 from modelforge.planning.batches import (
     Batch,
     Integers,
@@ -198,14 +199,10 @@ def _marked_memory() -> Generator[None]:
 @contextmanager
 def seeded() -> Generator[None]:
     """Python's and NumPy's generators start at the same place; afterwards they are as before."""
-    before = random.getstate(), np.random.get_state()
-    random.seed(1)
-    np.random.seed(1)
-    try:
+    with random_state_beside_torch():
+        random.seed(1)
+        np.random.seed(1)
         yield
-    finally:
-        random.setstate(before[0])
-        np.random.set_state(before[1])
 
 
 def _scatter(module: nn.Module) -> None:

@@ -79,16 +79,16 @@ def unreached(parameters: Iterable[ParameterPlan], ties: Mapping[str, str]) -> t
     )
 
 
-def unreached_words(found: Iterable[Unreached], std: float | None = None) -> str:
+def unreached_words(unreached: Iterable[Unreached], std: float | None = None) -> str:
     """A sentence about the parameters that a bare block does not reach, with an override for the drawn ones; empty
     where there are none.
 
     Args:
-        found: See `unreached`.
+        unreached: See `unreached`.
         std: The std that the block sets, for the override.
     """
-    parts = [_drawn(one, std) for one in found if one.std]
-    parts += [_fixed(one) for one in found if not one.std]
+    parts = [_drawn(one, std) for one in unreached if one.std]
+    parts += [_fixed(one) for one in unreached if not one.std]
     return f"{START} {'; '.join(parts)}" if parts else ""
 
 

@@ -22,6 +22,7 @@ from modelforge.language.model import ModelSpec
 from modelforge.planning.layer_plan import LayerPlan
 from modelforge.planning.references import Flow, Names, Read, References, bundle
 from modelforge.planning.scopes import ModelParameter, Scope
+from modelforge.planning.starts import starts
 from modelforge.planning.study import LayerFacts, Misfit, Studies
 from modelforge.planning.ties import Ties
 from modelforge.planning.topology import Topology
@@ -67,6 +68,7 @@ class Walk:
         self._topology = Topology()
         self._nearest: tuple[Scope, ...] = ()
         self._unknown: list[str] = []
+        self._of_activations: list[str] = []
         self._num_layers = 0
         self._num_matrices = 0
         self._num_parameters = 0
@@ -84,6 +86,11 @@ class Walk:
     def model(self) -> LayerPlan | None:
         """The whole model as one combinator; completes `parameters`."""
         root = self._model()
+        if self._of_activations:
+            decided = starts(
+                self._of_activations, self.parameters, self._ties, self._topology.context, self.spec.origins
+            )
+            self._topology.set_values(decided)
         self.parameters = [
             replace(
                 parameter,
@@ -260,6 +267,8 @@ class Walk:
             return None, None
         made = tuple(flow.makers or (f"@{flow.key}",) for flow in flows)  # no path of a layer begins with @
         self._topology.add_leaf(path, spec.type, facts, made, counts=path not in self._merges)
+        if facts.parameters and registry.get(spec.type).kind == "activation":
+            self._of_activations += [f"{path}.{item.name}" for item in facts.parameters]
         names = tuple(item.name for item in facts.parameters if not self._ties.add(f"{path}.{item.name}", item))
         for item in facts.parameters:
             if item.name not in names:

@@ -92,9 +92,12 @@ class _Axes:
 
     def shows(self, point: Point | None) -> bool:
         """Whether a point has a place."""
-        if point is None or not all(map(math.isfinite, point)):
-            return False
-        return (not self.log or point[1] > 0) and (not self.log_x or point[0] > 0)
+        return point is not None and _has_place(point, log=self.log, log_x=self.log_x)
+
+
+def _has_place(point: Point, *, log: bool, log_x: bool) -> bool:
+    x, y = point
+    return math.isfinite(x) and math.isfinite(y) and (y > 0 or not log) and (x > 0 or not log_x)
 
 
 def _text(text: str) -> Markup:
@@ -127,9 +130,8 @@ def svg(chart: Chart) -> Markup:
 def _axes(chart: Chart) -> _Axes:
     points = [point for series in chart.series for point in series.points if point is not None]
     points += [(x, edge) for series in chart.series for x, *edges in series.band for edge in edges]
-    points = [(x, y) for x, y in points if math.isfinite(x) and math.isfinite(y) and (not chart.log or y > 0)]
-    points = [(x, y) for x, y in points if not chart.log_x or x > 0]
-    xs, ys = [x for x, _ in points], [y for _, y in points]
+    placed = [point for point in points if _has_place(point, log=chart.log, log_x=chart.log_x)]
+    xs, ys = [x for x, _ in placed], [y for _, y in placed]
     if chart.circle:
         reach = max(1.15, *(abs(value) * 1.05 for value in [*xs, *ys]), 0)
         wide = reach * (chart.size[0] - LEFT - RIGHT) / (chart.size[1] - TOP - BOTTOM)

@@ -16,7 +16,7 @@ from typing import Any
 
 from modelforge.core.errors import ForgeError, Problem
 from modelforge.core.frozen import FrozenDict
-from modelforge.core.limits import MAX_SWEEP_BYTES, MAX_SWEEP_FILE_BYTES
+from modelforge.core.limits import MAX_STATUS_BYTES, MAX_SWEEP_BYTES, MAX_SWEEP_FILE_BYTES
 from modelforge.core.regular_files import read_text
 from modelforge.results.sweep import FAR, STATES, Row, State, Sweep, differing
 from modelforge.results.unequal import unequal
@@ -163,7 +163,7 @@ def is_held(root: Path) -> bool:
 
 def _jobs(root: Path) -> Iterator[Path]:
     """Folders with a status, and those at the top without one that a run began: it wrote there, or Hydra made them."""
-    found = [*_below(root)]
+    found = [*run_folders(root)]
     if not found and (root / STATUS).is_file():
         yield root
         return
@@ -174,7 +174,7 @@ def _jobs(root: Path) -> Iterator[Path]:
             yield path
 
 
-def _below(root: Path) -> Iterator[Path]:
+def run_folders(root: Path) -> Iterator[Path]:
     """The folders below `root` with a status, without looking into what a run or a sweep keeps."""
     for at, folders, files in os.walk(root):
         if not {STATUS, *MARKS}.isdisjoint(files):
@@ -209,11 +209,13 @@ def _row(job: Path, root: Path, numbered: bool) -> Row:
 
 
 def _as_listed(row: Row, listed: Mapping[str, Planned]) -> Row:
-    """A job whose status says nothing of it, with its number and overrides from the list of jobs."""
+    """A job with its number from the list of jobs: its folder may be called otherwise. So with its overrides, where its
+    status says none.
+    """
     job = listed.get(row.folder)
-    if job is None or row.overrides:
+    if job is None:
         return row
-    return replace(row, overrides=job.overrides, number=job.number, name=str(job.number))
+    return replace(row, overrides=row.overrides or job.overrides, number=job.number, name=str(job.number))
 
 
 def _not_begun(planned: Sequence[Planned], begun: Sequence[Row], *, goes_on: bool) -> Iterator[Row]:
@@ -284,20 +286,33 @@ def _parse_override(override: str) -> tuple[str, str]:
 class Membership:
     """The sweep that a run belongs to."""
 
-    sweep: str
-    """The name of its folder."""
+    folder: Path
+    """The sweep's."""
     job: int
     """The run's number in it."""
+
+    @property
+    def sweep(self) -> str:
+        """The name of the sweep's folder."""
+        return self.folder.name
 
 
 def membership(folder: Path) -> Membership | None:
     """The sweep of a run folder; None for a run outside a multirun.
 
     Args:
-        folder: The run folder, whose name begins with the job's number, in that of a multirun.
+        folder: The run folder: of a frozen job anywhere in that of its sweep; else right in it, and with a name that
+            begins with the job's number.
     """
-    root = folder.absolute().parent
-    match = NUMBERED.match(folder.name)
-    if match is None or not any((root / mark).is_file() for mark in MARKS):
-        return None
-    return Membership(root.name, int(match[1]))
+    number, above = _frozen_number(folder), list(folder.absolute().parents)
+    if number is None and (match := NUMBERED.match(folder.name)) is not None:
+        number, above = int(match[1]), above[:1]
+    root = next((one for one in above if any((one / mark).is_file() for mark in MARKS)), None)
+    return None if number is None or root is None else Membership(root, number)
+
+
+def _frozen_number(folder: Path) -> int | None:
+    """The number of the frozen job that a run is; None for any other."""
+    with suppress(OSError, ValueError, LookupError, TypeError):
+        return int(json.loads(read_text(folder / STATUS, MAX_STATUS_BYTES))["job"]["number"])
+    return None

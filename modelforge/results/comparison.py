@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sized
 from contextlib import suppress
 from dataclasses import dataclass
@@ -12,12 +13,15 @@ from pathlib import Path
 from typing import Any
 
 from modelforge.core.limits import MAX_LEDGER_BYTES, MAX_STATUS_BYTES
-from modelforge.core.quoting import quoted
+from modelforge.core.quoting import quoted, shortened
 from modelforge.core.regular_files import read_text
 from modelforge.runs.liveness import STATUS
 
 CURVES = ("train/", "val/", "test/")
 """The columns of metrics.csv that a run computes; others may hold a time, or the memory in use."""
+
+_ORDERED = re.compile(r"model\.input|model\.(.*\.)?(layers|branches)|data\.augment(\..*)?")
+"""The keys of mappings in which the order counts: layers, inputs, and steps that are done one after the other."""
 
 
 @dataclass(frozen=True)
@@ -46,12 +50,26 @@ class Comparison:
 
 
 def changes(path: str, before: Any, now: Any) -> Iterator[Change]:
-    """The keys below `path` whose values differ in two configs."""
+    """The keys below `path` whose values differ in two configs, or whose entries have another order, where that counts.
+
+    Example:
+        >>> layers = {"norm": "LayerNorm", "act": "ReLU"}, {"act": "ReLU", "norm": "LayerNorm"}
+        >>> [str(change) for change in changes("model.layers", *layers)]
+        ['`model.layers`: norm, act → act, norm']
+    """
     if isinstance(before, Mapping) and isinstance(now, Mapping):
+        if _are_exchanged(path, before, now):
+            yield Change(path, *(shortened(", ".join(map(str, names))) for names in (before, now)))
         for key in dict.fromkeys([*before, *now]):
             yield from changes(f"{path}.{key}" if path else key, before.get(key), now.get(key))
     elif before != now:
         yield Change(path, *("" if value is None else quoted(value) for value in (before, now)))
+
+
+def _are_exchanged(path: str, before: Mapping[str, Any], now: Mapping[str, Any]) -> bool:
+    """Whether two mappings hold the same names in another order, and that counts: the fields of one layer have none."""
+    one_thing = "type" in now or "shape" in now
+    return before.keys() == now.keys() and [*before] != [*now] and not one_thing and bool(_ORDERED.fullmatch(path))
 
 
 def compare(before: Path, now: Path) -> Comparison:

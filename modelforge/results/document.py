@@ -171,8 +171,8 @@ def _job(row: Row, start: RunStart) -> JobData:
     )
 
 
-def _group(found: Contrast) -> GroupData:
-    one = found.group
+def _group(contrast: Contrast) -> GroupData:
+    one = contrast.group
     return GroupData(
         values=dict(one.values),
         metric=one.metric,
@@ -183,10 +183,10 @@ def _group(found: Contrast) -> GroupData:
         lacks=one.lacks,
         counts=dict(one.counts),
         folders=[row.folder for row in one.rows],
-        baseline=None if found.baseline is None else dict(found.baseline.values),
-        difference=found.difference,
-        within_spread=found.within,
-        test=found.test,
-        p=found.p,
-        p_adjusted=found.adjusted,
+        baseline=None if contrast.baseline is None else dict(contrast.baseline.values),
+        difference=contrast.difference,
+        within_spread=contrast.within,
+        test=contrast.test,
+        p=contrast.p,
+        p_adjusted=contrast.adjusted,
     )

@@ -150,15 +150,15 @@ def can_test() -> bool:
     return find_spec("scipy") is not None
 
 
-def _corrected(found: Sequence[Contrast], num_tests: int) -> list[Contrast]:
+def _corrected(compared: Sequence[Contrast], num_tests: int) -> list[Contrast]:
     """Holm 1979: the smallest p times the number of tests, the next times one less; none below the one before.
 
     What he rejects among all pairs holds at least what this does among those that have the best group.
     """
-    tested = sorted((one.p, index) for index, one in enumerate(found) if one.p is not None)
+    tested = sorted((one.p, index) for index, one in enumerate(compared) if one.p is not None)
     adjusted: dict[int, float] = {}
     least = 0.0
     for rank, (p, index) in enumerate(tested):
         least = max(least, min(1.0, (num_tests - rank) * p))
         adjusted[index] = least
-    return [replace(one, adjusted=adjusted.get(index), num_tests=num_tests) for index, one in enumerate(found)]
+    return [replace(one, adjusted=adjusted.get(index), num_tests=num_tests) for index, one in enumerate(compared)]

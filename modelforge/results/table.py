@@ -133,20 +133,20 @@ def reasons(rows: Sequence[Row]) -> Iterator[tuple[str, str]]:
         yield f"{', '.join(names[:MAX_NAMED])}{more}", reason
 
 
-def _group_cells(grouped: Grouped, found: Contrast) -> list[str]:
-    one = found.group
+def _group_cells(grouped: Grouped, contrast: Contrast) -> list[str]:
+    one = contrast.group
     swept = [printable(grouped.sweep.text(key, one.values[key])) for key in grouped.keys] or ["all"]
     mean = "" if one.mean is None else digits(one.mean)
     if grouped.sweep.is_mixed and mean:
         mean = f"{one.metric} {mean}"
-    difference = "" if found.difference is None else f"{'≈ ' if found.within else ''}{found.difference:+.3g}"
+    difference = "" if contrast.difference is None else f"{'≈ ' if contrast.within else ''}{contrast.difference:+.3g}"
     return [
         *swept,
         mean,
         "" if one.std is None else f"{one.std:.2g}",
         str(one.n) if one.is_whole else f"{one.n} of {one.expected}",
         difference,
-        "" if found.adjusted is None else p_text(found.adjusted),
+        "" if contrast.adjusted is None else p_text(contrast.adjusted),
         one.lacks,
     ]
 
@@ -159,16 +159,9 @@ def notes(grouped: Grouped, compared: Sequence[Contrast]) -> Iterator[str]:
         (reference, *others) = references.values()
         to = "the baseline that is otherwise alike" if others else f"`{values_text(reference.values) or 'all'}`"
         yield f"difference: to {to}; ≈: below the spread over {over or 'repetitions'}"
-    tests = Counter(one.test for one in compared if one.p is not None)
-    if tests:
-        num_tests = max(one.num_tests for one in compared)
-        pairs = ", all pairs: the best was found in the same runs" if num_tests > tests.total() else ""
-        corrected = f"Holm-corrected for {plural(num_tests, 'comparison')}{pairs}"
-        yield f"p: {' or '.join(sorted(tests))} t-test over {over}, of no difference; {corrected}"
-    elif any(one.test for one in compared) and not can_test():
-        yield "p: not computed, it needs scipy: pip install 'modelforge[train]'"
-    least = min((one.group.n for one in compared if one.p is not None), default=1)
-    if tests and least < FEW:
+    yield from _on_tests(compared, over)
+    least = min((one.group.n for one in compared if one.p is not None), default=FEW)
+    if least < FEW:
         yield f"With {least} repetitions, a test sees large differences alone: five or more say more."
     elif all(one.group.expected < 2 for one in compared) and len(compared) > 1:
         yield f"One repetition has no spread: sweep over {over or 'seed'} to know which differences count."
@@ -178,9 +171,21 @@ def notes(grouped: Grouped, compared: Sequence[Contrast]) -> Iterator[str]:
         yield f"{plural(len(marked), 'mean')} of fewer jobs than there are repetitions: see `n` and `without`."
 
 
-def _effect_lines(sweep: Sweep, found: Sequence[Effect]) -> Iterator[list[str]]:
+def _on_tests(compared: Sequence[Contrast], over: str) -> Iterator[str]:
+    """What `p` is of, or why there is none."""
+    tests = Counter(one.test for one in compared if one.p is not None)
+    if tests:
+        num_tests = max(one.num_tests for one in compared)
+        pairs = ", all pairs: the best was found in the same runs" if num_tests > tests.total() else ""
+        corrected = f"Holm-corrected for {plural(num_tests, 'comparison')}{pairs}"
+        yield f"p: {' or '.join(sorted(tests))} t-test over {over}, of no difference; {corrected}"
+    elif any(one.test for one in compared) and not can_test():
+        yield "p: not computed, it needs scipy: pip install 'modelforge[train]'"
+
+
+def _effect_lines(sweep: Sweep, effects: Sequence[Effect]) -> Iterator[list[str]]:
     last = ""
-    for one in found:
+    for one in effects:
         others = ", ".join(f"{count} {state}" for state, count in one.counts.items() if state != "finished")
         yield [
             printable(one.key) if one.key != last else "",

@@ -46,10 +46,8 @@ def headline(grouped: Grouped, compared: Sequence[Contrast]) -> str:
         return "No job has a result."
     spread = "" if best.std is None else f" ± {best.std:.2g}"
     over = f" over {best.n} repetitions ({', '.join(grouped.over)})" if best.n > 1 else ""
-    what = f"`{values_text(best.values)}`" if best.values else "The mean"
-    begin = f"{what} gives the best {best.metric}: {number(best.mean)}{spread}{over}"
-    if not best.values:
-        begin = f"{best.metric} is {number(best.mean)}{spread}{over}"
+    what = f"`{values_text(best.values)}` gives the best {best.metric}:" if best.values else f"{best.metric} is"
+    begin = f"{what} {number(best.mean)}{spread}{over}"
     if not best.is_whole:
         begin += f", without {best.lacks}"
     if grouped.sweep.is_mixed:

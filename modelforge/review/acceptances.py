@@ -122,30 +122,30 @@ def read_acceptances(old: Side, new: Side) -> Acceptances:
     )
 
 
-def _entries(found: Content | None) -> list[str]:
+def _entries(content: Content | None) -> list[str]:
     """The further compositions of the old side: a change cannot take them out of its own review."""
-    listed = found.data.get("entries") if found else None
+    listed = content.data.get("entries") if content else None
     return [one for one in listed if isinstance(one, str)][:MAX_FURTHER] if isinstance(listed, list) else []
 
 
-def _fingerprints(found: Content | None) -> Iterable[str]:
-    listed = found.data.get("accept") if found else None
+def _fingerprints(content: Content | None) -> Iterable[str]:
+    listed = content.data.get("accept") if content else None
     for one in listed if isinstance(listed, list) else ():
         if isinstance(one, Mapping):
             yield str(one.get("fingerprint"))
 
 
-def _problem(detail: Any, found: Content) -> Problem:
+def _problem(detail: Any, content: Content) -> Problem:
     location = detail["loc"]
     owner = Owner(
         f"`{REVIEW}`" if len(location) < 2 else "an acceptance", model=_File if len(location) < 2 else _Accept
     )
-    return problem(detail, join(*location), owner).at(_place(found, location))
+    return problem(detail, join(*location), owner).at(_place(content, location))
 
 
-def _place(found: Content, location: tuple[int | str, ...]) -> Place | None:
+def _place(content: Content, location: tuple[int | str, ...]) -> Place | None:
     """Where a part of the file is written, or the nearest one around it."""
-    node: yaml.Node | None = found.document.root
+    node: yaml.Node | None = content.document.root
     for part in location:
         below: yaml.Node | None = None
         if isinstance(node, yaml.MappingNode):
@@ -155,4 +155,4 @@ def _place(found: Content, location: tuple[int | str, ...]) -> Place | None:
         if below is None:
             break
         node = below
-    return found.document.place(node) if node is not None else None
+    return content.document.place(node) if node is not None else None

@@ -28,23 +28,23 @@ class Causes:
         self.changed = changed
         self._found: dict[tuple[Key, ...], tuple[tuple[Written, ...], dict[str, Outcome]]] = {}
 
-    def add(self, found: EntryDiff, file: str, old: Composition, new: Composition) -> None:
+    def add(self, compared: EntryDiff, file: str, old: Composition, new: Composition) -> None:
         """Takes in what differs in one composition.
 
         Args:
-            found: What differs.
+            compared: What differs.
             file: The file of the option that was composed; empty for the default.
             old: The composition on the old side.
             new: The composition on the new side.
         """
-        if found.same:
+        if compared.same:
             return
-        if found.kind != "changed":
+        if compared.kind != "changed":
             written = self._file(file)
-            self._note([written], Outcome((found.label,), arrival="broken" if found.broken else found.kind))
+            self._note([written], Outcome((compared.label,), arrival="broken" if compared.broken else compared.kind))
             return
         if old.config is None or new.config is None:
-            self._note(self._broken(found, old, new), Outcome((found.label,), arrival="broken"))
+            self._note(self._broken(compared), Outcome((compared.label,), arrival="broken"))
             return
         groups: dict[tuple[Key, ...], tuple[list[Written], list[Edit]]] = {}
         place = _Placing(self.changed, old, new)
@@ -53,12 +53,12 @@ class Causes:
             groups.setdefault(tuple(places), (list(places.values()), []))[1].extend(several)
         written = [places for places, _ in groups.values()]
         edited = [tuple(several) for _, several in groups.values()]
-        for part in apart(old, new, edited, found.values, found.diff):
+        for part in apart(old, new, edited, compared.values, compared.diff):
             if not part.empty:
-                self._note(_joined(written, part.groups), _outcome(found.label, part))
-        if found.broken in ("old", "new"):
+                self._note(_joined(written, part.groups), _outcome(compared.label, part))
+        if compared.broken in ("old", "new"):
             numbers = breaking(old, new, edited)
-            self._note(_joined(written, numbers), Outcome((found.label,), arrival="broken"))
+            self._note(_joined(written, numbers), Outcome((compared.label,), arrival="broken"))
 
     def found(self) -> tuple[TracedCause, ...]:
         """All causes, in the order in which they were found.
@@ -83,9 +83,9 @@ class Causes:
         known = outcomes.get(like)
         outcomes[like] = replace(outcome, labels=(*known.labels, *outcome.labels)) if known else outcome
 
-    def _broken(self, found: EntryDiff, old: Composition, new: Composition) -> list[Written]:
+    def _broken(self, compared: EntryDiff) -> list[Written]:
         """The edit that a problem names by its place, or else all edits of the files that were read."""
-        places = {(problem.place.file, problem.place.line) for problem in found.problems if problem.place}
+        places = {(problem.place.file, problem.place.line) for problem in compared.problems if problem.place}
         every = [
             Written("defaults" if edit.path[:1] in CHOOSING else "value", file.path, edit)
             for file in self.changed.values()
@@ -95,7 +95,7 @@ class Causes:
         files = {file for file, _ in places}
         whole = [self._file(file.path) for file in self.changed.values() if _content_file(file) in files]
         gone = [self._file(file.path) for file in self.changed.values() if file.kind == "removed"]
-        return at or whole or gone or every or [Written("together", "", ValueChange(found.label, ABSENT, ABSENT))]
+        return at or whole or gone or every or [Written("together", "", ValueChange(compared.label, ABSENT, ABSENT))]
 
     def _file(self, path: str) -> Written:
         file = self.changed[path]

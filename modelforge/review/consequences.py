@@ -72,7 +72,7 @@ class Known:
         self._known: dict[tuple[Any, ...], Consequences] = {}
         self._runs: Runs = {}
 
-    def __call__(self, old: Composition, new: Composition, found: Changes) -> Consequences | None:
+    def __call__(self, old: Composition, new: Composition, changes: Changes) -> Consequences | None:
         """What follows from the difference of two compositions' plans; None where a side has none."""
         before, after = old.decided, new.decided
         if not (isinstance(before, Plan) and isinstance(after, Plan)):
@@ -80,14 +80,14 @@ class Known:
         trained = self._training(old.values), self._training(new.values)
         key = (old.planned, new.planned, trained)
         if key not in self._known:
-            self._known[key] = consequences(before, after, found, self._runs, trained)
+            self._known[key] = consequences(before, after, changes, self._runs, trained)
         return self._known[key]
 
 
 def consequences(
     old: Plan,
     new: Plan,
-    found: Changes,
+    changes: Changes,
     runs: Runs | None = None,
     trained: tuple[Training | None, Training | None] = (None, None),
 ) -> Consequences:
@@ -96,7 +96,7 @@ def consequences(
     Args:
         old: The plan of the old side.
         new: The plan of the new side.
-        found: What differs between them.
+        changes: What differs between them.
         runs: What layers of other plans saved; see `memory`.
         trained: How both sides are trained.
     """
@@ -106,8 +106,8 @@ def consequences(
     unjudged = [problem for problem in gone if problem.code in after.unjudged]
     predicted, expected = predict(old), predict(new)
     return Consequences(
-        costs(old, new, pairs, runs) if found.layers else None,
-        starts(old, new, found),
+        costs(old, new, pairs, runs) if changes.layers else None,
+        starts(old, new, changes),
         old_checkpoint(old, new, pairs),
         new_findings=tuple(_without(_findings(after), _findings(before))),
         old_findings=tuple(problem for problem in gone if problem not in unjudged),

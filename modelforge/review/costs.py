@@ -9,7 +9,7 @@ from typing import Any
 
 from modelforge.core.paths import parent
 from modelforge.planning.flops import num_flops
-from modelforge.planning.plan import Plan
+from modelforge.planning.plan import LayerPlan, Plan
 from modelforge.review.pairing import Pairing
 from modelforge.signal.memory import Runs, memory
 
@@ -22,17 +22,17 @@ class Cost:
     """Elements; a tied parameter counts once."""
     flops: int = 0
     """Of one forward pass of one example: matrix products and convolutions, as torch counts them."""
-    activations: int = 0
-    """Bytes that the backward pass keeps for one example, as `show --memory` counts them."""
+    activations: int | None = 0
+    """Bytes that the backward pass keeps for one example, as `show --memory` counts them; None if not known."""
 
-    def to_dict(self) -> dict[str, int]:
+    def to_dict(self) -> dict[str, int | None]:
         """The numbers as plain data."""
         return {"parameters": self.parameters, "flops": self.flops, "activation_bytes": self.activations}
 
 
 @dataclass(frozen=True, slots=True)
 class LayerCost:
-    """A layer whose cost differs; a side that lacks it costs nothing."""
+    """A layer whose cost differs, or may; a side that lacks it costs nothing."""
 
     path: str
     """On the new side if it is there."""
@@ -52,6 +52,10 @@ class Costs:
     new: Cost
     layers: tuple[LayerCost, ...] = ()
     """The layers whose cost differs, in the order of the new side; those that are gone come last."""
+    unknown: tuple[str, ...] = ()
+    """The layers of which the activations of a side are not known, and so those of the model."""
+    known: tuple[int, int] = (0, 0)
+    """Bytes of activations of all other layers, on both sides."""
 
     def to_dict(self) -> dict[str, Any]:
         """The costs as plain data."""
@@ -59,6 +63,7 @@ class Costs:
             "old": self.old.to_dict(),
             "new": self.new.to_dict(),
             "layers": [layer.to_dict() for layer in self.layers],
+            "unknown_activations": list(self.unknown),
         }
 
 
@@ -87,7 +92,27 @@ def costs(old: Plan, new: Plan, pairs: Pairing, runs: Runs | None = None) -> Cos
     rows = [LayerCost(path, before.get(pairs.layers.get(path, ""), Cost()), cost) for path, cost in after.items()]
     taken = set(pairs.layers.values())
     rows += [LayerCost(path, cost, Cost()) for path, cost in before.items() if path not in taken]
-    return Costs(_sum(before), _sum(after), tuple(row for row in rows if row.old != row.new))
+    kept = {row.path: (row.old.activations, row.new.activations) for row in rows}
+    known = [(one, other) for one, other in kept.values() if one is not None and other is not None]
+    return Costs(
+        _sum(before),
+        _sum(after),
+        tuple(row for row in rows if row.old != row.new or _may_differ(row, old, new, pairs)),
+        tuple(path for path, sides in kept.items() if None in sides),
+        (sum(one for one, _ in known), sum(other for _, other in known)),
+    )
+
+
+def _may_differ(row: LayerCost, old: Plan, new: Plan, pairs: Pairing) -> bool:
+    """Whether a layer whose activations neither side knows is not what it was."""
+    if row.old.activations is not None or row.new.activations is not None:
+        return False
+    before, after = _layer(old, pairs.layers[row.path]), _layer(new, row.path)
+    return (before.type, before.arguments, before.inputs) != (after.type, after.arguments, after.inputs)
+
+
+def _layer(plan: Plan, path: str) -> LayerPlan:
+    return next(layer for layer in plan.layers if layer.path == path)
 
 
 def _by_layer(plan: Plan, runs: Runs) -> dict[str, Cost]:
@@ -102,13 +127,17 @@ def _by_layer(plan: Plan, runs: Runs) -> dict[str, Cost]:
     return {path: Cost(sizes.get(path, 0), flops.get(path, 0), bytes_of.get(path, 0)) for path in leaves}
 
 
-def _kept(plan: Plan, runs: Runs) -> dict[str, int]:
+def _kept(plan: Plan, runs: Runs) -> dict[str, int | None]:
     """Bytes that each layer keeps of one example; half of those of two where it cannot run on one."""
     one = {path: found.activations for path, found in memory(plan, 1, lambda parameter: 0, known=runs).items()}
     if None not in one.values():
-        return {path: size or 0 for path, size in one.items()}
-    two = memory(plan, 2, lambda parameter: 0, known=runs)
-    return {path: (two[path].activations or 0) // 2 if size is None else size for path, size in one.items()}
+        return one
+    two = {path: found.activations for path, found in memory(plan, 2, lambda parameter: 0, known=runs).items()}
+    return {path: _half(two[path]) if size is None else size for path, size in one.items()}
+
+
+def _half(size: int | None) -> int | None:
+    return None if size is None else size // 2
 
 
 def _owner(path: str, leaves: Mapping[str, Any]) -> str:
@@ -120,4 +149,7 @@ def _owner(path: str, leaves: Mapping[str, Any]) -> str:
 
 def _sum(by_layer: Mapping[str, Cost]) -> Cost:
     every = by_layer.values()
-    return Cost(sum(c.parameters for c in every), sum(c.flops for c in every), sum(c.activations for c in every))
+    kept = [cost.activations for cost in every]
+    known = [size for size in kept if size is not None]
+    activations = sum(known) if len(known) == len(kept) else None
+    return Cost(sum(c.parameters for c in every), sum(c.flops for c in every), activations)

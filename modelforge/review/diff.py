@@ -16,7 +16,7 @@ from modelforge.core.errors import Place
 from modelforge.core.paths import last, parent
 from modelforge.core.shown import Shown
 from modelforge.core.tensors import to_data
-from modelforge.core.words import a_class
+from modelforge.core.words import a_class, plural
 from modelforge.language import parse
 from modelforge.language.model import ModelSpec
 from modelforge.planning.assign import ParameterPlan
@@ -48,6 +48,9 @@ class Diff(Shown, Changes):
 
     def __str__(self) -> str:
         return to_text(text(documented_diff(self)))
+
+    def _brief(self) -> str:
+        return "equal" if self.equal else f"{plural(len(self.parameters), 'parameter')} differ"
 
 
 def diff(old: Plan | ModelSpec, new: Plan | ModelSpec) -> Diff:

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from math import inf
 from typing import Any
 
 import yaml
 
 from modelforge.core.errors import Problem
+from modelforge.core.quoting import listed
 from modelforge.core.words import magnitude, plural, printable
 from modelforge.linting.subject import Unknown
 from modelforge.review.change import labels_of, of_compositions, of_kind
 from modelforge.review.consequences import Consequences
+from modelforge.review.costs import Cost, Costs
 from modelforge.review.document import MAX_EFFECTS, MAX_FOLLOWS, Change, Effect
 from modelforge.review.groups import grouped
 from modelforge.review.old_checkpoint import OldCheckpoint
@@ -24,6 +27,8 @@ from modelforge.review.verdict import percent
 
 RULES = (("rename", "rename"), ("skip", "name to skip"))
 """Keys of a `weights` section, and what to call one of their rules."""
+MAX_UNKNOWN = 3
+"""Layers of unknown cost that a title names."""
 
 
 def following(review: Review) -> Iterator[Change]:
@@ -50,15 +55,22 @@ def _of(entry: EntryDiff) -> Consequences | None:
 def _costs(entry: EntryDiff) -> list[Change]:
     facts = _of(entry)
     costs = facts.costs if facts else None
-    if costs is None or costs.old == costs.new:
+    if costs is None or not costs.layers:
         return []
-    rows = [
-        Effect(mark="~", subject="layer", name=bounded(layer.path), words=words)
-        for layer in costs.layers
-        if (words := _cost_words(layer.old, layer.new))
-    ]
-    title = _cost_words(costs.old, costs.new)
+    words = [(layer.path, _cost_words(layer.old, layer.new)) for layer in costs.layers]
+    rows = [Effect(mark="~", subject="layer", name=bounded(path), words=word) for path, word in words]
+    if not (title := _total_words(costs)):
+        return []
     return [of_kind("costs-changed", title, title, **_rows(rows))]
+
+
+def _total_words(costs: Costs) -> str:
+    """What the models cost, with the layers that the bytes lack; empty where nothing differs."""
+    if not costs.unknown:
+        return _cost_words(costs.old, costs.new)
+    old, new = (replace(cost, activations=size) for cost, size in zip((costs.old, costs.new), costs.known, strict=True))
+    lacks = f"bytes of activations are not known of {listed(costs.unknown, MAX_UNKNOWN, quote='`')}"
+    return "; ".join(filter(None, (_cost_words(old, new), lacks)))
 
 
 def _rows(rows: Sequence[Effect]) -> dict[str, Any]:
@@ -68,14 +80,16 @@ def _rows(rows: Sequence[Effect]) -> dict[str, Any]:
     return {"effects": tuple(effects[:MAX_EFFECTS]), "num_effects": len(rows)}
 
 
-def _cost_words(old: Any, new: Any) -> str:
+def _cost_words(old: Cost, new: Cost) -> str:
     """`parameters 36 → 46 (+28 %), FLOPs 64 → 84 (+31 %)`."""
     names = {"parameters": "parameters", "flops": "FLOPs", "activations": "bytes of activations"}
     pairs = {words: (getattr(old, name), getattr(new, name)) for name, words in names.items()}
-    return ", ".join(f"{words} {_grown(*pair)}" for words, pair in pairs.items() if pair[0] != pair[1])
+    return ", ".join(f"{words} {_grown(*pair)}" for words, pair in pairs.items() if pair[0] != pair[1] or None in pair)
 
 
-def _grown(old: int, new: int) -> str:
+def _grown(old: int | None, new: int | None) -> str:
+    if old is None or new is None:
+        return " → ".join("?" if size is None else magnitude(size) for size in (old, new))
     share = f" ({percent(new / old - 1)})" if old else ""
     return f"{magnitude(old)} → {magnitude(new)}{share}"
 

@@ -96,36 +96,36 @@ def choice_of(override: str) -> Choice | None:
     return Choice(override.partition("=")[0] + "=", group, key, tuple(map(str, options)), isinstance(value, list))
 
 
-def with_new_names(found: Composition, names: Mapping[str, str]) -> Composition:
+def with_new_names(composed: Composition, names: Mapping[str, str]) -> Composition:
     """A composition of the old side, in which the files have the names of the new one.
 
     Args:
-        found: The composition.
+        composed: The composition.
         names: Old path → new path.
     """
     return replace(
-        found,
-        files=frozenset(names.get(path, path) for path in found.files),
-        merged=tuple((package, names.get(path, path)) for package, path in found.merged),
-        names={place: names.get(path, path) for place, path in found.names.items()},
+        composed,
+        files=frozenset(names.get(path, path) for path in composed.files),
+        merged=tuple((package, names.get(path, path)) for package, path in composed.merged),
+        names={place: names.get(path, path) for place, path in composed.names.items()},
     )
 
 
-def with_choices(found: Composition, choices: Mapping[str, str], config_name: str) -> Composition:
+def with_choices(composed: Composition, choices: Mapping[str, str], config_name: str) -> Composition:
     """A composition with other names of what was chosen.
 
     Args:
-        found: The composition.
+        composed: The composition.
         choices: Options by group, with its package where it has one.
         config_name: The primary config.
     """
-    config = found.config
+    config = composed.config
     if config is None:
-        return found
+        return composed
     hydra = dict(config.hydra)
     if isinstance(job := hydra.get("job"), Mapping):
         hydra["job"] = {**job, "config_name": config_name}
-    return replace(found, config=replace(config, choices={**config.choices, **choices}, hydra=hydra))
+    return replace(composed, config=replace(config, choices={**config.choices, **choices}, hydra=hydra))
 
 
 def follows_renames(path: str, old: Any, new: Any, names: Mapping[str, str]) -> bool:

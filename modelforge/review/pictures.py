@@ -15,13 +15,8 @@ MAX_WORDS = 60
 """Characters of what a node says of its change."""
 
 
-def picture(changes: Changes, entry: str = "") -> Picture | None:
-    """The layers that differ in themselves and those around them; None where there is no such layer.
-
-    Args:
-        changes: What differs.
-        entry: The compositions that it is of, in words.
-    """
+def picture(changes: Changes) -> Picture | None:
+    """The layers that differ in themselves and those around them; None where there is no such layer."""
     shown = {layer.path: _node(layer) for layer in _outermost(changes)}
     for pair in (*changes.reads, *changes.old_reads):
         if shown.keys() & {*pair}:
@@ -32,7 +27,6 @@ def picture(changes: Changes, entry: str = "") -> Picture | None:
     places = {path: index[node] for path, node in shown.items()}
     edges, old_edges = (_edges(reads, places) for reads in (changes.reads, changes.old_reads))
     return Picture(
-        entry=bounded(entry),
         nodes=tuple(index)[:MAX_PICTURED],
         num_nodes=len(index),
         edges=tuple(edges)[: 4 * MAX_PICTURED],

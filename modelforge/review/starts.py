@@ -34,13 +34,13 @@ class Starts:
         }
 
 
-def starts(old: Plan, new: Plan, found: Changes) -> Starts:
+def starts(old: Plan, new: Plan, changes: Changes) -> Starts:
     """How the parameters start, compared with the old side.
 
     Args:
         old: The plan of the old side.
         new: The plan of the new side.
-        found: What differs between them.
+        changes: What differs between them.
 
     Example:
         >>> from modelforge.language import parse
@@ -52,8 +52,8 @@ def starts(old: Plan, new: Plan, found: Changes) -> Starts:
         >>> result.redrawn, result.identical
         (('a.weight',), ('a.bias',))
     """
-    differing = {item.path: item for item in found.parameters if item.kind == "changed"}
-    added = {item.path for item in found.parameters if item.kind == "added"}
+    differing = {item.path: item for item in changes.parameters if item.kind == "changed"}
+    added = {item.path for item in changes.parameters if item.kind == "added"}
     identical: list[str] = []
     redrawn: list[str] = []
     changed: list[str] = []
@@ -67,7 +67,7 @@ def starts(old: Plan, new: Plan, found: Changes) -> Starts:
             redrawn.append(parameter.path)
         else:
             identical.append(parameter.path)
-    removed = tuple(item.path for item in found.parameters if item.kind == "removed")
+    removed = tuple(item.path for item in changes.parameters if item.kind == "removed")
     return Starts(tuple(identical), tuple(redrawn), tuple(changed), tuple(sorted(added)), removed)
 
 

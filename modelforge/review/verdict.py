@@ -26,19 +26,19 @@ STOPPED: Mapping[str, str] = {
 """What is said of compositions that have no plan."""
 
 
-def verdict(review: Review, found: Sequence[Draft], changes: Sequence[Change]) -> str:
+def verdict(review: Review, drafts: Sequence[Draft], changes: Sequence[Change]) -> str:
     """One line: the totals of all changes, or what was looked at."""
     if review.equal:
         return _equal(review)
     layers: dict[str, str] = {}
     parameters: dict[str, str] = {}
-    for draft in found:
+    for draft in drafts:
         layers |= draft.layers
         parameters |= draft.parameters
     parts = [
         *consequences(layers, parameters),
         *_sizes(review),
-        *_training(found),
+        *_training(drafts),
         *_counted(changes),
         *_checkpoint(changes),
         *(change.title for change in changes if change.kind == "signal-changed"),
@@ -90,10 +90,10 @@ def _size(entry: EntryDiff) -> tuple[int, int] | None:
     return next(((change.old, change.new) for change in totals if change.name == "num_parameters"), None)
 
 
-def _training(found: Sequence[Draft]) -> Iterator[str]:
+def _training(drafts: Sequence[Draft]) -> Iterator[str]:
     """The learning rate, and the number of other values of the training, the data and the rest that differ."""
     numbers: dict[str, int] = {}
-    for draft in found:
+    for draft in drafts:
         kind = kind_of(draft)
         change = draft.edit.change if draft.edit else None
         factor = ratio(change.old, change.new) if change else None

@@ -59,14 +59,10 @@ class Environment:
         return asdict(self)
 
 
-def here(folder: Path | None = None) -> Environment:
-    """The environment of this process.
-
-    Args:
-        folder: The project's; None for the folder that the process runs in.
-    """
+def here() -> Environment:
+    """The environment of this process, and of the project in its working folder."""
     packages = {"modelforge": __version__, **dict(_installed())}
-    git = git_state(folder or Path.cwd())
+    git = git_state(Path.cwd())
     return Environment(platform.python_version(), platform.platform(), packages, git, code=code_digest())
 
 

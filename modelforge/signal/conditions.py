@@ -100,24 +100,19 @@ def _recurrent(node: Node, rule: SignalRule, lever: Lever) -> Node:
     states do, and the input makes an energy of 1 before each gate.
     """
     x = as_units(node.signal, -1).second
-    plain = all(len(node.parameters[name].fills) == 1 for name in lever.recurrent)
     steps = node.signal.shape.sizes[1]
-    for _ in range(ROUNDS if plain and steps > 3 else 1):
-        before = node
-        output = output_of(rule.ask(node))
-        factor = _over_time(node, rule, steps) if plain and steps > 3 else None
-        sizes: dict[str, float] = {}
-        for name in lever.recurrent:
-            parameter = node.parameters[name]
-            square = 1 / _fan_in(parameter)
-            if factor is not None:
-                step = float(np.clip(max(factor, VANISHED) ** -DAMPED, 1 / LARGEST_STEP, LARGEST_STEP))
-                square = _size(node, name) ** 2 * step
-            sizes[name] = sqrt(square)
-        states = 0.0
-        if factor is not None:
+    is_tuned = steps > 3 and all(len(node.parameters[name].fills) == 1 for name in lever.recurrent)
+    for _ in range(ROUNDS if is_tuned else 1):
+        before, output = node, output_of(rule.ask(node))
+        if is_tuned:
+            factor = max(_over_time(node, rule, steps), VANISHED) ** -DAMPED
+            step = float(np.clip(factor, 1 / LARGEST_STEP, LARGEST_STEP))
+            sizes = {name: sqrt(_size(node, name) ** 2 * step) for name in lever.recurrent}
             last = lever.recurrent[-1]
             states = _fan_in(node.parameters[last]) * sizes[last] ** 2 * output.second * _ends(output, steps)
+        else:
+            sizes = {name: sqrt(1 / _fan_in(node.parameters[name])) for name in lever.recurrent}
+            states = 0.0
         share = max(LEAST_SHARE, 1 - states)
         node = _with(node, sizes)
         for number in range(node.layer.arguments["num_layers"]):

@@ -21,6 +21,8 @@ class Elements:
     """Whether some are copies of others, as in windows that overlap."""
     variances: np.ndarray | None = field(default=None, repr=False)
     """Of each unit, with mean 1, where units of several laws lie side by side."""
+    lean: float | None = None
+    """The mean skewness of units, each about its own mean, where these differ."""
 
     @property
     def apart(self) -> bool:
@@ -38,14 +40,31 @@ class Elements:
         return self.variances.reshape(-1, size).mean(1).repeat(size)
 
 
-def side_by_side(parts: Sequence[tuple[int, float, Elements | None]]) -> Elements | None:
-    """The elements of several tensors as one: the number of units of each, their mean variance, and their elements."""
-    bent = any(elements is not None and elements.bent for _, _, elements in parts)
+@dataclass(frozen=True, slots=True)
+class Part:
+    """A tensor that lies beside others."""
+
+    size: int
+    """Its units."""
+    variance: float
+    """The mean of those of its units."""
+    lean: float
+    """Their mean skewness."""
+    elements: Elements | None
+
+
+def side_by_side(parts: Sequence[Part], lean: float) -> Elements | None:
+    """The elements of several tensors as one, whose skewness about one mean for all is given."""
+    bent = any(part.elements is not None and part.elements.bent for part in parts)
     rows = [
-        variance * (np.ones(size) if elements is None or elements.variances is None else elements.variances)
-        for size, variance, elements in parts
+        part.variance
+        * (np.ones(part.size) if part.elements is None or part.elements.variances is None else part.elements.variances)
+        for part in parts
     ]
     row = np.concatenate(rows) if rows else np.ones(1)
     mean = float(row.mean())
     uneven = mean > 0 and bool((row != row[0]).any())
-    return Elements(bent, variances=row / mean if uneven else None) if bent or uneven else None
+    own = sum(part.size * part.lean for part in parts) / max(1, len(row))
+    if not (bent or uneven or own != lean):
+        return None
+    return Elements(bent, variances=row / mean if uneven else None, lean=own)

@@ -100,11 +100,10 @@ def joined(parts: Sequence[tuple[float, Scatter]]) -> Joined | None:
     laws: list[np.ndarray] = []
     ways: list[Way] = []
     for lacking in product((False, True), repeat=len(doubtful)):
-        missing = {index for index, lacks in zip(doubtful, lacking, strict=True) if lacks}
-        there = tuple(index for index in range(len(parts)) if index not in missing and parts[index][0] > 0)
-        chance = prod(
-            1 - parts[index][1].present if index in missing else parts[index][1].present for index in doubtful
-        )
+        lacks = dict(zip(doubtful, lacking, strict=True))
+        there = tuple(index for index, (share, _) in enumerate(parts) if share > 0 and not lacks.get(index))
+        odds = [(parts[index][1].present, missing) for index, missing in lacks.items()]
+        chance = prod(1 - here if missing else here for here, missing in odds)
         if there:
             energies = [log(parts[index][0]) + parts[index][1].logs for index in there]
             laws.append(np.logaddexp.reduce(energies))
@@ -117,9 +116,8 @@ def joined(parts: Sequence[tuple[float, Scatter]]) -> Joined | None:
     logs = laws[0] if len(laws) == 1 else mixture(np.stack(laws), chances)
     logs = logs + log(chances @ np.exp(np.stack(laws)) @ MASSES / (MASSES @ np.exp(logs)))
     weights = [share**2 * variance(scatter.logs) + ABOVE_ZERO for share, scatter in parts]
-    alike = sum(weight * scatter.correlation for weight, (_, scatter) in zip(weights, parts, strict=True)) / sum(
-        weights
-    )
+    correlated = sum(weight * scatter.correlation for weight, (_, scatter) in zip(weights, parts, strict=True))
+    alike = correlated / sum(weights)
     made = Scatter(
         logs,
         correlation_of(logs, covariance(chances @ np.stack(laws), float(alike))),

@@ -38,7 +38,7 @@ def bent(function: Activation, signal: Signal) -> Elements:
         raise Unpredictable("it reads what an activation made, and that is not normal")
     if elements.apart and not (_keeps_scale(function) and signal.mean**2 <= CENTRED * signal.second):
         raise Unpredictable("it reads units of several variances side by side")
-    return replace(elements, bent=True)
+    return replace(elements, bent=True, lean=None)
 
 
 def again(function: Activation, signal: Signal) -> Passed | None:

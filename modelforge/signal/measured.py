@@ -10,6 +10,7 @@ from rich.console import RenderableType
 
 from modelforge.core.shown import Shown
 from modelforge.core.suggestions import lookup
+from modelforge.core.words import plural
 from modelforge.report.table import to_text
 from modelforge.signal.jacobian import Jacobian
 from modelforge.signal.nodes import ProbedNode, finite
@@ -19,7 +20,7 @@ from modelforge.signal.recurrent import Spectrum
 Mode = Literal["train", "eval", "mixed"]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class Probe(Shown):
     """How a network starts, as measured on a batch."""
 
@@ -71,3 +72,6 @@ class Probe(Shown):
 
     def __str__(self) -> str:
         return to_text(self.__rich__())
+
+    def _brief(self) -> str:
+        return f"{plural(len(self.nodes), 'node')}, {self.mode}, {plural(len(self.seeds), 'seed')}"

@@ -35,22 +35,27 @@ class Memory:
 
     parameters: int = 0
     gradients: int = 0
-    optimizer: int = 0
+    optimizer: int | None = 0
+    """What the optimizer keeps; None where that is not known."""
     activations: int | None = 0
     """What the backward pass keeps; None where the layer cannot run on the meta device."""
 
     @property
     def total(self) -> int:
         """All of it, as far as it is known."""
-        return self.parameters + self.gradients + self.optimizer + (self.activations or 0)
+        return self.parameters + self.gradients + (self.optimizer or 0) + (self.activations or 0)
+
+    @property
+    def known(self) -> bool:
+        """Whether all of it is."""
+        return self.optimizer is not None and self.activations is not None
 
     def __add__(self, other: Memory) -> Memory:
-        kept = (self.activations, other.activations)
         return Memory(
             self.parameters + other.parameters,
             self.gradients + other.gradients,
-            self.optimizer + other.optimizer,
-            None if None in kept else sum(one or 0 for one in kept),
+            _plus(self.optimizer, other.optimizer),
+            _plus(self.activations, other.activations),
         )
 
     def to_dict(self) -> dict[str, int | None]:
@@ -63,10 +68,14 @@ class Memory:
         }
 
 
+def _plus(one: int | None, other: int | None) -> int | None:
+    return None if one is None or other is None else one + other
+
+
 def memory(
     plan: Plan,
     batch: int,
-    state_bytes: Callable[[ParameterPlan], int],
+    state_bytes: Callable[[ParameterPlan], int | None],
     frozen: Collection[str] = (),
     known: Runs | None = None,
 ) -> dict[str, Memory]:
@@ -75,7 +84,7 @@ def memory(
     Args:
         plan: The plan.
         batch: Examples in a batch.
-        state_bytes: What the optimizer keeps for a parameter.
+        state_bytes: What the optimizer keeps for a parameter; None where that is not known.
         frozen: Paths of parameters that are never trained: they have no gradient and no state.
         known: What layers of other plans saved; a layer that is equal does not run again, and new ones are added.
     """
@@ -106,10 +115,12 @@ def memory_table(plan: Plan, found: Mapping[str, Memory], batch: int) -> Rendera
     types = {layer.path: layer.type for layer in plan.layers}
     lines = [[Text(path), Text(types[path], "cyan"), *_sizes(one)] for path, one in found.items()]
     whole = sum(found.values(), Memory())
-    known = sum(one.activations or 0 for one in found.values())
     total = [Text("total", "bold"), Text(), *_sizes(whole)]
-    if whole.activations is None:
-        total[-1] = Text(f"≥ {shown(known)}" if known else "?")
+    kept = ([one.optimizer for one in found.values()], [one.activations for one in found.values()])
+    for column, sizes in enumerate(kept, start=4):
+        known = sum(size or 0 for size in sizes)
+        if None in sizes:
+            total[column] = Text(f"≥ {shown(known)}" if known else "?")
     return Fitted(header, lines, right=range(2, 6), folds={0: PATH}, steps=((1, 0), (0, 12)), total=total)
 
 

@@ -11,8 +11,8 @@ import numpy as np
 from modelforge.signal.inverse import FEWEST, MANY, Inverse, Level, inverse, mean_share
 from modelforge.signal.laws import by_laws, tail_of_unit
 from modelforge.signal.pull import Divided, Pull
-from modelforge.signal.rule import Node, Passed, Values, passed
-from modelforge.signal.scatter import GradientScatter, biased, lognormal
+from modelforge.signal.rule import Node, Passed, Unpredictable, Values, passed
+from modelforge.signal.scatter import GradientScatter, Scatter, biased, lognormal
 from modelforge.signal.value import Gradient, Signal
 
 MOST = 1 - 1e-9
@@ -108,10 +108,21 @@ class _Norm:
         """What ε leaves of relative differences of energies."""
         return self.eps / (self.variance + self.eps)
 
+    @property
+    def present(self) -> float:
+        """The share of examples that it brings back to its scale: what is 0 by chance stays 0."""
+        return 1.0 if self.over_batch or self.signal.scatter is None else self.signal.scatter.present
+
     @cached_property
     def factor(self) -> float:
-        """The factor on energies, for the mean variance."""
-        return self.weight.second / (self.variance + self.eps)
+        """The factor on energies, for the mean variance of what is not 0."""
+        return self.present * self.weight.second / (self.variance + self.eps)
+
+    @property
+    def lean(self) -> float:
+        """The skewness of what it reads, about what it subtracts."""
+        of_unit = self.centred and self.centre.channels == 1
+        return self.signal.lean_of_unit(self.variance) if of_unit else self.signal.third / self.variance**1.5
 
     @cached_property
     def count(self) -> float:
@@ -161,10 +172,11 @@ def _forward(norm: _Norm) -> Signal:
     drawn = norm.weight.std > 0 or bias.std > 0
     levelled = _levelled(signal, centre, variance)
     smoothed = (1 - levelled) * signal.placed / signal.shape.num_positions
-    return replace(
+    mean = 0.0 if norm.centred else scale_mean * signal.mean * np.sqrt(norm.present / (variance + norm.eps))
+    output = replace(
         signal,
-        mean=bias.mean if norm.centred else scale_mean * signal.mean / np.sqrt(variance + norm.eps),
-        second=scale * (1 - lost) + bias.second if variance > 0 else bias.second,
+        mean=mean + bias.mean,
+        second=norm.present * scale * (1 - lost) + bias.second if variance > 0 else bias.second,
         along=norm.factor * (signal.along - centre.along + smoothed) + bias.second,
         across=norm.factor * (signal.across - centre.across) + bias.second,
         placed=norm.factor * levelled * signal.placed,
@@ -178,17 +190,24 @@ def _forward(norm: _Norm) -> Signal:
         balanced=not drawn and (signal.balanced if norm.over_batch else norm.centred),
         level=norm.level and norm.level.raised(bias.std**2 / scale) if scale > 0 else None,
         table=signal.table and (signal.table[0], signal.table[1] * scale_mean / np.sqrt(variance + norm.eps)),
-        third=scale_mean * signal.third / (variance + norm.eps) ** 1.5 if variance > 0 else 0.0,
+        third=scale_mean * norm.lean * (1 + norm.ratio) ** -1.5 if variance > 0 else 0.0,
         weight_gain=None,
         scatter=None,
         held=0.0 if norm.over_batch else None,
         preactivation=None,
     )
+    if norm.present == 1:
+        return output
+    made = Scatter.normal(0.0, 0.0).thinned(norm.present)
+    drift, lift = made.drift_of_mean(signal.shape.num_examples, output.noise)
+    return replace(output, drift=drift, lift=lift, scatter=made)
 
 
 def _backward(norm: _Norm, gradient: Gradient) -> Gradient:
     """The gradient of what a norm reads."""
     signal, over_batch, level = norm.signal, norm.over_batch, norm.level
+    if norm.present < 1:
+        raise Unpredictable("some examples are 0 before it, whose gradients it divides by the root of its ε")
     left, shared = _without_directions(norm, gradient)
     if level:
         more, sent = _sent(gradient, norm.read_level, level, norm.ratio)

@@ -122,25 +122,28 @@ def _by_name(plan: Plan, changes: Sequence[Retuned], *, replaced: bool) -> Itera
     if replaced:  # the group has the scheme that stands in for others
         asked = {path: {name: it for name, it in fields.items() if name != "scheme"} for path, fields in asked.items()}
     rules = [rule for change in changes for rule in change.before.chain]
-    names = [*(parameter.path for parameter in plan.parameters), *plan.ties]
-    params: dict[str, Any] = {}
-    if not any(rule.named and rule.key.startswith(f"{MODEL}.") for rule in rules):
-        for named, number in Counter(glob(path) for path in asked).items():
-            matched = [name for name in names if fnmatchcase(name, named)]
-            here = [name for name in matched if name in asked]
-            others = [name for name in matched if name not in asked]
-            # Few copies that stay as they are get the values that they have, behind the glob.
-            kept = {} if replaced else {one.path: _present(one) for one in plan.parameters if one.path in others}
-            few = len(others) < number / 2 and len(kept) == len(others) and all(kept.values())
-            if number > 1 and few and all(glob(name) == named for name in matched):
-                common = Counter(_text(asked[name]) for name in here).most_common(1)[0][0]
-                params[named] = next(asked[name] for name in here if _text(asked[name]) == common)
-                params |= kept
-    for path, fields in asked.items():
-        if params.get(glob(path)) != fields:
-            params[path] = fields
+    has_names = any(rule.named and rule.key.startswith(f"{MODEL}.") for rule in rules)
+    params = {} if has_names else _by_glob(plan, asked, keep=not replaced)
+    params |= {path: fields for path, fields in asked.items() if params.get(glob(path)) != fields}
     scheme = next((rule.scheme for rule in rules if rule.key == MODEL and rule.scheme is not None), None)
     yield Setting(f"{MODEL}.params", params) if scheme is None else Setting(MODEL, {"scheme": scheme, "params": params})
+
+
+def _by_glob(plan: Plan, asked: Mapping[str, Mapping[str, Any]], *, keep: bool) -> dict[str, Any]:
+    """For copies of a parameter what most of them need; behind the glob, what the few have that stay as they are."""
+    names = [*(parameter.path for parameter in plan.parameters), *plan.ties]
+    params: dict[str, Any] = {}
+    for named, number in Counter(map(glob, asked)).items():
+        copies = [name for name in names if fnmatchcase(name, named)]
+        if number == 1 or any(glob(name) != named for name in copies):
+            continue
+        others = {*copies} - asked.keys()
+        kept = {one.path: _present(one) for one in plan.parameters if keep and one.path in others}
+        if len(others) < number / 2 and len(kept) == len(others) and all(kept.values()):
+            needed = [asked[name] for name in copies if name in asked]
+            times = Counter(map(_text, needed))
+            params |= {named: max(needed, key=lambda fields, times=times: times[_text(fields)]), **kept}
+    return params
 
 
 def _present(parameter: ParameterPlan) -> Mapping[str, Any]:

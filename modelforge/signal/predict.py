@@ -14,7 +14,7 @@ from modelforge.core.complaints import require_count
 from modelforge.core.shown import Shown
 from modelforge.core.suggestions import lookup
 from modelforge.core.tensors import TensorValue
-from modelforge.core.words import number
+from modelforge.core.words import number, plural
 from modelforge.language import registry
 from modelforge.language.model import ModelSpec
 from modelforge.planning.assign import ParameterPlan
@@ -85,7 +85,7 @@ class NodeSignal:
         }
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Prediction(Shown):
     """What signals and gradients to expect, node by node in execution order; prints as a table."""
 
@@ -140,6 +140,9 @@ class Prediction(Shown):
     def __str__(self) -> str:
         return to_text(self.table())
 
+    def _brief(self) -> str:
+        return f"{plural(len(self.nodes), 'node')}, {len(self.unknown):,} unknown"
+
 
 def _cells(node: NodeSignal) -> list[str]:
     signal, gradient = node.signal, node.gradient
@@ -157,7 +160,7 @@ def _cells(node: NodeSignal) -> list[str]:
     ]
 
 
-def predict(plan: ModelSpec | Plan, *, batch: int = 32, training: bool = True) -> Prediction:
+def predict(plan: ModelSpec | Plan, *, batch_size: int = 32, training: bool = True) -> Prediction:
     """What signals and gradients to expect at the start of training, layer by layer, without values.
 
     Inputs of real numbers are taken as independent with mean 0 and variance 1, whole numbers as uniform, and the
@@ -171,11 +174,11 @@ def predict(plan: ModelSpec | Plan, *, batch: int = 32, training: bool = True) -
 
     Args:
         plan: The plan of the model, or its spec.
-        batch: Examples in a batch, which batch norms and the spread depend on.
+        batch_size: Examples in a batch, which batch norms and the spread depend on.
         training: Dropout and batch norms act as in training.
 
     Raises:
-        ValueError: `batch` is no whole number from 1 on.
+        ValueError: `batch_size` is no whole number from 1 on.
 
     Example:
         >>> from modelforge.planning.plan import plan
@@ -187,10 +190,10 @@ def predict(plan: ModelSpec | Plan, *, batch: int = 32, training: bool = True) -
         (1.0, 1.0)
     """
     plan = planned(plan, "predict")
-    require_count(batch, "predict takes `batch` examples")
+    require_count(batch_size, "predict takes `batch_size` examples")
     flowing = flow(plan)
     signals: dict[Source, Signal | None] = {
-        Source(f"@{name}"): arriving_at(value, batch) for name, value in plan.inputs.items()
+        Source(f"@{name}"): arriving_at(value, batch_size) for name, value in plan.inputs.items()
     }
     parameters = {parameter.path: parameter for parameter in plan.parameters}
     parameters |= {name: parameters[first] for name, first in plan.ties.items() if first in parameters}
@@ -202,7 +205,7 @@ def predict(plan: ModelSpec | Plan, *, batch: int = 32, training: bool = True) -
             leaf.layer,
             owned.get(leaf.layer.path, {}),
             tuple(signals.get(read) for read in leaf.reads),
-            batch,
+            batch_size,
             training,
             sources=leaf.reads,
             dependent=origins.dependent(leaf, signals),
@@ -212,8 +215,8 @@ def predict(plan: ModelSpec | Plan, *, batch: int = 32, training: bool = True) -
         outputs = {(): None} if result is None else result.outputs
         signals |= {Source(leaf.layer.path, index): signal for index, signal in outputs.items()}
         done.append((leaf, result, reason))
-    gradients, lost = backward(done, flowing.results.values(), signals, batch)
-    return Prediction(tuple(_nodes(plan, done, signals, gradients, lost)), batch, training)
+    gradients, lost = backward(done, flowing.results.values(), signals, batch_size)
+    return Prediction(tuple(_nodes(plan, done, signals, gradients, lost)), batch_size, training)
 
 
 def by_owner(parameters: Mapping[str, ParameterPlan]) -> dict[str, dict[str, ParameterPlan]]:
@@ -270,7 +273,7 @@ def _asked(
         result = rule.ask(node)
         _check_range(result)
     except Unpredictable as reason:
-        return None, f"unknown from here on: {reason}"
+        return None, reasons[0] if lost else f"unknown from here on: {reason}"
     return result, result.note
 
 

@@ -109,8 +109,9 @@ class _Run:
 
 
 def _run(model: nn.Module, batch: Any, loss: Loss | None, seed: int, *, jacobian: bool) -> _Run:
-    if problems := [_without_values(path) for path, weight in model.named_parameters() if _is_empty(weight)]:
-        raise ForgeError(problems)
+    empty = [path for path, weight in model.named_parameters() if is_lazy(weight) or weight.is_meta]
+    if empty:
+        raise ForgeError(map(_without_values, empty))
     with untouched(model), eager(model), torch.inference_mode(False), torch.enable_grad():
         for weight in model.parameters():
             weight.requires_grad_(False)  # gradients of weights would take their memory again
@@ -141,7 +142,7 @@ def _given(batch: Any, watch: Watch) -> Any:
         place = next(places)
         if not value.is_floating_point():
             return value.clone()
-        return watch.leaf(f"input.{place}" if place else "input", "input", value)
+        return watch.leaf(f"input.{place}" if place else "input", value)
 
     return replaced(batch, copied)
 
@@ -216,10 +217,6 @@ def _wrong(place: str, value: Tensor) -> Problem | None:
         message = f"{count:,} of {value.numel():,} numbers of `{place}` are NaN, so all measures would be NaN"
         return Problem("MF053", place, message, "fill or leave out missing values first")
     return None
-
-
-def _is_empty(weight: Tensor) -> bool:
-    return is_lazy(weight) or weight.is_meta
 
 
 def _without_values(path: str) -> Problem:

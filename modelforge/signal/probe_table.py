@@ -71,16 +71,16 @@ def _gradients(node: ProbedNode) -> list[float | None]:
     return [None if moments is None else moments.second_moment**0.5 for moments in ends]
 
 
-def _jacobian(found: Jacobian) -> str:
-    outputs, inputs = found.shape
-    kind = "" if found.method == "exact" else ", estimated"
-    values = found.singular_values
+def _jacobian(jacobian: Jacobian) -> str:
+    outputs, inputs = jacobian.shape
+    kind = "" if jacobian.method == "exact" else ", estimated"
+    values = jacobian.singular_values
     shown = [number(value) for value in values[:MAX_VALUES]]
-    if found.method == "exact" and len(values) > MAX_VALUES:
+    if jacobian.method == "exact" and len(values) > MAX_VALUES:
         shown += ["…", number(values[-1])]
     listed = f"singular values {', '.join(shown)}; " if shown else ""
-    blocks = f", {plural(found.num_blocks, 'example')}" if found.num_blocks > 1 else ""
-    rms = number(found.mean_square**0.5)
+    blocks = f", {plural(jacobian.num_blocks, 'example')}" if jacobian.num_blocks > 1 else ""
+    rms = number(jacobian.mean_square**0.5)
     return f"Jacobian of the output by the input ({outputs}×{inputs}{blocks}{kind}): {listed}root mean square {rms}"
 
 

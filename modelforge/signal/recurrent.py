@@ -33,22 +33,19 @@ def unroll(module: nn.RNNBase, sequence: Tensor, state: State | None, see: See) 
     if batched and module.batch_first:
         values = values.transpose(0, 1)
     states = _initial(module, values, state, batched)
-    num_directions = 2 if module.bidirectional else 1
     finals: list[tuple[Tensor, ...]] = []
     for index in range(module.num_layers):
         if index and module.dropout and module.training:
             values = functional.dropout(values, module.dropout)
         outputs: list[Tensor] = []
-        for direction in range(num_directions):
-            place = len(finals)
-            suffix = f"l{index}_reverse" if direction else f"l{index}"
+        for suffix in (f"l{index}", f"l{index}_reverse")[: 2 if module.bidirectional else 1]:
             hidden: dict[int, Tensor] = {}
-            last = states[place]
-            run = _steps(module, module.all_weights[place], values, last, backwards=bool(direction))
-            for time, state_after in run:
-                for letter, value in zip("hc", state_after, strict=False):
+            weights = module.all_weights[len(finals)]
+            start = last = states[len(finals)]
+            for time, last in _steps(module, weights, values, start, backwards=suffix.endswith("_reverse")):
+                for letter, value in zip("hc", last, strict=False):
                     see(f"{letter}_{suffix}", time, value)
-                hidden[time], last = state_after[0], state_after
+                hidden[time] = last[0]
             finals.append(last)
             outputs.append(torch.cat([hidden[time] for time in sorted(hidden)]))
         values = torch.cat(outputs, dim=-1)

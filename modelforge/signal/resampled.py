@@ -17,7 +17,7 @@ from modelforge.core.frozen import FrozenDict
 from modelforge.signal.rule import Passed, passed
 from modelforge.signal.rules.dense import normal_noise
 from modelforge.signal.shape import Shape
-from modelforge.signal.value import FLAT, Gradient, Preactivation, Profile, Signal, inherited
+from modelforge.signal.value import FLAT, Gradient, Preactivation, Profile, Signal, fading, inherited
 
 LONGEST = 1024
 """Positions of a dimension from which on fewer stand for all: borders hardly count there."""
@@ -33,14 +33,16 @@ def matrix_of(function: Callable[[Tensor], Tensor], size: int) -> np.ndarray:
 def resampled(signal: Signal, shape: Shape, matrices: Sequence[np.ndarray]) -> Passed:
     """What sums over positions are, weighted by fixed numbers.
 
-    Formula: E y² = Σ m²·E x² + ((Σ m)² - Σ m²)·E x x′, and pairs alike; E g² the same with the matrix transposed
+    Formula: E y² = (Σ m)²·b + Σ m m′·r·(E x² - b) over all pairs that are read, b the covariance of positions far
+        apart and r how much more alike they are, which fades with their distance; pairs alike; E g² the same with the
+        matrix transposed and r = 0 for any two
 
     Args:
         signal: What arrives, its units in dimension 1.
         shape: Of what is made.
         matrices: The weights (made, read) of each dimension of positions.
     """
-    one = [_Axis(matrix) for matrix in matrices]
+    one = [_Axis(matrix, signal.near) for matrix in matrices]
     back_one = [_Axis(matrix.T) for matrix in matrices]
     second, along, profile = _energies(one, signal.second, signal.along, signal.profile, signal.shape.sizes)
     sums = prod(axis.mean_sum for axis in one)
@@ -55,7 +57,7 @@ def resampled(signal: Signal, shape: Shape, matrices: Sequence[np.ndarray]) -> P
         tail=2 + (signal.tail - 2) * alike,
         profile=profile,
         later=FLAT,
-        near=_near(signal, one),
+        near=_near(one),
         preactivation=_copied(signal, one),
     )
     output = replace(
@@ -72,21 +74,32 @@ def resampled(signal: Signal, shape: Shape, matrices: Sequence[np.ndarray]) -> P
 
 
 class _Axis:
-    """One dimension, as sums over what is read."""
+    """One dimension, as sums over what is read, of which neighbours may be more alike than others."""
 
-    def __init__(self, matrix: np.ndarray) -> None:
+    def __init__(self, matrix: np.ndarray, near: float = 0.0) -> None:
         self.matrix = matrix
+        places = np.arange(matrix.shape[1])
+        self._near = fading(near, np.abs(np.subtract.outer(places, places))) if near > 0 else None
         self.sums = matrix.sum(axis=1)
-        self.squares = (matrix**2).sum(axis=1)
+        self.squares = self._products(matrix, matrix)
         self.mean_sum = float(self.sums.mean())
-        self.shared = float((matrix.sum(axis=0) ** 2).sum()) / len(matrix) ** 2
-        """Σ m m′ over what two of what is made read in common, a mean over all pairs."""
+        self.shared = float(self._products(matrix.sum(axis=0), matrix.sum(axis=0))) / len(matrix) ** 2
+        """Σ m m′·r of two of what is made, a mean over all pairs."""
+
+    def _products(self, one: np.ndarray, other: np.ndarray) -> np.ndarray:
+        """Σ m m′·r over what is read."""
+        return ((one if self._near is None else one @ self._near) * other).sum(axis=-1)
+
+    @property
+    def alike(self) -> float:
+        """The mean of r over all pairs of what is read."""
+        return 1 / self.matrix.shape[1] if self._near is None else float(self._near.mean())
 
     @property
     def neighbours(self) -> float:
-        """Σ m m′ over what two neighbours read in common, in units of Σ m²."""
+        """The correlation of two neighbours, about what any two have in common."""
         whole = float(self.squares[1:].mean()) if len(self.matrix) > 1 else 0.0
-        return float((self.matrix[1:] * self.matrix[:-1]).sum(axis=1).mean()) / whole if whole else 0.0
+        return float(self._products(self.matrix[1:], self.matrix[:-1]).mean()) / whole if whole else 0.0
 
     @property
     def copies(self) -> bool:
@@ -97,16 +110,18 @@ class _Axis:
         return float((self.matrix**exponent).sum(axis=1).mean())
 
     def energies(self, profile: np.ndarray | None) -> np.ndarray:
-        """Σ m²·e of what is made, by place."""
+        """Σ m m′·r·√(e e′) of what is made, by place."""
         if profile is None or len(profile) != self.matrix.shape[1]:
             return self.squares
-        return self.matrix**2 @ profile
+        sized = self.matrix * np.sqrt(profile)
+        return self._products(sized, sized)
 
 
 def _energies(
     axes: Sequence[_Axis], energy: float, along: float, profile: Profile, sizes: Sequence[int]
 ) -> tuple[float, float, Profile]:
     """The energy and the covariance of what is made, and the energy by place."""
+    along = _far_apart(axes, energy, along)
     own = [axis.energies(profile.get(place)) for place, axis in enumerate(axes, start=2)]
     alone = [axis.squares for axis in axes]
     sums = [axis.sums**2 for axis in axes]
@@ -127,18 +142,23 @@ def _energies(
     return second, apart, FrozenDict(shapes)
 
 
-def _near(signal: Signal, axes: Sequence[_Axis]) -> float:
+def _far_apart(axes: Sequence[_Axis], energy: float, along: float) -> float:
+    """The covariance of two positions far apart, from that of any two."""
+    count = prod(axis.matrix.shape[1] for axis in axes)
+    near = (prod(axis.alike for axis in axes) * count - 1) / (count - 1) if count > 1 else 0.0
+    return (along - near * energy) / (1 - near) if near < 1 else along
+
+
+def _near(axes: Sequence[_Axis]) -> float:
     """How much more alike neighbours are than any two positions."""
-    step = prod(axis.matrix.shape[1] / len(axis.matrix) for axis in axes) ** (1 / max(1, len(axes)))
-    own = float(np.mean([max(0.0, axis.neighbours) for axis in axes])) if axes else 0.0
-    return own + (1 - own) * signal.near ** max(1.0, step)
+    return float(np.mean([max(0.0, axis.neighbours) for axis in axes])) if axes else 0.0
 
 
 def _copied(signal: Signal, axes: Sequence[_Axis]) -> Preactivation | None:
     """The activation before, if all that is made is a copy of something."""
     if signal.preactivation is None or not all(axis.copies for axis in axes):
         return None
-    return replace(signal.preactivation, near=_near(replace(signal, near=signal.preactivation.near), axes))
+    return replace(signal.preactivation, near=_near([_Axis(axis.matrix, signal.preactivation.near) for axis in axes]))
 
 
 def adaptive_means(size: int, count: int) -> np.ndarray:

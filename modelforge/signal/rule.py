@@ -59,7 +59,7 @@ class Node:
     drawn_by: str = ""
     """The layer type that fills its parameters where no scheme does; its own if empty."""
     spreads: bool = True
-    """Whether the spreads of examples that are far apart are wanted, too."""
+    """Whether the spreads of examples that are far apart, and of draws, are wanted, too."""
     sources: tuple[Hashable, ...] = ()
     """Names of the tensors that it reads, by which two are one; all are different if empty."""
     dependent: bool = False
@@ -195,12 +195,8 @@ def _as_unpredictable(node: Node) -> Generator[None]:
         raise Unpredictable(f"the signal rule of `{node.layer.type}` fails: {sentence(error)}") from error
 
 
-def _definition(rule: SignalRule) -> Predict:
-    return rule.predict
-
-
 RULES = Registry[SignalRule](
-    "a signal rule", "modelforge.signals", definition=_definition, package="modelforge.signal.rules"
+    "a signal rule", "modelforge.signals", definition=lambda rule: rule.predict, package="modelforge.signal.rules"
 )
 """Every rule by the name of its layer type."""
 unregister_signal = RULES.remove
@@ -208,7 +204,7 @@ unregister_signal = RULES.remove
 
 def register_signal(
     name: str,
-    *aliases: str,
+    *others: str,
     restarts: bool = False,
     has_norm: bool = False,
     averages: bool = False,
@@ -220,8 +216,8 @@ def register_signal(
     """Makes a function known as what `mf.predict` asks about the layer types of these names.
 
     Args:
-        name: The layer type.
-        aliases: Other layer types that do the same.
+        name: A layer type.
+        others: Other layer types that do the same.
         restarts: The rule knows its output whatever arrives, as a norm does: `node.signals` may hold None.
         has_norm: The layer has a norm inside, as a transformer layer has: `mf.lint` takes it for one.
         averages: The layer gives means over positions. By how much they lower an energy depends on how alike positions
@@ -252,7 +248,7 @@ def register_signal(
             has_shortcut=has_shortcut,
             own_values=own_values,
         )
-        RULES.add(name, rule, aliases)
+        RULES.add(name, rule, others)
         return predict
 
     return register

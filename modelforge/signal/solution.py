@@ -14,7 +14,7 @@ from rich.text import Text
 
 from modelforge.core.paths import glob
 from modelforge.core.shown import Shown
-from modelforge.core.words import number
+from modelforge.core.words import number, plural
 from modelforge.planning.assign import ParameterPlan
 from modelforge.planning.plan import Plan
 from modelforge.report.aligned import PATH, Wrapped
@@ -31,7 +31,7 @@ ALIKE = 5e-3
 BARS = "▁▂▃▄▅▆▇"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Solution(Shown):
     """Initial values with which energies stay the same, as overrides of the config; prints as a table."""
 
@@ -108,6 +108,9 @@ class Solution(Shown):
     def __str__(self) -> str:
         return to_text(self.table())
 
+    def _brief(self) -> str:
+        return f"{plural(len(self.settings), 'override')}, {len(self.left):,} left alone"
+
 
 def _energy(prediction: Prediction, path: str) -> float | None:
     signal = prediction.node(path).signal
@@ -143,8 +146,8 @@ def solution(
         found.settings,
         tuple(kept.values()),
         left,
-        predict(plan, batch=batch),
-        predict(after, batch=batch),
+        predict(plan, batch_size=batch),
+        predict(after, batch_size=batch),
     )
 
 

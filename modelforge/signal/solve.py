@@ -35,7 +35,7 @@ ENOUGH = 1e-4
 Parameters = Mapping[str, ParameterPlan]
 
 
-def solve(plan: ModelSpec | Plan, direction: Direction = "forward", *, batch: int = 32) -> Solution:
+def solve(plan: ModelSpec | Plan, direction: Direction = "forward", *, batch_size: int = 32) -> Solution:
     """Finds initial values with which neither signals nor gradients grow or shrink with depth, as predicted.
 
     Every layer with weights gets one condition, and its std follows from that: in one pass through the network where
@@ -53,10 +53,10 @@ def solve(plan: ModelSpec | Plan, direction: Direction = "forward", *, batch: in
     Args:
         plan: The plan of the model, or its spec.
         direction: What must stay the same.
-        batch: Examples in a batch, as in `predict`.
+        batch_size: Examples in a batch, as in `predict`.
 
     Raises:
-        ValueError: there is no such direction; `batch` is no whole number from 1 on.
+        ValueError: there is no such direction; `batch_size` is no whole number from 1 on.
 
     Example:
         >>> from modelforge.planning.plan import plan
@@ -68,16 +68,16 @@ def solve(plan: ModelSpec | Plan, direction: Direction = "forward", *, batch: in
         ('++model.init.params={down.weight: {gain: 1.4142}}',)
     """
     plan = planned(plan, "solve")
-    require_count(batch, "solve takes `batch` examples")
+    require_count(batch_size, "solve takes `batch_size` examples")
     if direction not in get_args(Direction):
         raise ValueError(f"`direction` is one of {', '.join(get_args(Direction))}, not {direction!r}")
-    network = _Network(plan, direction, batch)
+    network = _Network(plan, direction, batch_size)
     found = _Pass(network, network.start, {})
     for _ in range(ROUNDS if direction != "forward" else 0):
         before, found = found, _Pass(network, found.parameters, found.gradients_passed())
         if found.change_from(before.parameters) < ENOUGH:
             break
-    return solution(plan, found.parameters, (*network.left, *found.left), direction, batch)
+    return solution(plan, found.parameters, (*network.left, *found.left), direction, batch_size)
 
 
 def _square(parameter: ParameterPlan) -> float:

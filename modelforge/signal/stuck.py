@@ -21,7 +21,7 @@ from modelforge.core.rng import Key
 from modelforge.modules.calling import call, replaced, seed_devices, shapes
 from modelforge.modules.parameters import layout
 from modelforge.modules.untouched import gpus, untouched
-from modelforge.signal.passes import Loss, bare, eager, ends_of
+from modelforge.signal.passes import bare, eager, ends_of
 
 TOLERANCE = 1e-5
 """Gradients are equal where they differ by less than this share of the largest."""
@@ -58,7 +58,7 @@ class Stuck:
     """Parameters whose gradient holds NaN or infinity: no step from there is one."""
 
 
-def find_stuck(model: nn.Module, batch: Any, *, loss: Loss | None = None, seed: int = 0) -> Stuck:
+def find_stuck(model: nn.Module, batch: Any, *, seed: int = 0) -> Stuck:
     """Finds units that stay equal and parameters without gradients, in two passes; frozen parameters are left out.
 
     The model is afterwards what it was, as after `probe`. Dropout makes equal units differ: in evaluation mode they
@@ -78,11 +78,10 @@ def find_stuck(model: nn.Module, batch: Any, *, loss: Loss | None = None, seed: 
     model = bare(model)
     weights = {path: weight for path, weight in model.named_parameters() if weight.requires_grad}
     with untouched(model), eager(model), torch.inference_mode(False), torch.enable_grad():
-        first = _gradients(model, weights, batch, loss, seed)
+        first = _gradients(model, weights, batch, seed)
         # One zero factor is left after one step, two in series never are.
-        second = _gradients(
-            model, {path: _moved(weight, first[path]) for path, weight in weights.items()}, batch, loss, seed
-        )
+        moved = {path: _moved(weight, first[path]) for path, weight in weights.items()}
+        second = _gradients(model, moved, batch, seed)
         return Stuck(
             tuple(_equal_units(model, first)),
             tuple(path for path in weights if _is_zero(first[path]) and _is_zero(second[path])),
@@ -91,9 +90,7 @@ def find_stuck(model: nn.Module, batch: Any, *, loss: Loss | None = None, seed: 
         )
 
 
-def _gradients(
-    model: nn.Module, weights: Mapping[str, Tensor], batch: Any, loss: Loss | None, seed: int
-) -> dict[str, Tensor | None]:
+def _gradients(model: nn.Module, weights: Mapping[str, Tensor], batch: Any, seed: int) -> dict[str, Tensor | None]:
     """The gradient of each weight, of the network with these weights; None where nothing depends on it."""
 
     def network(*args: Any, **kwargs: Any) -> Any:
@@ -101,7 +98,7 @@ def _gradients(
 
     seed_devices(Key(seed, "probe", "forward"), gpus(model))
     output = call(network, replaced(batch, lambda value: value.detach().clone()))
-    ends, given = ends_of(output, loss, seed)
+    ends, given = ends_of(output, None, seed)
     if not (ends and weights):
         return dict.fromkeys(weights)
     try:

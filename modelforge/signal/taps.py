@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from modelforge.core.frozen import FrozenDict
-from modelforge.signal.value import Profile
+from modelforge.signal.value import Profile, fading
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,9 +73,9 @@ class Taps:
         return float(shares.sum() ** 2 / (shares**2).sum())
 
     def alike(self, near: float) -> float:
-        """The share of pairs of taps that read the same, those near each other with the probability near^distance."""
+        """The share of pairs of taps that read the same, the more often the nearer they are."""
         apart = np.abs(np.subtract.outer(np.arange(self.kernel), np.arange(self.kernel))) * self.dilation
-        return float((near**apart).mean())
+        return float(fading(near, apart).mean())
 
     @property
     def spill(self) -> float:
@@ -141,11 +141,11 @@ def spread(value: Any, rank: int) -> tuple[int, ...]:
     return tuple(value) if isinstance(value, tuple | list) else (value,) * rank
 
 
-def along_each(taps: Sequence[Taps], profile: Profile, first_axis: int, *, back: bool = False) -> tuple[float, Profile]:
+def along_each(taps: Sequence[Taps], profile: Profile, *, back: bool = False) -> tuple[float, Profile]:
     """The factor on the energy that windows make or send back, and the profile of what they make."""
     factors: list[float] = []
     shapes: dict[int, np.ndarray] = {}
-    for axis, one in enumerate(taps, start=first_axis):
+    for axis, one in enumerate(taps, start=2):
         energy = profile.get(axis, np.ones(one.windows if back else one.size))
         made = one.backward(energy) if back else one.forward(energy)
         mean = float(made.mean())

@@ -168,6 +168,12 @@ class Signal:
         """The skewness E (x - E x)³ / σ³."""
         return self.third / self.variance**1.5 if self.variance > 0 else 0.0
 
+    def lean_of_unit(self, variance: float) -> float:
+        """The mean skewness of units, each about its own mean, of which they have a variance."""
+        if self.elements is not None and self.elements.lean is not None:
+            return self.elements.lean
+        return self.third / variance**1.5 if variance > 0 else 0.0
+
     def overlap(self, same: float, along: float, across: float, fewer: float = 1.0) -> float:
         """Mean over all pairs of elements of a unit of something that depends on the kind of the pair.
 
@@ -320,6 +326,11 @@ class Gradient:
     def amplified(self, ratio: float) -> Gradient:
         """The gradient of `ratio` times the energy."""
         return replace(self, energy=ratio * self.energy, along=ratio * self.along, across=ratio * self.across)
+
+
+def fading(near: float, distance: float | np.ndarray) -> np.ndarray:
+    """`Signal.near` of positions some steps apart: of means over windows that slide apart, r = 1 - d·(1 - r₁)."""
+    return np.maximum(0.0, 1 - (1 - near) * np.asarray(distance))
 
 
 def inherited(gradient: Gradient) -> Gradient:

@@ -100,13 +100,13 @@ class Watch:
             if path not in self.records and makers == [makers[0]] * len(self.records[makers[0]].seen)
         }
 
-    def leaf(self, path: str, kind: str, value: Tensor) -> Tensor:
+    def leaf(self, path: str, value: Tensor) -> Tensor:
         """An input as the network gets it: a copy that gradients reach."""
         leaf = value.detach().clone().requires_grad_()
         self.leaves.append(leaf)
         # The network may work in place on what it gets, which a leaf does not allow.
         given = leaf.clone()
-        self._add(path, kind, given, None)
+        self._add(path, "input", given, None)
         return given
 
     def _before(self, path: str, module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:

@@ -13,6 +13,7 @@ from modelforge.planning.plan import Plan
 from modelforge.train.data.read import look
 from modelforge.train.data.source import Source
 from modelforge.train.lengths import Lengths
+from modelforge.train.optimizers.optimizer import OptimizerFactory
 from modelforge.train.prepare import Looks, located, prepare, settled
 from modelforge.train.trainer import check_trainer
 
@@ -43,9 +44,9 @@ class Checker(Looks):
         with located(config):
             job = prepare(config, looks=self)
             self._once(f"data {_text(config.values.get('data'))}", lambda: look(job.settings.data))
-            capturable = job.optimizer.capturable
-            key = f"trainer {capturable} {_text(config.values.get('trainer'))}"
-            self._once(key, lambda: _check_trainer(job.trainer, capturable=capturable))
+            steps = f"{job.optimizer.capturable} {job.optimizer.evaluates_again}"
+            key = f"trainer {steps} {_text(config.values.get('trainer'))}"
+            self._once(key, lambda: _check_trainer(job.trainer, job.optimizer))
         by_place = [problem for problem in job.plan.warnings if problem.code in BY_PLACE]
         return settled(config), [problem for problem in job.warnings if problem.code in BY_PLACE] + by_place
 
@@ -76,8 +77,8 @@ class Checker(Looks):
             self.seen.add(key)
 
 
-def _check_trainer(arguments: Mapping[str, Any], *, capturable: bool) -> None:
-    if problems := check_trainer(arguments, capturable=capturable):
+def _check_trainer(arguments: Mapping[str, Any], optimizer: OptimizerFactory) -> None:
+    if problems := check_trainer(arguments, optimizer):
         raise ForgeError(problems)
 
 

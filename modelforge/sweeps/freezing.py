@@ -37,6 +37,7 @@ FROZEN = re.compile(rf"\d{{4,}}\.yaml|\.\d{{4,}}\.yaml{MARK}")
 """The names of frozen jobs, and of their temporary files."""
 UNFINISHED = re.compile(rf"\.{re.escape(SWEEP_FILE)}{MARK}")
 """The name of a temporary file of sweep.json."""
+SUBDIR = ("hydra", "sweep", "subdir")
 STANDARD = "${mf.folder_name:${hydra:job.num},${hydra:job.override_dirname}}"
 """How conf/hydra/default.yaml names the folder of a job."""
 
@@ -51,7 +52,7 @@ class Shared:
         """What freezing needs of a config, in little memory."""
         values = {name: self._section(name, section) for name, section in config.values.items()}
         hydra = {name: self._section(f"hydra.{name}", config.hydra[name]) for name in ("job", "sweep")}
-        return Config(values, Origins.empty(), config.overrides, config.choices, hydra)
+        return Config(values, Origins.empty(), config.overrides, config.choices, hydra, config.moment)
 
     def _section(self, name: str, section: Any) -> Any:
         return self.sections.setdefault(f"{name}: {json.dumps(section, default=str)}", section)
@@ -195,7 +196,8 @@ def _folder(config: Config, number: int) -> str:
         return folder_name(number, config.hydra["job"]["override_dirname"])
     if "${" not in subdir:
         return subdir
-    return str(resolve({"subdir": subdir}, _numbered(config.hydra, number), lambda _: True)["subdir"])
+    hydra = _numbered(config.hydra, number)
+    return str(resolve({**config.values, "hydra": hydra}, hydra, lambda _: True, moment=config.moment, at=SUBDIR))
 
 
 def _wrong_folders(jobs: Sequence[FrozenJob]) -> Iterator[Problem]:

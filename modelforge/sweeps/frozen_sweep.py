@@ -11,8 +11,10 @@ from typing import Any
 from hydra.plugins.launcher import Launcher
 from omegaconf import DictConfig, OmegaConf
 
+from modelforge.config.composition import plain
 from modelforge.config.sweeps import read_sweep, running_sweep
 from modelforge.core.errors import ForgeError, Problem
+from modelforge.core.files import SWEEP, write_atomically
 from modelforge.core.words import plural
 from modelforge.report.stream import complain
 from modelforge.runs.jobs import JobEntry
@@ -71,7 +73,7 @@ def _frozen(folder: Path, config: DictConfig, arguments: Sequence[str]) -> tuple
     remove_unfinished_freeze(folder)
     check_empty(folder)
     conf, name = main_config(config)
-    every = [*map(str, config.hydra.overrides.hydra), *arguments]
+    every = [*hydra_overrides(config), *arguments]
     sweep = read_sweep(conf, every)
     settings = parse_sweep(sweep.settings)
     selection = select(sweep, settings, conf, name, Checker().check, Shared().kept, datetime.now())
@@ -79,7 +81,7 @@ def _frozen(folder: Path, config: DictConfig, arguments: Sequence[str]) -> tuple
     for problem in (*selection.warnings, *equal_jobs(equal)):
         complain(problem)
     freeze(folder, jobs, sweep, selection, settings, every)
-    OmegaConf.save(config, folder / "multirun.yaml")
+    write_atomically(folder / "multirun.yaml", OmegaConf.to_yaml(config), SWEEP)
     if len(jobs) != sweep.num_jobs:
         say(f"{plural(len(jobs), 'job')} of {sweep.num_jobs:,} combinations")
     return [job.entry for job in jobs], most_threads(job.config for job in jobs)
@@ -116,6 +118,11 @@ def _removing_if_empty(folder: Path) -> Generator[None]:
                     break
                 place.rmdir()
         raise
+
+
+def hydra_overrides(config: DictConfig) -> list[str]:
+    """Hydra's own overrides of a running program, as they were written: `${...}` in one is a job's to resolve."""
+    return list(plain(config.hydra.overrides)["hydra"])
 
 
 def main_config(config: DictConfig) -> tuple[Path, str]:

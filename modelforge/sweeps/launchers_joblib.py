@@ -26,7 +26,8 @@ from joblib import Parallel, delayed
 from omegaconf import DictConfig
 
 from modelforge.core.lazy_extras import import_extras_late
-from modelforge.runs.liveness import SILENCE, STATUS
+from modelforge.results.collect import run_folders
+from modelforge.runs.liveness import SILENCE, silence
 from modelforge.runs.status import read_state
 from modelforge.sweeps.interrupts import held_back, let_through
 
@@ -125,7 +126,7 @@ def _interrupted_after_jobs(folder: Path) -> Generator[None]:
                 assert worker.pid is not None, "it was started"
                 os.kill(worker.pid, signal.SIGINT)
         end = time.monotonic() + STOPPING
-        while time.monotonic() < end and any(read_state(path.parent) == "running" for path in _fresh(folder)):
+        while time.monotonic() < end and any(read_state(run) == "running" for run in _fresh(folder)):
             time.sleep(PERIOD)
         raise KeyboardInterrupt
 
@@ -137,11 +138,11 @@ def _interrupted_after_jobs(folder: Path) -> Generator[None]:
 
 
 def _fresh(folder: Path) -> Iterator[Path]:
-    """The statuses of jobs that may be running: of ten thousand, those with a heartbeat."""
-    for path in folder.glob(f"*/{STATUS}"):
+    """The folders of jobs that may be running: of ten thousand, those with a heartbeat."""
+    for run in run_folders(folder):
         with suppress(OSError):
-            if time.time() - path.stat().st_mtime < SILENCE:
-                yield path
+            if silence(run) < SILENCE:
+                yield run
 
 
 def begin(parent: int) -> None:

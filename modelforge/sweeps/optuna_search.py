@@ -39,7 +39,7 @@ from modelforge.runs.status import DONE, read
 from modelforge.sweeps.check import Checker
 from modelforge.sweeps.freezing import check_empty, frozen_job, remove_unfinished_freeze
 from modelforge.sweeps.frozen_loader import words_for
-from modelforge.sweeps.frozen_sweep import main_config
+from modelforge.sweeps.frozen_sweep import hydra_overrides, main_config
 from modelforge.sweeps.kept import check_kept, with_result
 from modelforge.sweeps.launchers import make_launcher, run_all
 from modelforge.sweeps.multirun import Multirun
@@ -51,11 +51,13 @@ from modelforge.sweeps.selection import Candidate, of_engine
 from modelforge.sweeps.threads import most_written
 from modelforge.train.callbacks.pruning import PruningSettings
 from modelforge.train.prepare import located, prepare
-from modelforge.train.studies import make_pruner
+from modelforge.train.studies import JOURNAL, make_pruner
 from modelforge.train.terminal import say
 
 TURN = 60.0
 """Seconds within which another process that begins the same search has written its files."""
+FOLDERS = ("hydra.sweep.", "hydra.job.")
+"""What the overrides begin with that say how the folders of trials are called."""
 POLL = 1.0
 """Seconds between two looks at a job that another process runs."""
 
@@ -75,7 +77,7 @@ def search(multirun: Multirun) -> None:
         raise ForgeError([Problem("MF001", "hydra/launcher", message, "choose another launcher")])
     conf, name = main_config(config)
     load_plugins(conf.parent)
-    given = [*map(str, config.hydra.overrides.hydra), *multirun.arguments]
+    given = [*hydra_overrides(config), *multirun.arguments]
     every = _begun(folder, given)
     sweep = read_sweep(conf, every)
     settings = parse_settings(dict(sweep.hydra["sweeper"]))
@@ -83,7 +85,7 @@ def search(multirun: Multirun) -> None:
     space = read_space([*texts, *(word for word in every if not of_engine(word))], multirun.context.config_loader)
     base = compose(conf, space.fixed, name)
     _check_keys(space, conf, name)
-    trials = _Trials(folder, conf, name, space)
+    trials = _Trials(folder, conf, name, space, [word for word in every if word.startswith(FOLDERS)])
     _make_folder(folder, every, space)
     trials.check_kept()
     launcher = make_launcher(multirun, _threads(space, base), settings.n_jobs)
@@ -133,8 +135,8 @@ def _say_best(study: Search) -> None:
 class _Trials:
     """The jobs of trials, in the folder of the sweep."""
 
-    def __init__(self, folder: Path, conf: Path, name: str, space: Space) -> None:
-        self.folder, self.conf, self.name, self.space = folder, conf, name, space
+    def __init__(self, folder: Path, conf: Path, name: str, space: Space, folders: Sequence[str] = ()) -> None:
+        self.folder, self.conf, self.name, self.space, self.folders = folder, conf, name, space, folders
         self.checker, self.moment = Checker(), datetime.now()
         self.jobs: dict[int, FrozenJob] = {}
         self.warned: set[Problem] = set()
@@ -160,7 +162,8 @@ class _Trials:
         Raises:
             ForgeError: its values are invalid.
         """
-        config, notes = self.checker.check(compose(self.conf, asked.overrides, self.name, moment=self.moment))
+        words = [*self.folders, *asked.overrides]
+        config, notes = self.checker.check(compose(self.conf, words, self.name, moment=self.moment))
         return frozen_job(Candidate(asked.overrides, config), asked.number), notes
 
     def run(self, asked: Sequence[Asked], study: Search, launcher: Launcher) -> None:
@@ -172,10 +175,16 @@ class _Trials:
             study.tell(job.number, self.ended(job.number))
 
     def job(self, asked: Asked, study: Search) -> FrozenJob | None:
-        """The frozen job of a trial; None where its result is known at once, as of invalid values."""
-        with suppress(ForgeError):
-            self.jobs[asked.number] = read_job(self.folder, asked.number)  # of a trial that is taken over
-            return self.jobs[asked.number]
+        """The frozen job of a trial; None where its result is known at once, as of invalid values.
+
+        Raises:
+            ForgeError: there is one of this number that is another trial's.
+        """
+        if (frozen := self._frozen(asked.number)) is not None:  # of a trial that is taken over
+            if frozen.overrides != asked.overrides:
+                raise ForgeError([_foreign(frozen, self.folder)])
+            self.jobs[asked.number] = frozen
+            return frozen
         try:
             job, notes = self.frozen(asked)
             self._warn(notes)
@@ -189,6 +198,11 @@ class _Trials:
         write_job(job, self.folder)
         self.jobs[asked.number] = job
         return job
+
+    def _frozen(self, number: int) -> FrozenJob | None:
+        with suppress(ForgeError):
+            return read_job(self.folder, number)
+        return None
 
     def _warn(self, notes: Sequence[Problem]) -> None:
         """Prints warnings, equal ones of several trials once."""
@@ -240,6 +254,12 @@ def _pruner(values: Mapping[str, Any]) -> BasePruner:
     return make_pruner(values["trainer"].get("max_epochs"), dict(settings))
 
 
+def _foreign(job: FrozenJob, folder: Path) -> Problem:
+    message = f"job {job.number} in `{folder}` is not trial {job.number} of the study in `{JOURNAL}`"
+    hint = f"bring back the `{JOURNAL}` that these jobs ran with, or search in a new folder"
+    return Problem("MF082", str(folder / job.file), message, hint)
+
+
 def _edited(number: int, keys: Sequence[str]) -> Problem:
     message = f"config files are no longer what trial {number} ran with, in {listed(keys, 3, quote='`')}"
     hint = "restore them, or search in a new folder: trials of other configs do not compare"
@@ -250,11 +270,15 @@ def _begun(folder: Path, given: Sequence[str]) -> Sequence[str]:
     """The overrides of a search: of one that goes on, those that it began with, and what the command line adds.
 
     Raises:
-        ForgeError: what it adds would make other trials.
+        ForgeError: what it adds would make other trials, or the folder holds a sweep that is no search.
     """
     if not (folder / SWEEP_FILE).is_file():
         return given
-    before = read_sweep_file(folder).overrides
+    sweep = read_sweep_file(folder)
+    if sweep.jobs:
+        message = f"the sweep in `{folder}` has a list of jobs, and is no search"
+        raise ForgeError([Problem("MF077", "hydra/sweeper", message, f"`{way_on(folder)}` goes on with it")])
+    before = sweep.overrides
     check_search_resuming(before, given)
     return [*before, *(word for word in given if word not in before and not word.startswith("sweep.resume="))]
 

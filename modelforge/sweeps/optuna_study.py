@@ -131,7 +131,7 @@ class Search:
         state, metric = status.get("state", "missing"), status.get("optimized_metric", "")
         value = status.get("metrics", {}).get(metric)
         trial = self._trials()[number]
-        if state == "finished" and PRUNED in trial.user_attrs:
+        if state == "finished" and (status.get("pruned") or PRUNED in trial.user_attrs):  # its own, or an equal one
             self._end(number, state=TrialState.PRUNED)
         elif state == "finished" and value is not None:
             self._end(number, value)

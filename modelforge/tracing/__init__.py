@@ -92,13 +92,13 @@ def from_module(module: nn.Module, *example_inputs: Tensor) -> ModelConfig:
     return config
 
 
-def _write(module: nn.Module, traced: Trace, found: Steps) -> ModelConfig:
-    group, problems = nest(found.steps, found.results)
+def _write(module: nn.Module, traced: Trace, steps: Steps) -> ModelConfig:
+    group, problems = nest(steps.steps, steps.results)
     _raise(problems)
-    writer = Writer({path: [found.ref(node) for node in nodes] for path, nodes in traced.called.items()})
+    writer = Writer({path: [steps.ref(node) for node in nodes] for path, nodes in traced.called.items()})
     inputs = _inputs(traced, {item.path.partition(".")[0] for item in group.items})
     tensors = {name: _tensor(ref.value) for name, ref in inputs.items()}
-    written = writer.model(group, inputs, found.results)
+    written = writer.model(group, inputs, steps.results)
     _raise(writer.problems)
     ties = _ties(module)
     config = {"input": tensors["input"] if list(tensors) == ["input"] else tensors, **written}
@@ -141,15 +141,15 @@ def _raise(problems: Iterable[Problem]) -> None:
         raise ForgeError(found)
 
 
-def _signature(found: Steps) -> Any:
+def _signature(steps: Steps) -> Any:
     """The layers and their inputs, to compare two traces."""
-    number: dict[Any, int] = {step.node: index for index, step in enumerate(found.steps)}
+    number: dict[Any, int] = {step.node: index for index, step in enumerate(steps.steps)}
 
     def refer(ref: Ref) -> Any:
         return number.get(ref.node, ref.node.name), ref.path
 
-    layers = [(step.type, step.arguments, step.path, [refer(ref) for ref in step.reads]) for step in found.steps]
-    return layers, {name: refer(ref) for name, ref in found.results.items()}
+    layers = [(step.type, step.arguments, step.path, [refer(ref) for ref in step.reads]) for step in steps.steps]
+    return layers, {name: refer(ref) for name, ref in steps.results.items()}
 
 
 def _inputs(traced: Trace, taken: set[str]) -> dict[str, Ref]:

@@ -72,8 +72,14 @@ def prove(config: Mapping[str, Any], module: nn.Module, inputs: tuple[Tensor, ..
     device = next((value.device for value in (*module.parameters(), *inputs) if not value.is_meta), torch.device("cpu"))
     twin.to(device).eval()
     module.eval()
-    shows, unsure = True, list[tuple[Tensor, ...]]()
-    batches = _batches(planned, module, inputs, device)
+    return _outputs_compared(module, twin, _batches(planned, module, inputs, device), empty=empty)
+
+
+def _outputs_compared(
+    module: nn.Module, twin: nn.Module, batches: Sequence[tuple[Tensor, ...]], *, empty: bool
+) -> tuple[list[Problem], str]:
+    """Where both networks give other outputs, or why nothing is proven."""
+    its, unequal = None, list[tuple[Tensor, ...]]()
     for batch in batches:
         try:
             its, ours = _run(module, batch), _run(twin, batch)
@@ -83,11 +89,14 @@ def prove(config: Mapping[str, Any], module: nn.Module, inputs: tuple[Tensor, ..
             return ([], reason) if empty else ([_problem(module, reason)], "")
         if not _same(its, ours):
             return [_differs(module, batch)], ""
-        shows = all(_says_something(value) for value in _tensors(its))
-        unsure += [] if _same(its, ours, 0.0) else [batch]
-    exact = _different_in_double(module, twin, batches)
-    if differing := unsure if exact is None else exact:
+        if not _same(its, ours, 0.0):
+            unequal.append(batch)
+    differing = _different_in_double(module, twin, batches)
+    if differing is None:
+        differing = unequal
+    if differing:
         return [_differs(module, differing[0])], ""
+    shows = all(map(_says_something, _tensors(its)))
     return [], "" if shows else "an output is 0, NaN or infinity, whatever is drawn: equal ones say nothing"
 
 

@@ -202,12 +202,11 @@ class Writer:
             return None
         end = main[-1].out
         around_it = arrives[0] if shortcut is None else shortcut.out
-        ends = [_head(merge.reads[0]), merge.reads[1] if shortcut is None else _head(merge.reads[1])]
         assert isinstance(merge.body, Step)
-        if ends != [end, around_it]:
-            swapped = [_head(merge.reads[1]), merge.reads[0] if shortcut is None else _head(merge.reads[0])]
-            if merge.body.type not in ("Add", "Multiply") or swapped != [end, around_it]:
-                return None
+        orders = [merge.reads, merge.reads[::-1]] if merge.body.type in ("Add", "Multiply") else [merge.reads]
+        ends = [(_head(one), other if shortcut is None else _head(other)) for one, other in orders]
+        if (end, around_it) not in ends:
+            return None
         if shortcut is not None and shortcut.out in {_head(ref) for item in main for ref in item.reads}:
             return None
         scope = _Scope(arrives, around)

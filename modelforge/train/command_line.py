@@ -183,7 +183,7 @@ def check_config(config: Config) -> None:
         look(job.settings.data)
         with loading("lightning"):
             from modelforge.train.trainer import check_trainer
-        if problems := check_trainer(job.trainer, capturable=job.optimizer.capturable):
+        if problems := check_trainer(job.trainer, job.optimizer):
             raise ForgeError(problems)
 
 

@@ -51,7 +51,7 @@ def write_diagnosis(plan: Plan, model: Model, config: Config, folder: Path, *, m
     found = diagnose(
         plan,
         title=" ".join(config.overrides) or "the run",
-        batch=BATCH,
+        batch_size=BATCH,
         model=model,
         measure=measure and cost <= MAX_COST and plan.num_parameters <= MAX_PARAMETERS,
         jacobian=False,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,7 @@ from modelforge.core.words import plural
 from modelforge.report.columns import apart, as_csv
 from modelforge.train.data.batches import Batch
 from modelforge.train.data.parts import Array
+from modelforge.train.data.split import IN_WORDS, PARTS
 from modelforge.train.learner import Learner
 from modelforge.train.parallel.world import SINGLE_PROCESS, World
 from modelforge.train.tasks.task import Task
@@ -103,13 +104,32 @@ def example_losses(task: Task, outputs: Tensor, batch: Batch) -> Array:
         return np.full(len(batch[1]), math.nan)
 
 
-def unscored(number: int, metrics: Mapping[str, float], size: int) -> Iterator[Problem]:
+def uncomputed(failed: Mapping[str, str], task: Task) -> Iterator[Problem]:
+    """The warnings about metrics of a part that could not be computed.
+
+    Args:
+        failed: Why, by their names with the stage.
+        task: Has one of them.
+    """
+    words = dict[str, str](zip(PARTS, IN_WORDS, strict=True))
+    for name, why in failed.items():
+        stage, _, metric = name.partition("/")
+        key = "data.task" if metric == task.metric else f"metrics.{metric}"
+        message = f"`{name}` could not be computed, and is NaN: {why}"
+        hint = f"the {words[stage]} part must hold what it needs, such as more examples"
+        yield Problem("MW225", key, message, hint, part="key")
+
+
+def unscored(
+    number: int, metrics: Mapping[str, float], size: int, failed: Collection[str] = frozenset()
+) -> Iterator[Problem]:
     """The warning about metrics of a test that have no value.
 
     Args:
         number: How many examples have outputs that are not finite.
         metrics: The metrics.
         size: How many examples there are.
+        failed: Metrics that `uncomputed` names.
     """
     if number:
         message = f"the model's outputs for {number:,} of {plural(size, 'test example')} are not finite"
@@ -117,5 +137,5 @@ def unscored(number: int, metrics: Mapping[str, float], size: int) -> Iterator[P
         yield Problem("MW225", "data", message, hint, part="key")
         return
     for name, value in metrics.items():
-        if not math.isfinite(value):
+        if not math.isfinite(value) and name not in failed:
             yield Problem("MW225", "data", f"`{name}` is {value}", "status.json holds finite values only", part="key")

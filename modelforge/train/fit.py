@@ -20,6 +20,7 @@ from lightning import Callback, Trainer
 from rich.console import Console
 
 from modelforge.building.build import Model, build
+from modelforge.building.promises import broken_promises
 from modelforge.config.compose import Config
 from modelforge.core.errors import ForgeError, Problem
 from modelforge.core.files import write_atomically
@@ -40,7 +41,7 @@ from modelforge.train.data.read import read
 from modelforge.train.data.shared import shared
 from modelforge.train.diagnosed import FILE, write_diagnosis
 from modelforge.train.divergence import NotFinite, diverged
-from modelforge.train.examined import Examined, unscored
+from modelforge.train.examined import Examined, uncomputed, unscored
 from modelforge.train.hooks.interrupts import SaveOnInterrupt
 from modelforge.train.hooks.start import RecordStart
 from modelforge.train.hooks.steps import LogSteps, SeedSteps
@@ -52,10 +53,9 @@ from modelforge.train.parallel.rendezvous import Rendezvous
 from modelforge.train.parallel.replicas import agreed_digest, check_dealt
 from modelforge.train.parallel.workers import run_workers
 from modelforge.train.parallel.world import SINGLE_PROCESS, RunSpec, World
-from modelforge.train.prepare import Job, located, prepare
+from modelforge.train.prepare import Job, located, prepare, settled
 from modelforge.train.preprocessing import write_preprocessing
 from modelforge.train.progress import EpochBar, of_optimized
-from modelforge.train.promises import broken_promises
 from modelforge.train.resume import ASK, adopt, check_data
 from modelforge.train.rows import Rows
 from modelforge.train.settings import training_of
@@ -106,7 +106,7 @@ def fit(
     """
     with located(config):
         job = prepare(config)
-        if wrong := check_trainer(job.trainer, capturable=job.optimizer.capturable):
+        if wrong := check_trainer(job.trainer, job.optimizer):
             raise ForgeError(wrong)
         run = Running(config, folder, console, interrupts, note, show_plan)
         size = size_of(job.trainer, rendezvous.launch if rendezvous else None)
@@ -118,7 +118,7 @@ def fit(
         if rendezvous is not None:
             world = join(rendezvous)  # rank 0 has read the data, and its cache is there
             return _begin(job, run, lambda: world, rendezvous.launch)
-        with run_workers(_run_spec(config, folder), size.number) as (rendezvous, workers):
+        with run_workers(run_spec(config, folder), size.number) as (rendezvous, workers):
             return _begin(job, run, lambda: join(rendezvous, check=workers.check), rendezvous.launch)
 
 
@@ -145,9 +145,9 @@ class Running:
         self.console.print(line, markup=False, highlight=False, soft_wrap=True)
 
 
-def _run_spec(config: Config, folder: Path) -> RunSpec:
-    """What the workers need of this run."""
-    return RunSpec(config.values, str(folder.absolute()), imported(), tuple(filter(None, sys.path)))
+def run_spec(config: Config, folder: Path) -> RunSpec:
+    """What the workers need of this run. They do not know where its values were written."""
+    return RunSpec(settled(config).values, str(folder.absolute()), imported(), tuple(filter(None, sys.path)))
 
 
 def _begin(job: Job, run: Running, join: Callable[[], World], launch: Launch | None = None) -> Outcome:
@@ -222,7 +222,8 @@ def _fit(
         _train(trainer, module, data, job)
         metrics = _test(trainer, module, data, checkpoints)
         judged = {} if job.trainer.get("fast_dev_run") else metrics  # of so few examples, a warning has said so before
-        for problem in unscored(module.num_unscored, judged, len(examples.test)):
+        failed = module.failed
+        for problem in (*uncomputed(failed, task), *unscored(module.num_unscored, judged, len(examples.test), failed)):
             run.warn(problem)
         seconds = time.monotonic() - started
     with nullcontext(folder) if world.is_rank_zero else TemporaryDirectory() as own:

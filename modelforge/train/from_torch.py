@@ -15,6 +15,8 @@ from modelforge.core.suggestions import did_you_mean
 from modelforge.train.arguments import check_arguments, misuse
 
 T = TypeVar("T")
+REFUSALS = (TypeError, ValueError, RuntimeError, ArithmeticError)
+"""What constructors of torch raise of arguments that they do not take."""
 WITHOUT = MappingProxyType(
     {
         "SparseAdam": "it takes sparse gradients only, and no layer here makes them",
@@ -80,8 +82,8 @@ def construct(kind: type[Any], path: str, arguments: Mapping[str, Any], make: Ca
     """
     try:
         return make(arguments)
-    except (TypeError, ValueError, RuntimeError) as error:
-        reason = str(error)
+    except REFUSALS as error:
+        reason = _reason(error)
     parameters = inspect.signature(kind).parameters
     blamed = [
         name
@@ -93,15 +95,6 @@ def construct(kind: type[Any], path: str, arguments: Mapping[str, Any], make: Ca
     raise ForgeError([misuse(where, f"{kind.__name__} refuses its arguments: {reason}")])
 
 
-def problems_of(make: Callable[[], object]) -> list[Problem]:
-    """The problems that a constructor itself finds, before there is a model."""
-    try:
-        make()
-    except ForgeError as error:
-        return list(error.problems)
-    return []
-
-
 def example() -> torch.nn.Parameter:
     """A parameter that any optimizer takes."""
     return torch.nn.Parameter(torch.zeros(1, 1))
@@ -110,6 +103,10 @@ def example() -> torch.nn.Parameter:
 def _refusal(make: Callable[[Mapping[str, Any]], object], arguments: Mapping[str, Any]) -> str:
     try:
         make(arguments)
-    except (TypeError, ValueError, RuntimeError) as error:
-        return str(error)
+    except REFUSALS as error:
+        return _reason(error)
     return ""
+
+
+def _reason(error: Exception) -> str:
+    return "it divides by one that is 0" if isinstance(error, ZeroDivisionError) else str(error)

@@ -20,7 +20,7 @@ from modelforge.train.data.distributed_samplers import Share
 from modelforge.train.divergence import NotFinite, locate
 from modelforge.train.freezing import Freezing
 from modelforge.train.hooks.averaging import go_on_from_trained
-from modelforge.train.metrics import mean_loss
+from modelforge.train.metrics import guard, mean_loss
 from modelforge.train.optimizers.optimizer import OptimizerFactory
 from modelforge.train.parallel.world import SINGLE_PROCESS, World
 from modelforge.train.schedulers.scheduler import SchedulerFactory
@@ -80,6 +80,11 @@ class Learner(LightningModule):
         for metric in self.modules() if world.size > 1 else ():
             if isinstance(metric, Metric):
                 metric.dist_sync_fn = world.states
+        self.failed: dict[str, str] = {}
+        """Why metrics could not be computed, the first time, by their names with the stage."""
+        for stage in ("train", "val", "test"):
+            for name, meter in {task.metric: self.meters[f"_{stage}"], **further.get(stage, {})}.items():
+                guard(meter, partial(self.failed.setdefault, f"{stage}/{name}"))
         self.optimizer = optimizer
         self.scheduler = scheduler
         self.freezing = freezing or Freezing()

@@ -264,34 +264,46 @@ def _curve_out_of_step(scheduler: SchedulerFactory, curve: Curve, length: Length
 
 
 def _torch_out_of_step(scheduler: SchedulerFactory, rule: TorchScheduler, length: Lengths) -> Iterator[Problem]:
-    steps, kind = length.steps(scheduler.interval), scheduler.name
-    name, after = ENDS.get(kind, (STAGES.get(kind, ""), ""))
-    end = 0 if rule.end else _end(rule.arguments, name)
-    if not end:
+    steps, unit = length.steps(scheduler.interval), scheduler.interval
+    if steps is not None:
+        yield from _rule_out_of_step(rule, steps, unit, "scheduler")
         return
-    unit = scheduler.interval
-    if steps is None:
-        epochs = length.trainer.get("max_epochs") or 0
-        if after and unit == "step" and end <= epochs and length.trainer.get("max_steps", -1) < 0:
-            message = f"`{name}` is {end}, but the scheduler is stepped after each batch of {plural(epochs, 'epoch')}"
-            yield misuse(f"scheduler.{name}", message, f"{after}: `scheduler.interval=epoch`")
-        return
-    if after and end < steps:
-        hint = f"{after}: `scheduler.{name}={steps}`"
-        hint += ", or `scheduler.interval=epoch`" if unit == "step" else ""
-        message = f"`{name}` of {kind} is {end}, but the training has {plural(steps, unit)}"
-        yield misuse(f"scheduler.{name}", message, hint)
-    elif end > steps or (not after and end == steps and kind not in ("LinearLR", "ConstantLR")):
-        yield _beyond(name, kind, end, steps, unit)
+    name, after = ENDS.get(rule.name, ("", ""))
+    epochs, end = length.trainer.get("max_epochs") or 0, _end(rule)
+    if after and unit == "step" and 0 < end <= epochs and length.trainer.get("max_steps", -1) < 0:
+        message = f"`{name}` is {end}, but the scheduler is stepped after each batch of {plural(epochs, 'epoch')}"
+        yield misuse(f"scheduler.{name}", message, f"{after}: `scheduler.interval=epoch`")
 
 
-def _beyond(name: str, kind: str, end: int, steps: int, unit: str) -> Problem:
-    message = f"`{name}` of {kind} is {end}, but the training ends after {plural(steps, unit)}"
-    return Problem("MW211", f"scheduler.{name}", message, f"`scheduler.{name}` counts {unit}s", severity="warning")
+def _rule_out_of_step(rule: TorchScheduler, steps: int, unit: str, path: str) -> Iterator[Problem]:
+    """The problems of a scheduler that is stepped so often, and of those that it is made of."""
+    name, after = ENDS.get(rule.name, (STAGES.get(rule.name, ""), ""))
+    end, is_part = _end(rule), path != "scheduler"
+    if after and 0 < end < steps:
+        hint = f"{after}: `scheduler.{name}={steps}`" + (", or `scheduler.interval=epoch`" if unit == "step" else "")
+        hint = f"{after}; left out, it is the length of the part" if is_part else hint
+        which = "its part of the training" if is_part else "the training"
+        message = f"`{name}` of {rule.name} is {end}, but {which} has {plural(steps, unit)}"
+        yield misuse(f"{path}.{name}", message, hint)
+    elif end > steps or (end == steps and not after and end and rule.name not in ("LinearLR", "ConstantLR")):
+        yield _beyond(name, rule.name, end, steps, unit, path)
+    for at, (part, own) in enumerate(zip(rule.parts, rule.lengths(steps), strict=True)):
+        if own > 0:
+            yield from _rule_out_of_step(part, own, unit, f"{path}.schedulers.{at}")
 
 
-def _end(given: Mapping[str, Any], name: str) -> int:
-    """The number of steps to a scheduler's end, or to the last of its stages; 0 where it has none."""
+def _beyond(name: str, kind: str, end: int, steps: int, unit: str, path: str = "scheduler") -> Problem:
+    whole = "the training" if path == "scheduler" else "its part of the training"
+    message = f"`{name}` of {kind} is {end}, but {whole} ends after {plural(steps, unit)}"
+    return Problem("MW211", f"{path}.{name}", message, f"`{path}.{name}` counts {unit}s", severity="warning")
+
+
+def _end(rule: TorchScheduler) -> int:
+    """The number of steps to a scheduler's end, or to the last of its stages; 0 where it has none of its own."""
+    name, _ = ENDS.get(rule.name, (STAGES.get(rule.name, ""), ""))
+    given = rule.arguments
+    if rule.end:
+        return 0
     if name == "total_steps" and given.get(name) is None:
         return int((given.get("epochs") or 0) * (given.get("steps_per_epoch") or 0))
     if name == "":

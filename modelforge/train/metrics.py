@@ -152,6 +152,21 @@ def mean_loss() -> MeanMetric:
     return MeanMetric(nan_strategy=math.nan)
 
 
+def guard(meter: Any, failed: Callable[[str], object]) -> None:
+    """Makes a counter NaN where it cannot be computed, as of too few examples; `failed` is told why."""
+    compute = meter.compute
+
+    def computed() -> Any:
+        try:
+            return compute()
+        except Exception as error:  # of all kinds: it is torchmetrics' code, or the user's
+            failed(f"{type(meter).__name__}: {sentence(error)}")
+            meter._computed = torch.tensor(math.nan)  # its cache: no process asks the others a second time
+            return meter._computed
+
+    meter.compute = computed
+
+
 def counted(task: Task, meters: Mapping[str, Metric], loss: MeanMetric, outputs: Tensor, batch: Batch) -> None:
     """Adds one batch of a test to the task's metric, further ones, and the loss, as a run counts them."""
     loss.update(task.loss(outputs, batch).detach(), task.weight(batch))
@@ -210,6 +225,10 @@ def _parse(name: str, settings: Any, task: Task, data: Data) -> tuple[MetricFact
     arguments, problems = check_arguments(kind, {**filled, **values}, key, reserved={})
     if problems:
         return None, problems
+    if task.target_kind == "labels":
+        from modelforge.train.label_means import over_present
+
+        kind = over_present(kind, values)
     factory = MetricFactory(kind, MappingProxyType(arguments), task.target_kind in ("number", "input"))
     try:
         factory()

@@ -33,6 +33,7 @@ from modelforge.train.optimizers.optimizer import OptimizerFactory, optimizer_ar
 from modelforge.train.resume import Batches, Start, check_resumable
 from modelforge.train.schedulers.scheduler import SchedulerFactory, parse_scheduler, scheduler_arguments
 from modelforge.train.settings import Settings, parse_settings
+from modelforge.train.stray import stray_sections
 from modelforge.train.tasks.registry import TASKS, val_metrics
 from modelforge.train.trainer_settings import is_sharded, num_processes, parse_trainer
 
@@ -93,7 +94,7 @@ def prepare(config: Config, studies: Studies | None = None, *, looks: Looks | No
         raise ForgeError(map(config.origins.locate, unreadable))
     looks = looks or Looks(studies or Studies())
     decided, wrong = _tried(lambda: looks.plan(config))
-    found = _Findings()
+    found = _Findings(warnings=[*stray_sections(config)])
     settings = found.take(parse_settings(config.values))
     found.problems += _too_many_threads(settings)
     optimizer, freezing = _optimizer(config, decided, found)
@@ -150,36 +151,36 @@ class _Findings:
         return section
 
 
-def _optimizer(config: Config, decided: Plan | None, found: _Findings) -> tuple[OptimizerFactory | None, Freezing]:
+def _optimizer(config: Config, decided: Plan | None, findings: _Findings) -> tuple[OptimizerFactory | None, Freezing]:
     """The optimizer, with the groups of the model if there is one, and what is frozen."""
-    optimizer, refused = parse_optimizer(found.section(config, "optimizer", optimizer_arguments()))
-    found.problems += refused
+    optimizer, refused = parse_optimizer(findings.section(config, "optimizer", optimizer_arguments()))
+    findings.problems += refused
     if decided is None:
         return optimizer, Freezing()
     freezing, unfrozen = parse_freeze(config.values.get("freeze"), decided)
-    found.problems += unfrozen
+    findings.problems += unfrozen
     if optimizer is not None and not (refused or unfrozen):
-        optimizer = found.take(optimizer.following(decided, freezing.never_trained))
+        optimizer = findings.take(optimizer.grouped(decided, freezing.never_trained))
     return optimizer, freezing
 
 
-def _scheduler(config: Config, settings: Settings | None, found: _Findings) -> SchedulerFactory | None:
+def _scheduler(config: Config, settings: Settings | None, findings: _Findings) -> SchedulerFactory | None:
     """The scheduler; where the settings are wrong, any task's metrics will do for it."""
-    section = found.section(config, "scheduler", scheduler_arguments())
+    section = findings.section(config, "scheduler", scheduler_arguments())
     metrics = settings.directions if settings else val_metrics(*TASKS.names())
     metric = settings.metric if settings else "val/loss"
-    return found.take(parse_scheduler(section, metrics, config.values.get("trainer"), metric))
+    return findings.take(parse_scheduler(section, metrics, config.values.get("trainer"), metric))
 
 
-def _terms(config: Config, settings: Settings | None, trainer: Mapping[str, Any], found: _Findings) -> Terms | None:
+def _terms(config: Config, settings: Settings | None, trainer: Mapping[str, Any], findings: _Findings) -> Terms | None:
     """What callbacks are checked against, and the problems of callbacks and loggers."""
     if settings is None:
         return None
     terms = Terms(settings.metric, settings.directions, trainer, bool(config.values.get("scheduler")))
-    found.problems += check_callbacks(settings.callbacks, terms)
-    found.problems += missing_packages("callbacks", settings.callbacks)
-    found.warnings += _without_effect(settings)
-    found.problems += missing_packages("logger", settings.logger)
+    findings.problems += check_callbacks(settings.callbacks, terms)
+    findings.problems += missing_packages("callbacks", settings.callbacks)
+    findings.warnings += _without_effect(settings)
+    findings.problems += missing_packages("logger", settings.logger)
     return terms
 
 
@@ -234,6 +235,16 @@ def _unfit_steps(optimizer: OptimizerFactory | None, trainer: Mapping[str, Any])
     if given.get("capturable") and trainer.get("accelerator") == "cpu":
         message = "`capturable` records the steps of a GPU, but `trainer.accelerator` is 'cpu'"
         yield misuse("optimizer.capturable", message, "leave it out")
+    if (
+        optimizer is not None
+        and optimizer.evaluates_again
+        and (number := trainer.get("accumulate_grad_batches", 1)) > 1
+    ):
+        message = (
+            f"{optimizer.kind.__name__} evaluates a batch several times in a step, but a step has {number} batches"
+        )
+        hint = "write `trainer.accumulate_grad_batches=1`, and a larger `data.batch_size`"
+        yield misuse("trainer.accumulate_grad_batches", message, hint)
 
 
 def _unfit_shards(
@@ -246,9 +257,9 @@ def _unfit_shards(
     if optimizer is not None and optimizer.capturable:
         message = "`capturable` records steps, and those of a sharded model cannot be recorded"
         yield misuse("optimizer.capturable", message, hint)
-    if optimizer is not None and optimizer.kind is torch.optim.LBFGS:
+    if optimizer is not None and optimizer.evaluates_again:
         message = "LBFGS takes all parameters as one vector, which a sharded model does not have"
-        yield misuse("optimizer.type", message, "choose another, or write `trainer.strategy=ddp`")
+        yield misuse("optimizer.type", message, "choose another, or train in one process")
     for name, callback in settings.callbacks.items() if settings is not None else ():
         if callback.replaces_weights:
             message = f"`{name}` copies the whole model, and a process of `trainer.strategy=fsdp` has a part of it"

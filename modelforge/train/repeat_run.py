@@ -2,27 +2,18 @@
 
 from __future__ import annotations
 
-import re
 import sys
-from collections.abc import Generator, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
-import yaml
-
-from modelforge.config.compose import Config, compose
-from modelforge.config.nodes import nodes
-from modelforge.config.templates import is_template
+from modelforge.config.compose import Config
 from modelforge.core.ctrl_c import raise_at_ctrl_c
 from modelforge.core.errors import ForgeError, Place, Problem
 from modelforge.core.lazy_extras import import_extras_late
-from modelforge.core.limits import MAX_CONFIG_BYTES
 from modelforge.core.plugins import load_plugins
 from modelforge.core.quoting import listed, printable, shortened
-from modelforge.core.regular_files import read_text
 from modelforge.report.stream import complain, exiting
 from modelforge.results.comparison import Change, Comparison, changes, compare, surroundings
 from modelforge.runs import environment
@@ -32,13 +23,13 @@ from modelforge.train.arguments import misuse
 from modelforge.train.command_line import check_config
 from modelforge.train.job import execute_in
 from modelforge.train.parallel.launch import launch_of
+from modelforge.train.run_config import CONFIG, compose_run
 from modelforge.train.terminal import check_folder, keep_streams
 
 FLAG = "--from"
 FREE = ("ckpt", "checkpoint", "tags", "logger", "num_workers", "enable_progress_bar")
 """Settings, by the first or the last part of their key, that leave the numbers of a run as they are."""
 NUM_SHOWN = 8
-CONFIG = "config.yaml"
 
 
 def repeat(arguments: Sequence[str], conf: str | Path | None = None) -> None:
@@ -138,7 +129,7 @@ def _finished(source: Path) -> Mapping[str, Any]:
         message = f"`{source}` did not finish (its status is `{state}`), so there is no result to compare with"
         hint = f"to finish it: `{resume_command(words, str(last), status.get('repeats'))}`" if last.is_file() else ""
         raise ForgeError([Problem("MF073", FLAG, message, hint)])
-    return _compose(source).values
+    return compose_run(source).values
 
 
 def _composed(source: Path, overrides: list[str], before: Mapping[str, Any]) -> Config:
@@ -150,7 +141,7 @@ def _composed(source: Path, overrides: list[str], before: Mapping[str, Any]) -> 
         ForgeError: an override cannot be applied.
     """
     resumed = before.get("ckpt") and not any(text.startswith("ckpt=") for text in overrides)
-    config = _compose(source, [*(["ckpt=null"] if resumed else []), *overrides])
+    config = compose_run(source, [*(["ckpt=null"] if resumed else []), *overrides])
     chosen = [
         text
         for text in overrides
@@ -161,30 +152,6 @@ def _composed(source: Path, overrides: list[str], before: Mapping[str, Any]) -> 
     if chosen:
         raise ForgeError(_no_group(text, source) for text in chosen)
     return config
-
-
-def _compose(source: Path, overrides: Sequence[str] = ()) -> Config:
-    """The config of a run; its values are final, so that `${` in one is text, unless it begins a template."""
-    with _escaped(source) as folder:
-        return compose(folder, overrides, CONFIG, shown_as=str(source))
-
-
-@contextmanager
-def _escaped(source: Path) -> Generator[Path]:
-    """A folder with the config of a run, where `${` begins templates only (`${arg:width}`) and no interpolation."""
-    root = None
-    with suppress(OSError, ValueError, RecursionError, yaml.YAMLError):  # `compose` says what is wrong with the file
-        text = read_text(source / CONFIG, MAX_CONFIG_BYTES)
-        root = yaml.compose(text, yaml.SafeLoader) if "${" in text else None
-    if root is None:
-        yield source
-        return
-    for node in nodes(root):
-        if isinstance(node, yaml.ScalarNode) and not is_template(node.value):
-            node.value = re.sub(r"(\\*)\$\{", r"\1\1\\${", node.value)
-    with TemporaryDirectory() as folder:
-        (Path(folder) / CONFIG).write_text(yaml.serialize(root, Dumper=yaml.SafeDumper), encoding="utf-8")
-        yield Path(folder)
 
 
 def _no_group(text: str, source: Path) -> Problem:

@@ -145,20 +145,20 @@ def _renamed(part: Any, name: str) -> Any:
     }
 
 
-def _typed(name: str, found: Schema) -> Schema:
-    found["properties"] = {
+def _typed(name: str, schema: Schema) -> Schema:
+    schema["properties"] = {
         "type": {"const": name},
-        **{key: it for key, it in found["properties"].items() if key != "type"},
+        **{key: it for key, it in schema["properties"].items() if key != "type"},
     }
-    return found
+    return schema
 
 
-def _file(title: str, found: Schema, definitions: Mapping[str, Schema]) -> Schema:
+def _file(title: str, schema: Schema, definitions: Mapping[str, Schema]) -> Schema:
     for kind in definitions.values():
         kind["properties"] |= {"defaults": DEFAULTS}
-    if "properties" in found and "additionalProperties" in found:
-        found["properties"] |= {"defaults": DEFAULTS}
-    return {"$schema": DIALECT, "title": title, **found} | ({"$defs": dict(definitions)} if definitions else {})
+    if "properties" in schema and "additionalProperties" in schema:
+        schema["properties"] |= {"defaults": DEFAULTS}
+    return {"$schema": DIALECT, "title": title, **schema} | ({"$defs": dict(definitions)} if definitions else {})
 
 
 def _names(description: str) -> Schema:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import warnings
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -19,20 +20,24 @@ from modelforge.core.errors import ForgeError, Problem
 from modelforge.core.limits import MAX_CONFIG_BYTES
 from modelforge.core.quoting import listed, sentence
 from modelforge.core.regular_files import read_text
+from modelforge.core.shown import Shown
 from modelforge.core.suggestions import did_you_mean
 from modelforge.core.tensors import mapped
 from modelforge.core.words import plural
 from modelforge.language import parse
+from modelforge.planning.plan import plan as make_plan
 from modelforge.results.comparison import reported
 from modelforge.train.data.batches import Batch, Batched, read_by
 from modelforge.train.data.digest import HANDLING, digest
 from modelforge.train.data.parts import Array, Part
 from modelforge.train.data.read import read
 from modelforge.train.data.source import Source
+from modelforge.train.evaluation import Evaluation, metric_lines
 from modelforge.train.metrics import counted, mean_loss
 from modelforge.train.precision import Arithmetic, arithmetic_of
 from modelforge.train.preprocessing import read_preprocessing
 from modelforge.train.resume import BEST, LAST, load_checkpoint
+from modelforge.train.run_config import other_code, placed_in
 from modelforge.train.settings import Settings, parse_settings
 from modelforge.train.tasks.report import Report
 from modelforge.train.tasks.task import widened
@@ -47,25 +52,6 @@ FLOAT32 = torch.finfo(torch.float32).eps
 
 
 @dataclass(frozen=True)
-class Evaluation:
-    """The metrics of a part of the data, and the task's report of it."""
-
-    metrics: Mapping[str, float]
-    """By name, without a stage: `accuracy`, `loss`."""
-    report: Report
-    num_examples: int
-    of: str
-    """What was evaluated, in words."""
-    warnings: tuple[Problem, ...] = ()
-    """What the user should know of the data."""
-    rounding: float = 0.0
-    """How far the same metrics may be apart where sums are taken in another order, relative to their size: the rounding
-    of the numbers in which the model computes, and one of float32 for each batch, of the run or of this."""
-    is_repeated: bool = False
-    """Whether the examples are those of which the run reported its metrics."""
-
-
-@dataclass(frozen=True)
 class NewData:
     """A file or folder that was read for a finished run."""
 
@@ -76,9 +62,9 @@ class NewData:
     warnings: tuple[Problem, ...]
 
 
-@dataclass(frozen=True)
-class Run:
-    """A run that was read from its folder.
+@dataclass(frozen=True, repr=False)
+class Run(Shown):
+    """A run that was read from its folder; prints as its folder, its checkpoint and what it reported.
 
     Example:
         ```python
@@ -100,6 +86,15 @@ class Run:
     """The metrics that the run reported at its end; empty where it did not get there."""
     arithmetic: Arithmetic
     """The numbers in which it computes, by `trainer.precision`."""
+    warnings: tuple[Problem, ...] = ()
+    """What the user should know of the run: that its code has changed."""
+
+    def __str__(self) -> str:
+        model = plural(sum(parameter.numel() for parameter in self.model.parameters()), "parameter")
+        return "\n".join([f"{self.folder}: {model} of {self.checkpoint.name}", *metric_lines(self.reported)])
+
+    def _brief(self) -> str:
+        return f"{self.folder}, {self.checkpoint.name}"
 
     @property
     def source(self) -> Source:
@@ -120,7 +115,7 @@ class Run:
             ForgeError: a column is missing, a shape is another, or a value cannot be encoded.
         """
         part = self.source.encode(raw, self.fitted)
-        _warn(_warnings(part))
+        _warn((*self.warnings, *_warnings(part)))
         return self.predictions(part)
 
     def read(self, path: Path, *, labelled: bool = False) -> NewData:
@@ -139,7 +134,7 @@ class Run:
             part = self.source.encode(raw, self.fitted, labelled=labelled)
         except ForgeError as error:
             raise ForgeError([*error.problems, *doubts]) from None
-        return NewData(raw, part, (*doubts, *_warnings(part)))
+        return NewData(raw, part, (*self.warnings, *doubts, *_warnings(part)))
 
     def predictions(self, part: Part) -> Mapping[str, Array]:
         """What `predict` gives, of examples that are encoded."""
@@ -178,11 +173,11 @@ class Run:
             if task.reports:
                 kept.append(widened(outputs))
                 targets.append(batch[1].numpy())
-        metrics = {name: _computed(name, meter, len(part)) for name, meter in {**meters, "loss": loss}.items()}
+        metrics, failed = _computed({**meters, "loss": loss}, task.metric, len(part))
         report = task.report(torch.cat(kept), np.concatenate(targets), self.fitted, data) if kept else Report()
         num_batches = -(-len(part) // min(data.batch_size, source.batch_size))
         rounding = self.arithmetic.rounding(self.model, self._device) + num_batches * FLOAT32
-        return Evaluation(metrics, report, len(part), of, found, rounding, not overrides.keys() - HANDLING)
+        return Evaluation(metrics, report, len(part), of, (*found, *failed), rounding, not overrides.keys() - HANDLING)
 
     def _part(self, source: Source, overrides: Mapping[str, Any]) -> tuple[Part, str, tuple[Problem, ...]]:
         """What to evaluate, what it is in words, and warnings about it."""
@@ -198,7 +193,7 @@ class Run:
             message = "the data is no longer what the run was trained on: its digest differs"
             hint = f"restore it, or evaluate all of a file: `data.{source.reads or 'path'}=...`"
             raise ForgeError([Problem("MF150", f"data.{source.reads or 'type'}", message, hint)])
-        return examples.test, "the test part", ()
+        return examples.test, "the test part", self.warnings
 
     def _overridden(self, overrides: Mapping[str, Any]) -> Source:
         if not overrides:
@@ -252,13 +247,14 @@ def load_run(folder: str | Path, *, device: torch.device | str = "cpu") -> Run:
     folder = Path(folder)
     config = _config(folder)
     kept = read_preprocessing(folder)
-    settings, problems = parse_settings({**config, "data": kept["data"], "ckpt": None})
-    if settings is None:
-        raise ForgeError(problems)
     path, checkpoint = _checkpoint(folder)
-    spec = parse({key: value for key, value in config.items() if key != "weights"})
+    with placed_in(folder):
+        settings, problems = parse_settings({**config, "data": kept["data"], "ckpt": None})
+        if settings is None:
+            raise ForgeError(problems)
+        plan = make_plan(parse({key: value for key, value in config.items() if key != "weights"}))
     try:
-        model = build(spec, device=device)
+        model = build(plan, device=device)
     except ValueError as error:  # of the device
         raise ForgeError([Problem("MF150", "--device", sentence(error))]) from None
     arithmetic = arithmetic_of(config.get("trainer"))
@@ -269,7 +265,8 @@ def load_run(folder: str | Path, *, device: torch.device | str = "cpu") -> Run:
     try:
         model.load_state_dict(state)
     except RuntimeError as error:
-        raise _no_run(path, f"it does not fit the model of config.yaml: {sentence(error)}") from None
+        misfit = _no_run(path, f"it does not fit the model of config.yaml: {sentence(error)}")
+        raise ForgeError([*misfit.problems, *other_code(folder)]) from None
     return Run(
         folder=folder,
         config=MappingProxyType(config),
@@ -279,6 +276,7 @@ def load_run(folder: str | Path, *, device: torch.device | str = "cpu") -> Run:
         checkpoint=path,
         reported=MappingProxyType(reported(folder)),
         arithmetic=arithmetic,
+        warnings=other_code(folder),
     )
 
 
@@ -292,17 +290,23 @@ def _warn(problems: Iterable[Problem]) -> None:
         warnings.warn(str(problem), stacklevel=3)
 
 
-def _computed(name: str, meter: Metric, number: int) -> float:
-    """The value of a metric.
+def _computed(meters: Mapping[str, Metric], own: str, number: int) -> tuple[dict[str, float], list[Problem]]:
+    """The values of metrics, and warnings about further ones that cannot be computed: they are NaN, as in a training.
 
     Raises:
-        ForgeError: there are too few examples for it.
+        ForgeError: there are too few examples for the task's own.
     """
-    try:
-        return float(meter.compute())
-    except ValueError as error:
-        message = f"`{name}` cannot be computed from {plural(number, 'example')}: {sentence(error)}"
-        raise ForgeError([Problem("MF150", "", message, "give more")]) from None
+    found, failed = dict[str, float](), list[Problem]()
+    for name, meter in meters.items():
+        try:
+            found[name] = float(meter.compute())
+        except Exception as error:  # of all kinds: it is torchmetrics' code, or the user's
+            message = f"`{name}` cannot be computed from {plural(number, 'example')}: {sentence(error)}"
+            if name == own:
+                raise ForgeError([Problem("MF150", "", message, "give more")]) from None
+            found[name] = math.nan
+            failed.append(Problem("MW225", f"metrics.{name}", message, "it is NaN; give what it needs", part="key"))
+    return found, failed
 
 
 def _config(folder: Path) -> dict[str, Any]:

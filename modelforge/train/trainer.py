@@ -29,6 +29,7 @@ from modelforge.core.torch_state import num_cores
 from modelforge.core.words import plural
 from modelforge.train.arguments import misuse
 from modelforge.train.checkpoints import AtomicIO
+from modelforge.train.optimizers.optimizer import OptimizerFactory
 from modelforge.train.parallel.launch import Launch, launch_of
 from modelforge.train.trainer_settings import for_lightning, is_sharded
 
@@ -211,26 +212,30 @@ def _strategy(arguments: Mapping[str, Any], launch: Launch, *, some_thaw: bool) 
     return DDPStrategy(find_unused_parameters=unused)
 
 
-UNRECORDED = (
-    "optimizer.capturable",
-    "`capturable` records the steps of a GPU, but the training is on the CPU",
-    "leave it out",
-)
-
-
-def check_trainer(arguments: Mapping[str, Any], *, capturable: bool = False) -> list[Problem]:
-    """What Lightning refuses of a `trainer` section on this machine; writes nothing.
+def check_trainer(arguments: Mapping[str, Any], optimizer: OptimizerFactory | None = None) -> list[Problem]:
+    """What Lightning refuses of a `trainer` section on this machine, and what this means for an optimizer.
 
     Args:
         arguments: The checked section.
-        capturable: Whether the optimizer's steps are to be recorded, which takes a GPU.
+        optimizer: That of the training.
     """
     try:
         size = size_of(arguments)
     except Exception as error:  # of all kinds: it asks the machine, too
         return [refused(error, arguments)]
-    unrecorded = [misuse(*UNRECORDED)] if capturable and size.device.type == "cpu" else []
-    return [*_check_compiler(arguments), *unrecorded, *_check_size(size, arguments)]
+    unfit = [] if optimizer is None else _unfit(optimizer, size)
+    return [*_check_compiler(arguments), *unfit, *_check_size(size, arguments)]
+
+
+def _unfit(optimizer: OptimizerFactory, size: Size) -> Iterator[Problem]:
+    """The problems of an optimizer with the device and the number of processes."""
+    if optimizer.capturable and size.device.type == "cpu":
+        message = "`capturable` records the steps of a GPU, but the training is on the CPU"
+        yield misuse("optimizer.capturable", message, "leave it out")
+    if optimizer.evaluates_again and size.number > 1:
+        step = f"{optimizer.kind.__name__} evaluates a batch as often as the loss tells it to"
+        message = f"{step}, and each of {size.number} processes has a loss of its own"
+        yield misuse("optimizer.type", message, "choose another, or write `trainer.devices=1`")
 
 
 def _check_size(size: Size, arguments: Mapping[str, Any]) -> Iterator[Problem]:

@@ -132,7 +132,7 @@ def _ready(config: Config, kind: type[Learner]) -> Generator[tuple[Tuner, Learne
     """A tuner, and a model and data that are as `train.py` has them at its first step."""
     with located(config):
         job = prepare(config)
-        if wrong := check_trainer(job.trainer, capturable=job.optimizer.capturable):
+        if wrong := check_trainer(job.trainer, job.optimizer):
             raise ForgeError(wrong)
         settings, source = job.settings, job.settings.data
         examples = read(source)

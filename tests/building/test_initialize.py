@@ -225,3 +225,44 @@ def test_a_function_of_torch_is_answered_with_the_scheme(function: Any, here: st
 def _initialised(net):
     mf.initialize(net, "orthogonal")
     return net
+
+
+@pytest.mark.parametrize(
+    ("module", "init", "message"),
+    [
+        (
+            nn.BatchNorm1d(3),
+            "xavier",
+            "`xavier` fills nothing: no parameter here has the role `weight`, only `scale` and `bias`",
+        ),
+        (
+            nn.Embedding(3, 2),
+            "zeros",
+            "`zeros` fills nothing: no parameter here has the role `weight`, only `embedding`",
+        ),
+        (
+            nn.LayerNorm(3),
+            {"gain": 2.0},
+            "this block fills nothing: no parameter here has the role `weight`, only `scale` and `bias`",
+        ),
+    ],
+)
+def test_a_scheme_that_fills_nothing_is_refused(module: nn.Module, init: Any, message: str):
+    before = {name: weight.clone() for name, weight in module.named_parameters()}
+    with pytest.raises(mf.ForgeError) as caught:
+        mf.initialize(module, init)
+    (problem,) = caught.value.problems
+    assert (problem.code, problem.key, problem.message) == ("MF029", "init", message)
+    assert all(torch.equal(before[name], weight) for name, weight in module.named_parameters())
+
+
+@pytest.mark.parametrize(
+    "init", ["keep", "torch", {"scheme": "xavier", "bias": {"scheme": "ones"}}, {"params": {"*": "ones"}}]
+)
+def test_a_block_that_fills_something_in_a_norm_is_taken(init: Any):
+    assert mf.initialize(nn.BatchNorm1d(3), init).ok
+
+
+def test_a_norm_beside_a_layer_that_takes_the_scheme_keeps_its_default():
+    ledger = mf.initialize(nn.Sequential(nn.Linear(3, 3), nn.BatchNorm1d(3)), "xavier")
+    assert [entry.scheme for entry in ledger] == ["xavier", "constant", "constant", "constant"]

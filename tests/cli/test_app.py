@@ -18,7 +18,7 @@ from modelforge._version import __version__
 from modelforge.cli import config_commands, file_commands, run_commands
 from modelforge.cli.app import app
 from modelforge.cli.front import named_form
-from modelforge.cli.options import Results
+from modelforge.cli.options import SweepForm
 from modelforge.core import plugins
 
 SOURCES = [
@@ -102,7 +102,7 @@ def test_two_forms_of_output_are_misuse(run, arguments, said):
 
 
 def test_a_form_that_is_named_twice_is_one():
-    assert named_form(Results.json, json=True) == "json"
+    assert named_form(SweepForm.json, json=True) == "json"
     assert named_form(None, json=False) is None
 
 

@@ -10,6 +10,7 @@ import torch
 from modelforge import inits
 from modelforge.inits.gains import gain as gains
 from modelforge.language import registry
+from modelforge.linting.rule import register_rule, unregister_rule
 
 
 @pytest.fixture
@@ -123,3 +124,18 @@ def test_a_callback_and_a_logger(text, data, snapshot, kind, name):
     facts = data("list", kind, name)
     assert all(field["doc"] for field in facts["fields"])
     assert facts in data("list", kind)[kind]
+
+
+def test_lint_rules_those_of_ones_own_too(text, data):
+    @register_rule("ACME101", title="a wide layer", why="It does not fit.", when="More than 60 outputs.")
+    def wide(subject):
+        yield from ()
+
+    assert wide is not None
+    try:
+        assert "ACME101  note     a wide layer\nMW101    warning  " in text("list", "rules")
+        assert data("list", "rules", "ACME101")["when"] == "More than 60 outputs."
+    finally:
+        unregister_rule("ACME101")
+    shown = text("list", "rules", "MW131")
+    assert all(part in shown for part in ("severity  note", "when      An orthogonal matrix", "found here", "not here"))

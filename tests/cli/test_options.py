@@ -5,16 +5,16 @@ from __future__ import annotations
 from modelforge.cli import diagnose, diff
 from modelforge.cli.lint import RANK
 from modelforge.cli.list import _SHELVES  # pyright: ignore[reportPrivateUsage]  # what `list` lists
-from modelforge.cli.options import FailOn, Findings, Form, Format, Kind, LeastSeverity
+from modelforge.cli.options import DiagnosisForm, FailOn, FindingsForm, Kind, LeastSeverity, ReviewForm
 from modelforge.diagnosis.formats import FORMATS as DIAGNOSES
 from modelforge.report.formats import FORMATS as FINDINGS
 from modelforge.review.formats import FORMATS as REVIEWS
 
 
 def test_forms_are_those_of_the_registries():
-    assert {form.value for form in Form} == {"text", *DIAGNOSES}
-    assert {form.value for form in Format} == {"text", *REVIEWS}
-    assert {form.value for form in Findings} == {"text", "json", *FINDINGS}
+    assert {form.value for form in DiagnosisForm} == {"text", *DIAGNOSES}
+    assert {form.value for form in ReviewForm} == {"text", *REVIEWS}
+    assert {form.value for form in FindingsForm} == {"text", "json", *FINDINGS}
 
 
 def test_severities_are_known():

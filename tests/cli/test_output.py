@@ -8,9 +8,6 @@ from pathlib import Path
 import jsonschema
 import pytest
 
-from modelforge.cli.diff import FAILING
-from modelforge.cli.options import FailOn, Findings, Format
-from modelforge.report.formats import FORMATS as OF_FINDINGS
 from modelforge.review.formats import FORMATS
 
 GAIN, LR = "init.gain=2", "+optimizer.lr=1"
@@ -102,9 +99,3 @@ def test_an_unused_acceptance_is_status_2_beside_the_review(run, repository):
     result = run("diff", "HEAD", status=2)
     assert "error[MF075]" in result.stderr
     assert "no semantic change" in result.stdout or "no difference" in result.stdout
-
-
-def test_options_name_what_there_is():
-    assert {one.value for one in Format} == {"text", *FORMATS}
-    assert {one.value for one in Findings} == {"text", "json", *OF_FINDINGS}
-    assert {one.value for one in FailOn} == set(FAILING)

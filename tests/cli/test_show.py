@@ -121,7 +121,7 @@ def test_predicted_signals(text, data):
 
 
 def test_memory_of_a_training_step(text, data, run):
-    shown = text("show", "--memory", "--batch", "8", "model=rnn", "+optimizer={type: AdamW, lr: 1e-3}")
+    shown = text("show", "--memory", "--batch-size", "8", "model=rnn", "+optimizer={type: AdamW, lr: 1e-3}")
     assert "kept for backward (batch 8)" in shown
     assert "in all with AdamW" in shown
     found = data("show", "--memory", "model=rnn", "+optimizer={type: AdamW, lr: 1e-3}")
@@ -129,4 +129,16 @@ def test_memory_of_a_training_step(text, data, run):
     head = found["memory"]["head"]
     assert head["optimizer"] == 2 * head["parameters"] + 2 * 4  # two moments, and a count of steps each
     assert "choose one of --signal and --memory" in run("show", "--memory", "--signal", status=2).stderr
-    assert "--batch is for --memory" in run("show", "--batch", "8", status=2).stderr
+    assert "--batch-size is for --memory" in run("show", "--batch-size", "8", status=2).stderr
+
+
+def test_a_state_that_is_not_known_is_not_counted_as_nothing(text, data):
+    """LBFGS takes a step only where it can call the training again."""
+    override = "+optimizer={type: LBFGS, lr: 1}"
+    lines = text("show", "--memory", "model=rnn", override).splitlines()
+    assert "?" in next(line for line in lines if line.startswith("total"))
+    assert any(
+        line.startswith("at least ") and line.endswith("without what kernels take while they run") for line in lines
+    )
+    assert "LBFGS: its state is not known" in lines
+    assert data("show", "--memory", "model=rnn", override)["memory"]["head"]["optimizer"] is None

@@ -31,6 +31,23 @@ FILES = [
         """,
     ),
     (
+        "experiment that does not say that it is for the whole config",
+        {
+            "config.yaml": "defaults:\n  - model: a\n  - try: b\n",
+            "model/a.yaml": "a: 1\n",
+            "model/c.yaml": "a: 1\n",
+            "try/b.yaml": "defaults:\n  - override /model: c\n",
+        },
+        """
+        error[MF001]: `conf/try/b.yaml` chooses a `model` below `try`, where the defaults list has none
+          --> conf/try/b.yaml:2:5
+           |
+        2  |   - override /model: c
+           |     ^^^^^^^^^^^^^^^ begin the file with `# @package _global_`
+           = override key: model@try.model
+        """,
+    ),
+    (
         "group that must be chosen",
         {"config.yaml": "defaults:\n  - model: ???\n", "model/a.yaml": "a: 1\n", "model/b.yaml": "a: 1\n"},
         """

@@ -11,7 +11,10 @@ from modelforge.config.folder import own_conf
 
 @pytest.mark.parametrize(
     ("near", "way"),
-    [((), "go to the project's folder, or write `--conf DIR`"), (("b", "a"), "write `--conf a` or `--conf b`")],
+    [
+        ((), "go to the project's folder, write `--conf DIR`, or make a project: `modelforge new DIR`"),
+        (("b", "a"), "write `--conf a` or `--conf b`"),
+    ],
 )
 def test_what_works_on_a_whole_folder_never_takes_the_shipped_one(tmp_path, monkeypatch, fails, near, way):
     monkeypatch.chdir(tmp_path)

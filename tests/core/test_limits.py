@@ -53,6 +53,6 @@ def test_a_config_is_as_deep_as_allowed_and_no_deeper():
 def test_values_are_counted_as_often_as_they_are_there(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(limits, "MAX_VALUES", 10)
     row = [1, 2, 3]
-    assert unfit({"a": row, "b": row}, "model") == []
-    (problem,) = unfit({"a": row, "b": row, "c": row}, "model")
-    assert (problem.code, problem.key) == ("MF060", "model")
+    assert unfit({"a": row, "b": row}) == []
+    (problem,) = unfit({"a": row, "b": row, "c": row})
+    assert (problem.code, problem.key) == ("MF060", "")

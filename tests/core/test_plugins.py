@@ -85,12 +85,22 @@ def test_a_module_that_is_missing_inside_a_plugin_is_not_the_plugin(project: Pat
     assert str(problem.place) == "own_code/__init__.py:2:1"
 
 
-def test_a_package_below_src_has_to_be_installed(project: Path):
-    (project / "src" / "nowhere").mkdir(parents=True)
-    (project / "pyproject.toml").write_text('[tool.modelforge]\nplugins = ["nowhere.layers"]\n')
+def test_a_package_below_src_is_found_as_if_it_were_installed(project: Path):
+    (project / "src" / "own_code_below").mkdir(parents=True)
+    (project / "src" / "own_code_below" / "__init__.py").write_text("from own_code_below import layers\n")
+    (project / "src" / "own_code_below" / "layers.py").touch()
+    (project / "pyproject.toml").write_text('[tool.modelforge]\nplugins = ["own_code_below.layers", "own_code"]\n')
+    assert load_plugins() == ("own_code_below.layers", "own_code")
+    assert sys.path[:2] == [str(project), str(project / "src")]
+
+
+def test_a_slip_in_the_name_of_a_package_below_src(project: Path):
+    (project / "src" / "own_code_below").mkdir(parents=True)
+    (project / "src" / "own_code_below" / "__init__.py").touch()
+    (project / "pyproject.toml").write_text('[tool.modelforge]\nplugins = ["own_code_bellow"]\n')
     with pytest.raises(ForgeError) as caught:
         load_plugins()
-    assert caught.value.problems[0].hint == "`src/nowhere` is found once it is installed: `pip install -e .`"
+    assert caught.value.problems[0].hint == "did you mean `own_code_below` or `own_code`?"
 
 
 def test_hints_name_the_key_until_it_is_used(project: Path):

@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 import modelforge as mf
-from modelforge.diagnosis.document import Diagnosis
+from modelforge.diagnosis.result import Diagnosis
 
 HIDDEN = {"type": "Linear", "out_features": 64, "bias": False}
 

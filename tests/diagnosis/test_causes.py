@@ -99,7 +99,7 @@ def test_what_averages_take_away_is_no_fault(pool, act):
     layers = {"deep": deep, "pool": POOLS[pool], "flat": "Flatten", "up": HIDDEN, "again": act, "head": HIDDEN}
     plan = mf.plan(mf.parse({"input": {"shape": [3, 40, 40]}, "layers": layers}, init={**GOOD, "gain": "auto"}))
     assert predicted(plan).verdict == "steady"
-    assert diagnose(plan, batch=4, jacobian=False).first.cause.verdict == "steady"
+    assert diagnose(plan, batch_size=4, jacobian=False).first.cause.verdict == "steady"
     assert not mf.lint(plan, rules=["MW123", "MW124"])
     small = mf.plan(mf.parse({"input": {"shape": [3, 40, 40]}, "layers": layers}, init={**GOOD, "gain": 0.03}))
     found = predicted(small)

@@ -11,12 +11,13 @@ import torch
 import modelforge as mf
 from modelforge.core.errors import ForgeError
 from modelforge.diagnosis.diagnose import diagnose
-from modelforge.diagnosis.document import Diagnosis, Stuck, diagnosis_schema
+from modelforge.diagnosis.document import Stuck
 from modelforge.diagnosis.formats import as_json
 from modelforge.diagnosis.formats.markdown import markdown
 from modelforge.diagnosis.formats.page import page
-from modelforge.diagnosis.formats.text import text
 from modelforge.diagnosis.measuring import Batch
+from modelforge.diagnosis.result import Diagnosis, diagnosis_schema
+from modelforge.diagnosis.text import text
 from modelforge.report.table import to_text
 from tests.diagnosis.nets import HIDDEN, deep, recurrent
 
@@ -86,7 +87,7 @@ def test_what_training_cannot_change_is_shown():
     assert stuck.zero_gradients == ("first.weight", "down.weight", "down.bias", "up.weight")
     assert (stuck.equal_units, stuck.unused) == ((), ())
     shown = "no gradient, also after one step: `first.weight`, `down.weight`, `down.bias` and `up.weight`"
-    assert shown in to_text(text(found), width=200)
+    assert shown in to_text(text(found.starts), width=200)
     assert f"- {shown}" in markdown(found)
     assert "What training cannot change" in page(found)
     clean = diagnose(deep("kaiming", depth=2), jacobian=False)
@@ -104,7 +105,9 @@ def test_units_that_stay_equal_are_counted_on_the_model_that_is_built():
     found = diagnose(plan, model=model, jacobian=False)
     (units,) = found.first.measurement.stuck.equal_units
     assert (units.path, units.num_units, units.num_distinct) == ("first.weight", 64, 1)
-    assert "`first.weight`: units start equal and stay equal, 64 units are worth 1" in to_text(text(found), width=200)
+    assert "`first.weight`: units start equal and stay equal, 64 units are worth 1" in to_text(
+        text(found.starts), width=200
+    )
 
 
 def test_many_configs_side_by_side():
@@ -125,9 +128,9 @@ def test_arguments_are_checked():
     batch = Batch((torch.ones(4, 64),), "ones")
     for wrong in (0, -3, 2.0, True):
         with pytest.raises(
-            ValueError, match=f"diagnose takes `batch` examples, a whole number from 1 on, but gets {wrong}"
+            ValueError, match=f"diagnose takes `batch_size` examples, a whole number from 1 on, but gets {wrong}"
         ):
-            diagnose(plan, batch=wrong)
+            diagnose(plan, batch_size=wrong)
     with pytest.raises(ValueError, match="one plan or more"):
         diagnose({})
     with pytest.raises(ValueError, match="no config has the label 'b', `data` has nothing for 'a'"):

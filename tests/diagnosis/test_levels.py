@@ -38,7 +38,7 @@ def test_layers_with_layers_inside_are_measured():
 
 def test_a_typical_energy_is_the_geometric_mean_over_draws():
     plan = deep({"scheme": "kaiming", "gain": "auto"}, depth=40, activation="GELU")
-    prediction = mf.predict(plan, batch=16)
+    prediction = mf.predict(plan, batch_size=16)
     last, predicted = levels(plan, prediction, None)[-1], prediction.nodes[-1].signal
     assert predicted is not None
     assert predicted.lift > 0.5  # what energy and spread alone do not say

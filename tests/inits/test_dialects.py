@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import copy
 import math
-import pickle
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +20,7 @@ from modelforge.core.errors import Refusal
 from modelforge.core.rng import CHUNK, Key
 from modelforge.inits import Matrix
 from modelforge.inits.laws.truncated_normal import TruncatedNormal
+from tests.inits.laws.test_law import draw
 
 # --- variance scaling -------------------------------------------------------------------------------------------------
 
@@ -308,12 +307,6 @@ LAWS = [
 laws = pytest.mark.parametrize("law", LAWS, ids=repr)
 
 
-def draw(law: TruncatedNormal, size: int, *key: int | str) -> torch.Tensor:
-    out = torch.full((size,), torch.nan)
-    law.draw_(out, Key(0, "law", *key))
-    return out
-
-
 @laws
 def test_moments_are_those_of_the_truncated_normal_law(law: TruncatedNormal):
     low, high = (law.low - law.location) / law.sigma, (law.high - law.location) / law.sigma
@@ -378,12 +371,6 @@ def test_values_never_leave_their_bounds(mean: float, std: float, low: float, hi
         assert low <= values.min() <= values.max() <= high
     else:
         assert set(values.tolist()) == {float(np.float32((low + high) / 2))}, "the nearest, where no float32 is within"
-
-
-@laws
-def test_laws_are_values(law: TruncatedNormal):
-    assert pickle.loads(pickle.dumps(law)) == law == copy.deepcopy(law)
-    assert hash(law) == hash(copy.deepcopy(law))
 
 
 def trunc_normal(**fields: float) -> TruncatedNormal:

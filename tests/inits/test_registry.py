@@ -114,7 +114,12 @@ class _Clash(_Undocumented):
     [
         (_Undocumented, ("new",), TypeError, "_Undocumented needs a docstring that says what it does"),
         (_Unfinished, ("new",), TypeError, "_Unfinished does not implement law"),
-        (_Clash, ("new",), TypeError, "_Clash has a field `bias`, which means something else in an init block"),
+        (
+            _Clash,
+            ("new",),
+            TypeError,
+            "_Clash has a field `bias`, which is a key of every init block: give it another",
+        ),
         (torch.nn.Linear, ("new",), TypeError, "torch.* is not a subclass of Elementwise or Matrixwise"),
         (_Documented, ("xavier",), ValueError, r"a scheme `xavier` exists already: .*\.Xavier"),
         (_Documented, ("glorot",), ValueError, r"a scheme `glorot` exists already: .*\.Xavier"),

@@ -239,7 +239,7 @@ def change(model: dict[str, Any], width: int, optimizer: str, seed: int) -> floa
     plan = mf.plan(mf.parse(model, init={**block, **dict.fromkeys(("bias", "scale", "embedding"), block)}))
     factory, problems = parse_optimizer({"type": optimizer, "mup": True, "lr": 0.1 if optimizer == "SGD" else 0.003})
     assert factory is not None
-    factory, more = factory.following(plan)
+    factory, more = factory.grouped(plan)
     assert not problems + more
     net = mf.build(plan, seed=seed)
     generator = torch.Generator().manual_seed(seed)

@@ -20,7 +20,7 @@ def test_parse_init_stands_alone():
         ["x"],
     )
     assert parse_init(block.model_dump()) == block
-    assert told(lambda: parse_init({"scheme": "hee"}, path="here")) == [("MF020", "here.scheme")]
+    assert told(lambda: parse_init({"scheme": "hee"})) == [("MF020", "init.scheme")]
 
 
 @pytest.mark.parametrize(

@@ -31,7 +31,6 @@ SAMPLES = ((4, 12), (4, 8, 8), (4, 8, 8, 8))
 BOTH = {"weight": "scale", "bias": "bias"}
 MLP = {"up": {"type": "Linear", "out_features": 5}, "act": "ReLU", "down": {"type": "Linear", "out_features": 4}}
 UP_DOWN = {"up.weight": "weight 4→5", "up.bias": "bias", "down.weight": "weight 5→4", "down.bias": "bias"}
-CONV1 = {"type": "Conv1d", "out_channels": 4, "kernel_size": 3, "padding": 1}
 
 
 def attention(prefix: str = "", size: int = 4) -> dict[str, str]:

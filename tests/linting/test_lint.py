@@ -24,8 +24,6 @@ def deep(depth: int, act: str, *more: str) -> dict[str, Any]:
     return {"stack": {"type": "Repeat", "times": depth, "layers": copy}, "head": {"type": "Linear", "out_features": 2}}
 
 
-BRANCH = deep(50, "GELU") | {"head": {"type": "Linear", "out_features": 16}}
-RESIDUAL = {"blocks": {"type": "Residual", "layers": BRANCH}}
 AUTO = {"scheme": "kaiming", "gain": "auto"}
 
 

@@ -17,8 +17,15 @@ def read(code: str) -> list[tuple[Any, ...]]:
     (function,) = ast.parse(f"def forward(self, x):\n{lines}").body
     assert isinstance(function, ast.FunctionDef)
     return [
-        (cut.child, cut.method, [ast.unparse(item) for item in cut.arguments], cut.certain, cut.names)
+        (
+            " + ".join(first for first, *_ in cut.chains),
+            cut.method,
+            [ast.unparse(item) for item in cut.arguments],
+            cut.certain and cut.in_last is True,
+            cut.names,
+        )
         for cut in cuts(function)
+        if cut.in_last is not False
     ]
 
 
@@ -45,8 +52,54 @@ def test_the_last_dimension(code, names, certain):
 
 
 @pytest.mark.parametrize(
+    ("code", "chains", "certain"),
+    [
+        ("self.a(x) + self.b(h)", ["a", "b"], True),
+        ("self.a(x) - self.b(h) + self.bias", ["a", "b"], True),
+        ("self.a(x) * self.scale / 2", ["a"], True),
+        ("self.drop(self.a(x) + self.b(h))", ["drop a", "drop b"], True),
+        ("F.dropout(self.a(x), 0.1)", ["a"], True),
+        ("nn.functional.silu(self.a(x)).relu()", ["a"], True),
+        ("self.a(x) + h", ["a"], False),
+        ("x + self.a(x)", ["a"], False),
+        ("(y := self.a(x)) + self.b(y)", ["a", "b a"], False),
+        ("self.e(self.d(self.c(self.b(self.a(x)))))", ["e d c b"], True),
+    ],
+)
+def test_sums_and_what_goes_through_other_children(code, chains, certain):
+    (function,) = ast.parse(f"def forward(self, x, h):\n    a, b = ({code}).chunk(2, -1)").body
+    assert isinstance(function, ast.FunctionDef)
+    ((found, is_certain),) = [([" ".join(chain) for chain in cut.chains], cut.certain) for cut in cuts(function)]
+    assert (found, is_certain) == (chains, certain)
+
+
+@pytest.mark.parametrize(
+    ("before", "argument"),
+    [
+        ("", "self.size"),
+        ("d = self.size", "self.size"),
+        ("c = 2 * self.size\nd = c + 1", "2 * self.size + 1"),
+        ("d = self.size\nd = x.shape[-1]", "d"),
+    ],
+)
+def test_numbers_that_attributes_decide(before, argument):
+    given = "self.size" if not before else "d"
+    ((_, method, (found,), _, _),) = read(f"{before}\na, b = self.fc(x).split({given}, dim=-1)")
+    assert (method, found) == ("split", argument)
+
+
+def test_a_stream_through_many_layers_takes_no_time():
+    steps = "\n".join(f"x = x + self.f{number}(x)" for number in range(200))
+    assert read(f"{steps}\na, b = x.chunk(2, -1)") == []
+
+
+@pytest.mark.parametrize(
     "code",
     [
+        "y = self.a(x) @ self.b(x)\nreturn y.chunk(2, -1)",
+        "y = self.a(x) * self.b(x)\nreturn y.chunk(2, -1)",
+        "y = self.a(x) * x\nreturn y.chunk(2, -1)",
+        "y = self.a(x) ** 2\nreturn y.chunk(2, -1)",
         "return self.fc(x).chunk(2)",
         "return self.fc(x).chunk(2, dim=0)",
         "return self.fc(x).chunk(2, dim=-2)",
@@ -54,7 +107,7 @@ def test_the_last_dimension(code, names, certain):
         "b, t, c = x.shape\nreturn self.fc(x).chunk(2, dim=1)",
         "y = self.fc(x)\ny = self.other.inner(y)\nreturn y.chunk(2, -1)",
         "y = self.fc(x)\ny, z = self.rnn(y)\nreturn y.chunk(2, -1)",
-        "y = self.fc(x)\ny += 1\nreturn y.chunk(2, -1)",
+        "y = self.fc(x)\ny @= x\nreturn y.chunk(2, -1)",
         "y = self.fc(x)\ny: Tensor = x\nreturn y.chunk(2, -1)",
         "y = self.fc(x)\nfor y in x:\n    y.chunk(2, -1)",
         "y = self.fc(x)\nwith self.context() as y:\n    y.chunk(2, -1)",

@@ -262,6 +262,73 @@ class KeysFirst(Whole64):
         return keys + queries + values
 
 
+class Cell(nn.Module):
+    """An LSTM as it is written by hand: gates are cut out of a sum."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.size = WIDTH
+        self.x2h, self.h2h = nn.Linear(WIDTH, 4 * WIDTH), nn.Linear(WIDTH, 4 * WIDTH, bias=False)
+        self.drop = nn.Dropout(0.1)
+
+    def gated(self, i: Tensor, f: Tensor, g: Tensor, o: Tensor) -> Tensor:
+        return o.sigmoid() * (f.sigmoid() + i.sigmoid() * g.tanh()).tanh()
+
+    def forward(self, x: Tensor) -> Tensor:
+        gates = self.x2h(x) + self.h2h(x)
+        return self.gated(*gates.chunk(4, dim=-1))
+
+
+class AddedInPlace(Cell):
+    def forward(self, x: Tensor) -> Tensor:
+        gates = self.x2h(x)
+        gates += self.h2h(x)
+        size = self.size
+        i, f, g, o = self.drop(gates).split(size, dim=-1)
+        return self.gated(i, f, g, o)
+
+
+class OfUnknownSize(Cell):
+    """Of which dimension, and of how many rows each, only a run shows."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        size = x.shape[-1]
+        i, f, g, o = (self.x2h(x) + self.h2h(x)).split(size, dim=-1)
+        return self.gated(i, f, g, o)
+
+
+class OfUnknownDimension(Cell):
+    def forward(self, x: Tensor) -> Tensor:
+        i, f, g, o = (self.x2h(x) + self.h2h(x)).chunk(4, 1)
+        return self.gated(i, f, g, o)
+
+
+class Stream(Whole64):
+    """What is cut is a stream, to which the layer adds."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        a, b = (x + self.proj(x)).chunk(2, -1)
+        return a * b
+
+
+class Pixels(nn.Module):
+    """Attention of pixels, and a recurrence of pictures."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.to_qkv, self.gates = nn.Conv2d(8, 24, 1, bias=False), nn.Conv2d(8, 32, 3, padding=1)
+        self.grouped, self.heads = nn.Conv2d(8, 24, 1, groups=2), nn.Conv2d(8, 24, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        b, _c, h, w = x.shape
+        q, k, v = self.to_qkv(x).chunk(3, dim=1)
+        i, f, o, u = torch.split(self.gates(x), 8, dim=-3)
+        left, right = self.grouped(x).chunk(2, dim=1)
+        query, key, value = self.heads(x).reshape(b, 3, 2, 4, h * w).unbind(1)
+        top, _bottom = self.heads(x).chunk(2, dim=2)
+        return (q * k * v + i * f * o * u).sum() + (left * right).sum() + (query * key * value).sum() + top.sum()
+
+
 def std_of(module: nn.Module, path: str, init: Any = XAVIER) -> tuple[float, tuple[str, ...]]:
     ledger = mf.initialize(module, init)
     assert ledger.ok
@@ -342,6 +409,53 @@ def test_parts_of_other_sizes():
     assert ledger["qkv_proj.weight"].matrices == ("q", "k", "v")
     for part in weight.split([48, 12, 12]):
         assert float(part.std()) == pytest.approx(sqrt(2 / (WIDTH + len(part))), rel=0.15)
+
+
+@pytest.mark.parametrize("cls", [Cell, AddedInPlace])
+def test_gates_are_cut_out_of_a_sum(cls):
+    module = cls()
+    module(torch.zeros(2, WIDTH))
+    for path in ("x2h.weight", "h2h.weight"):
+        assert std_of(module, path) == (pytest.approx(ALONE), ("0", "1", "2", "3"))
+
+
+@pytest.mark.parametrize(
+    ("cls", "parts", "paths"),
+    [
+        (OfUnknownSize, 4, ["x2h.weight", "h2h.weight"]),
+        (OfUnknownDimension, 4, ["x2h.weight", "h2h.weight"]),
+        (Stream, 2, ["proj.weight"]),
+    ],
+)
+def test_a_cut_of_a_sum_that_leaves_a_doubt_is_said(cls, parts, paths):
+    ledger = mf.initialize(cls(), XAVIER)
+    assert [(warning.code, warning.key) for warning in ledger.warnings] == [("MW113", path) for path in paths]
+    assert all(f"may be {parts} matrices" in warning.message for warning in ledger.warnings)
+
+
+def test_channels_of_a_convolution():
+    module = Pixels()
+    module(torch.zeros(1, 8, 4, 4))
+    assert std_of(module, "to_qkv.weight") == (pytest.approx(sqrt(2 / 16)), ("q", "k", "v"))
+    assert std_of(module, "gates.weight") == (pytest.approx(sqrt(2 / (9 * 16))), ("0", "1", "2", "3"))
+    assert std_of(module, "heads.weight") == (pytest.approx(sqrt(2 / 16)), ("q", "k", "v"))
+    assert std_of(module, "grouped.weight") == (pytest.approx(sqrt(2 / 16)), ("0", "1"))
+    mf.initialize(module, {"scheme": "orthogonal", "params": {"grouped.weight": "keep"}})
+    for part in module.to_qkv.weight.detach().flatten(1).chunk(3):
+        assert torch.allclose(part @ part.T, torch.eye(8), atol=1e-5)
+
+
+def test_a_convolution_whose_name_alone_tells_of_packing_is_said():
+    class Einops(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.to_qkv = nn.Conv2d(8, 24, 1)
+
+        def forward(self, x: Tensor) -> Tensor:
+            return mix(self.to_qkv(x))
+
+    (warning,) = mf.initialize(Einops(), XAVIER).warnings
+    assert warning.message == "`to_qkv.weight` (24, 8, 1, 1) may be 3 matrices side by side, and counts as one"
 
 
 def test_a_gate_beside_what_it_gates():

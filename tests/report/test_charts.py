@@ -10,8 +10,6 @@ import pytest
 
 from modelforge.report.charts import BOTTOM, HEIGHT, LEFT, RIGHT, TOP, WIDTH, Chart, Series, svg
 
-SVG = "{http://www.w3.org/2000/svg}"
-
 
 def parsed(chart: Chart) -> ElementTree.Element:
     """The picture and its legend, as well-formed XML."""

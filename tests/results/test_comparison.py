@@ -97,3 +97,27 @@ def test_surroundings_that_both_name():
     now = {"python": "3.12.1", "device": None, "packages": {"torch": "2.2", "numpy": "2"}, "data": "ab"}
     assert [*map(str, surroundings(before, now))] == ["`python`: '3.11.1' → '3.12.1'", "`torch`: '2.1' → '2.2'"]
     assert [*surroundings({}, now)] == []
+
+
+def test_the_order_of_layers_is_a_difference_and_that_of_settings_is_none():
+    act, norm = {"act": "ReLU"}, {"norm": {"type": "LayerNorm", "bias": False}}
+    parts = (act | norm, norm | act)
+
+    def found(*outer: str) -> list[str]:
+        sides = [dict(part) for part in parts]
+        for name in reversed(outer):
+            sides = [{name: side} for side in sides]
+        return [change.name for change in changes("", *sides)]
+
+    for path in (
+        "model.layers",
+        "model.blocks.cell.layers",
+        "model.layers.wide.branches",
+        "model.input",
+        "data.augment",
+    ):
+        assert found(*path.split(".")) == [path]
+    for path in ("optimizer", "trainer", "model.args", "data", "freeze"):
+        assert not found(*path.split("."))
+    fields = {"type": "Linear", "out_features": 4}
+    assert not [*changes("model.layers.layers", fields, dict(reversed(fields.items())))]

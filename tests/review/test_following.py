@@ -24,6 +24,15 @@ def test_costs_in_total_and_by_layer(trees: Path):
     assert change.entries == ("model=deep",)
 
 
+def test_a_layer_whose_activations_are_not_known_is_named(trees: Path):
+    edit("conf/model/deep.yaml", "layers:\n", "layers:\n  norm: {type: BatchNorm1d, momentum: null}\n")
+    (change,) = found("costs-changed")
+    assert change.title.endswith("; bytes of activations are not known of `norm`")
+    assert [row.words for row in change.effects if row.name == "norm"] == [
+        "parameters 0 → 8, bytes of activations 0 → ?"
+    ]
+
+
 def test_an_old_checkpoint_that_loads_by_a_rename(trees: Path):
     edit("conf/model/deep.yaml", "more:", "last:")
     (change,) = found("checkpoint-keys")

@@ -22,8 +22,9 @@ def git(folder: Path, *arguments: str) -> str:
     ).stdout.strip()
 
 
-def test_what_is_installed(tmp_path: Path):
-    found = here(tmp_path)
+def test_what_is_installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.chdir(tmp_path)
+    found = here()
     assert found.python == platform.python_version()
     assert found.packages["modelforge"] == __version__
     assert found.packages["torch"] == torch.__version__
@@ -77,7 +78,7 @@ def test_a_git_that_does_not_answer(tmp_path: Path, monkeypatch: pytest.MonkeyPa
 
 
 def test_it_is_completed_when_the_run_trains(tmp_path: Path):
-    write(here(tmp_path), tmp_path)
+    write(here(), tmp_path)
     before = read(tmp_path)
     complete(tmp_path, device="cuda:0 (H100)", data="ab12")
     assert read(tmp_path) == {**before, "device": "cuda:0 (H100)", "data": "ab12"}

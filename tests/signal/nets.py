@@ -34,7 +34,7 @@ def check(
 ) -> mf.Plan:
     """Compares everything that is predicted of a network with what a few draws of it do."""
     plan = mf.plan(spec)
-    prediction = mf.predict(plan, batch=batch, training=training)
+    prediction = mf.predict(plan, batch_size=batch, training=training)
     assert not prediction.unknown
     wrong = misses(
         prediction, measured(plan, spec, seeds=seeds, batch=batch, training=training), widest=widest, spare=spare

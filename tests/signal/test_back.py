@@ -25,7 +25,7 @@ def test_a_head_with_a_mean_as_measured(activation, mean):
     deep = {"type": "Repeat", "times": 6, "layers": {"hidden": DENSE, "act": activation}}
     head = {"type": "Linear", "out_features": 5, "init": MEANS[mean]}
     spec = mf.parse({"input": {"shape": [32]}, "layers": {"deep": deep, "head": head}}, init="kaiming")
-    prediction = mf.predict(mf.plan(spec), batch=16)
+    prediction = mf.predict(mf.plan(spec), batch_size=16)
     assert not prediction.unknown
     assert all(node.gradient for node in prediction.nodes)
     wrong = misses(prediction, measured(mf.plan(spec), spec, seeds=16, batch=16), spare=0.25)
@@ -67,7 +67,7 @@ def test_each_branch_has_its_own_reason():
 
 def test_the_gradient_of_an_unknown_result_scatters_by_its_size():
     three = {"type": "LPPool1d", "norm_type": 3, "kernel_size": 2}
-    node = mf.predict(decided({"pool": three, "head": DENSE}, (4, 8)), batch=16).node("head")
+    node = mf.predict(decided({"pool": three, "head": DENSE}, (4, 8)), batch_size=16).node("head")
     assert node.signal is None
     assert node.gradient.spread == pytest.approx(sqrt(2 / prod((16, 4, 32))))
 

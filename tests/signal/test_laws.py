@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from modelforge.signal.elements import Elements, side_by_side
+from modelforge.signal.elements import Elements, Part, side_by_side
 from modelforge.signal.laws import part_of
 from modelforge.signal.value import Gradient
 
@@ -19,10 +19,11 @@ def test_parts_share_the_energy_of_the_whole_along_its_profile():
 
 
 def test_units_side_by_side_keep_their_variances():
-    made = side_by_side([(1, 1.0, None), (3, 5.0, Elements(bent=True))])
+    made = side_by_side([Part(1, 1.0, 0.5, None), Part(3, 5.0, 0.1, Elements(bent=True))], lean=0.8)
     assert made is not None
     assert made.bent
     assert made.apart
     assert made.variances == pytest.approx([0.25, 1.25, 1.25, 1.25])
     assert made.by_group(2) == pytest.approx([0.75, 0.75, 1.25, 1.25])
-    assert side_by_side([(2, 1.0, None), (2, 1.0, None)]) is None
+    assert made.lean == pytest.approx(0.2)
+    assert side_by_side([Part(2, 1.0, 0.5, None), Part(2, 1.0, 0.5, None)], lean=0.5) is None

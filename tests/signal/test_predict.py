@@ -127,5 +127,5 @@ def test_a_layer_that_was_registered_without_a_rule_is_named():
 @pytest.mark.parametrize("batch", [0, -1, 1.5, "a", True])
 def test_a_batch_is_a_number_of_examples(function, batch):
     plan = mf.plan(mf.parse({"input": {"shape": [4]}, "layers": {"act": "Tanh"}}, init="xavier"))
-    with pytest.raises(ValueError, match=r"takes `batch` examples, a whole number from 1 on, but gets"):
-        function(plan, batch=batch)
+    with pytest.raises(ValueError, match=r"takes `batch_size` examples, a whole number from 1 on, but gets"):
+        function(plan, batch_size=batch)

@@ -79,14 +79,14 @@ def test_weights_add_noise_and_biases_bring_examples_nearer():
 
 def test_examples_with_the_same_slopes_and_no_noise_send_back_what_they_got():
     """ReLU has one slope for all energies: nothing is followed there, and the spread stays that of the whole batch."""
-    nodes = mf.predict(mf.plan(mlp("ReLU", 8, 16, {"scheme": "kaiming"})), batch=16).nodes
+    nodes = mf.predict(mf.plan(mlp("ReLU", 8, 16, {"scheme": "kaiming"})), batch_size=16).nodes
     assert all(node.signal.scatter is None and node.gradient.scatter is None for node in nodes)
 
 
 def test_few_examples_have_most_of_the_energy():
     """30 layers of GELU: the mean over a batch is above what its spread over draws would say of a lognormal law."""
     plan = mf.plan(mlp("GELU", 30, 128, {"scheme": "lecun", "gain": "auto"}))
-    signals = [mf.predict(plan, batch=batch).node("linear58").signal for batch in (1, 16, 256)]
+    signals = [mf.predict(plan, batch_size=batch).node("linear58").signal for batch in (1, 16, 256)]
     assert signals[0].spread > signals[1].spread > signals[2].spread
     assert signals[0].log_mean < signals[1].log_mean < signals[2].log_mean
     assert signals[0].second == signals[2].second
@@ -104,7 +104,7 @@ def test_energies_below_the_least_of_a_float_keep_their_logarithm(scatter):
 
 def test_a_hundred_layers_of_gelu_have_finite_predictions():
     plan = mf.plan(mlp("GELU", 100, 16, {"scheme": "lecun", "distribution": "normal", "gain": "auto"}))
-    nodes = mf.predict(plan, batch=16).nodes
+    nodes = mf.predict(plan, batch_size=16).nodes
     figures = [each for node in nodes for each in (node.signal, node.gradient)]
     assert all(isfinite(each.spread) and isfinite(each.log_mean) for each in figures)
     assert nodes[-1].signal.spread > 10
@@ -144,7 +144,7 @@ def test_dropout_and_biases_spread_examples_as_drawn(activation, depth, p, bias)
         tensor.retain_grad()
         kept.append(tensor)
     (tensor * torch.randn(tensor.shape, generator=generator)).sum().backward()
-    nodes = [node for node in mf.predict(plan, batch=16).nodes if node.type == "Dropout"]
+    nodes = [node for node in mf.predict(plan, batch_size=16).nodes if node.type == "Dropout"]
     for node, drawn in zip(nodes, kept, strict=True):
         for item, values in ((node.signal, drawn.detach()), (node.gradient, drawn.grad)):
             logs = values.double().square().mean(dim=(1, 2)).log()
@@ -155,7 +155,7 @@ def test_dropout_and_biases_spread_examples_as_drawn(activation, depth, p, bias)
 def test_dropout_of_everything_leaves_no_examples_to_follow():
     hidden, everything = {"type": "Linear", "out_features": 16}, {"type": "Dropout", "p": 1.0}
     spec = chain(*[hidden, "GELU"] * 20, everything, hidden, shape=[16], init={"scheme": "lecun", "gain": "auto"})
-    nodes = mf.predict(mf.plan(spec), batch=16).nodes
+    nodes = mf.predict(mf.plan(spec), batch_size=16).nodes
     assert [node.signal.scatter is None for node in nodes[-3:]] == [False, True, True]
 
 
@@ -166,7 +166,7 @@ def test_thirty_layers_as_measured(activation, direction):
     layers = {"hidden": {"type": "Linear", "out_features": 256}, "act": activation}
     model = {"input": {"shape": [256]}, "layers": {"deep": {"type": "Repeat", "times": 30, "layers": layers}}}
     init = {"scheme": "lecun", "distribution": "normal"}
-    (setting,) = mf.solve(mf.plan(mf.parse(model, init=init)), direction, batch=16).settings
+    (setting,) = mf.solve(mf.plan(mf.parse(model, init=init)), direction, batch_size=16).settings
     check(mf.parse({**model, "init": {"params": setting.value}}, init=init), seeds=12, widest=2.5)
 
 

@@ -6,6 +6,7 @@ import re
 from itertools import pairwise
 from math import log, sqrt
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -16,6 +17,7 @@ import modelforge as mf
 from modelforge.signal.flow import flow
 from modelforge.signal.levers import levers
 from modelforge.signal.predict import by_owner
+from modelforge.signal.rules import elementwise
 from tests.signal.measured import measured, misses
 from tests.signal.nets import chain, mlp
 
@@ -91,10 +93,10 @@ def test_networks_as_predicted_and_as_measured(model):
     """Every solved layer meets its condition within 5 % of its energy, and a few draws within three spreads of that."""
     overrides = [f"model={model}", *TEN[model]]
     plan = mf.plan(mf.load("conf", overrides=overrides))
-    solution = mf.solve(plan, batch=BATCH)
+    solution = mf.solve(plan, batch_size=BATCH)
     spec = mf.load("conf", overrides=[*overrides, *solution.overrides])
     again = mf.plan(spec)
-    assert mf.predict(again, batch=BATCH).to_dict() == solution.after.to_dict()
+    assert mf.predict(again, batch_size=BATCH).to_dict() == solution.after.to_dict()
     found, _ = levers(flow(again), by_owner({parameter.path: parameter for parameter in again.parameters}))
     ends = [solution.after.node(path).signal.second for path, lever in found.items() if lever.branches]
     assert all(abs(log(energy / ends[0])) < 0.05 for energy in ends if model in ("transformer", "gpt2"))
@@ -114,10 +116,10 @@ SOME = ("mlp", "unet", "gru", "transformer")
 def test_gradients_as_predicted_and_as_measured(model, direction):
     """Conditions on gradients are met within 5 % of their energy, and a few draws within three spreads of that."""
     overrides = [f"model={model}", *TEN[model]]
-    solution = mf.solve(mf.plan(mf.load("conf", overrides=overrides)), direction, batch=BATCH)
+    solution = mf.solve(mf.plan(mf.load("conf", overrides=overrides)), direction, batch_size=BATCH)
     spec = mf.load("conf", overrides=[*overrides, *solution.overrides])
     again = mf.plan(spec)
-    assert mf.predict(again, batch=BATCH).to_dict() == solution.after.to_dict()
+    assert mf.predict(again, batch_size=BATCH).to_dict() == solution.after.to_dict()
     found, _ = levers(flow(again), by_owner({parameter.path: parameter for parameter in again.parameters}))
     nodes = {path: solution.after.node(path) for path in found}
     if model in ("mlp", "cnn", "autoencoder"):  # one way, without residual sums
@@ -182,3 +184,25 @@ def test_recurrent_weights_that_start_at_almost_nothing_are_solved():
         for gain in (1e-30, 0.5)
     ]
     assert found[0] == pytest.approx(found[1], rel=0.05)
+
+
+def test_draws_are_only_for_the_predictions_before_and_after(monkeypatch: pytest.MonkeyPatch):
+    """In each of some ten passes through 60 sigmoids they were most of the work, which took a minute."""
+    asked = list[bool]()
+    over_draws = elementwise._over_draws
+
+    def counted(*given: Any, apart: bool) -> Any:
+        asked.append(apart)
+        return over_draws(*given, apart=apart)
+
+    monkeypatch.setattr(elementwise, "_over_draws", counted)
+    layers = {
+        "deep": {
+            "type": "Repeat",
+            "times": 6,
+            "layers": {"dense": {"type": "Linear", "out_features": 16}, "act": "Sigmoid"},
+        }
+    }
+    mf.solve(mf.parse({"input": {"shape": [16]}, "layers": layers}, init="xavier"), "both")
+    assert asked.count(True) == 2 * 6
+    assert asked.count(False) >= 3 * 6

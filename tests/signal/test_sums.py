@@ -37,7 +37,7 @@ def test_layers_whose_sum_a_batch_norm_divides_by_its_size(number):
         "norm": "BatchNorm1d",
     }
     spec = mf.parse({"input": {"shape": [4]}, "layers": layers}, init={"scheme": "lecun", "distribution": "normal"})
-    gradient = mf.predict(mf.plan(spec), batch=16).node("input").gradient
+    gradient = mf.predict(mf.plan(spec), batch_size=16).node("input").gradient
     generator = torch.Generator().manual_seed(0)
     given = torch.randn(1000, 16, 4, generator=generator, requires_grad=True)
     added = sum(given @ (torch.randn(1000, 4, 32, generator=generator) / 2) for _ in range(number))
@@ -54,7 +54,7 @@ def test_the_spread_of_a_sum_of_what_norms_hold(number):
     branches = {str(place): {"type": "Sequential", "layers": branch} for place in range(number)}
     layers = {"sum": {"type": "Parallel", "branches": branches, "merge": "Add"}}
     spec = mf.parse({"input": {"shape": [16]}, "layers": layers}, init={"scheme": "lecun", "distribution": "normal"})
-    signal = mf.predict(mf.plan(spec), batch=8).node("sum.merge").signal
+    signal = mf.predict(mf.plan(spec), batch_size=8).node("sum.merge").signal
     generator = torch.Generator().manual_seed(0)
     given = torch.randn(1000, 8, 16, generator=generator)
     parts = [given @ (torch.randn(1000, 16, 32, generator=generator) / 4) for _ in range(number)]

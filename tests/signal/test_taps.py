@@ -39,5 +39,5 @@ def test_zero_padding_drains_by_the_eigenvalue_of_its_profile():
     taps = (Taps(8, 8, 3, 1, 1, 1),)
     factor, profile = 1.0, {}
     for _ in range(60):
-        factor, profile = along_each(taps, profile, 2)
+        factor, profile = along_each(taps, profile)
     assert factor == pytest.approx((1 + 2 * np.cos(np.pi / 9)) / 3, rel=1e-6)

@@ -18,7 +18,7 @@ def watched(model: nn.Module, *batch: Tensor) -> Watch:
     watch = Watch()
     model.requires_grad_(False)
     with watch.on(model):
-        inputs = [watch.leaf("input", "input", value) if value.is_floating_point() else value for value in batch]
+        inputs = [watch.leaf("input", value) if value.is_floating_point() else value for value in batch]
         output = model(*inputs)
         watch.stop()
         torch.autograd.grad(output.sum(), watch.leaves, allow_unused=True)

@@ -7,6 +7,8 @@ import os
 import shutil
 import subprocess
 import sys
+import time
+from collections.abc import Callable
 from pathlib import Path
 from textwrap import dedent
 
@@ -102,3 +104,10 @@ def statuses(sweep: Path) -> dict[int, dict]:
 def metrics(sweep: Path) -> dict[int, dict[str, float]]:
     """What each job gave."""
     return {number: status["metrics"] for number, status in sorted(statuses(sweep).items())}
+
+
+def wait_for(condition: Callable[[], bool], seconds: float = 300) -> None:
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end
+        time.sleep(0.05)

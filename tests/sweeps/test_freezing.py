@@ -58,6 +58,13 @@ def test_models_that_differ_in_the_order_of_layers_are_two_jobs(tmp_path: Path):
         assert read_job(tmp_path, job.number) == job
 
 
+def test_a_folder_may_be_called_after_any_value_of_its_job(tmp_path: Path):
+    jobs, _ = frozen(tmp_path, "seed=2,1", "hydra.sweep.subdir='${init.scheme}/${seed}-${hydra:job.num}'")
+    assert [job.folder for job in jobs] == ["a/2-0", "a/1-1"]
+    with pytest.raises(ForgeError, match=r"hydra\.sweep\.subdir"):
+        frozen(tmp_path, "seed=2,1", "hydra.sweep.subdir='${nowhere}'")
+
+
 def test_equal_combinations_are_one_job(tmp_path: Path):
     conf = ("name=x", "seed=1", "+tags=[a],[b],[c]")
     jobs, equal = frozen(tmp_path, *conf)

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 import modelforge.train.fit
+from modelforge.results.collect import collect
 from modelforge.runs.jobs import hash_of, read_job, read_sweep_file
 from modelforge.runs.liveness import LOCK, claimed
 from modelforge.runs.status import read_state
@@ -68,6 +69,14 @@ def test_a_worker_runs_what_has_no_result(swept: Path, capfd):
     assert work_all(swept) == 0
     assert states(swept) == ["finished", "diverged", "finished"]
     assert attempts(swept) == [1, 1, 1]
+
+
+def test_folders_that_the_command_line_calls_otherwise_hold_the_jobs_of_their_numbers(command: Command, tmp_path: Path):
+    """A table that took numbers from names would send `sweep work --index` to another job."""
+    root = tmp_path / "sweep"
+    assert command("-m", *BRIEF, "seed=2,1", "hydra.sweep.subdir=${seed}", f"hydra.sweep.dir={root}") == 0
+    assert [job.folder for job in read_sweep_file(root).jobs] == ["2", "1"]
+    assert sorted((row.number, row.folder) for row in collect(root).rows) == [(0, "2"), (1, "1")]
 
 
 def test_a_failed_job_is_run_again_on_demand(swept: Path):

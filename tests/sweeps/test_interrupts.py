@@ -7,7 +7,6 @@ import signal
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -15,20 +14,13 @@ import pytest
 
 from modelforge.runs.status import read_state
 from modelforge.sweeps.interrupts import held_back, let_through
-from tests.sweeps.projects import SMALL, project, start
+from tests.sweeps.projects import SMALL, project, start, wait_for
 
 CHILD = "import os, signal; os.kill(os.getpid(), signal.SIGINT); print(signal.sigpending())"
 
 
 def states(sweep: Path) -> list[str | None]:
     return [read_state(path.parent) for path in sweep.glob("*/status.json")]
-
-
-def wait_for(condition: Callable[[], bool], seconds: float = 300) -> None:
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end
-        time.sleep(0.05)
 
 
 def test_a_process_that_starts_holds_ctrl_c_back():

@@ -16,17 +16,10 @@ from modelforge.sweeps import launchers_joblib
 from modelforge.sweeps.launchers_joblib import WhileParentLives, begin, end_with
 from modelforge.sweeps.launchers_joblib import _interrupted_after_jobs as interrupted_after_jobs
 from tests.runs.jobs import job
-from tests.sweeps.projects import SMALL, WELL, multirun, project, start, statuses
+from tests.sweeps.projects import SMALL, WELL, multirun, project, start, statuses, wait_for
 
 NUM = 6
 ENGINE = ("hydra/launcher=joblib", "hydra.launcher.n_jobs=2")
-
-
-def wait_for(condition, seconds: float = 300) -> None:
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end
-        time.sleep(0.05)
 
 
 def states(sweep: Path) -> list[str]:

@@ -49,6 +49,36 @@ def test_a_trial_is_frozen_without_the_arguments_of_another_type(tmp_path: Path,
     assert capfd.readouterr().err.count("warning[MW212]") == 1
 
 
+def test_the_command_line_says_how_the_folders_of_trials_are_called(tmp_path: Path):
+    folders = ("hydra.sweep.subdir=trials/${hydra:job.num}",)
+    trials = optuna_search._Trials(tmp_path, default_conf(), "config", Space({}, ()), folders)
+    assert trials.frozen(Asked(3, ("model=mlp",)))[0].folder == "trials/3"
+
+
+def test_a_job_of_another_point_is_not_the_trial_of_its_number(tmp_path: Path):
+    """Where the journal was lost, a new study asks for other points under the numbers of jobs that have results."""
+    (tmp_path / JOBS_FOLDER).mkdir()
+    study: Any = None  # told of no trial
+    for seed in (1, 1, 2):
+        trials = optuna_search._Trials(tmp_path, default_conf(), "config", Space({}, ()))
+        asked = Asked(0, ("model=mlp", f"seed={seed}"))
+        if seed == 1:
+            job = trials.job(asked, study)
+            assert job is not None
+            assert job.seed == 1
+            continue
+        with pytest.raises(ForgeError, match=r"job 0 in .* is not trial 0 of the study"):
+            trials.job(asked, study)
+
+
+def test_a_sweep_of_listed_jobs_is_no_search(command: Command, tmp_path: Path, capfd: pytest.CaptureFixture[str]):
+    folder = tmp_path / "sweep"
+    assert command("-m", *BRIEF, "init.gain=1,2", "hydra/launcher=none", f"hydra.sweep.dir={folder}") == 0
+    assert command("-m", f"sweep.resume={folder}", "hydra/sweeper=optuna", "hydra.sweeper.n_trials=1") == 1
+    assert "has a list of jobs, and is no search" in capfd.readouterr().err
+    assert not (folder / JOURNAL).exists()
+
+
 def test_a_key_that_does_not_exist_is_said_once_before_the_first_trial(snapshot):
     space = read_space(["model=mlp", "optimizer.lrr=interval(0.1, 1)", "init=orthogonal,torch"])
     with pytest.raises(ForgeError) as caught:

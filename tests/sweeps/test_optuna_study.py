@@ -56,6 +56,14 @@ def test_what_becomes_of_a_job_is_what_its_trial_is_told(tmp_path: Path):
     assert [trial.value for trial in trials] == [0.5, float("inf"), None, None, 0.7, None]
 
 
+def test_a_trial_that_has_the_result_of_a_pruned_one_is_pruned(tmp_path: Path):
+    """Of equal points one job runs: what it gave after few epochs is no result of the second trial, either."""
+    with search(tmp_path) as study:
+        study.tell(study.take(1).number, finished(0.1) | {"pruned": True})
+        assert [trial.state for trial in study.study.trials] == [TrialState.PRUNED]
+        assert study.best is None
+
+
 @pytest.mark.parametrize("minimize", [True, False])
 def test_of_equal_trials_the_first_is_best(tmp_path: Path, minimize: bool):
     with search(tmp_path, minimize=minimize) as study:

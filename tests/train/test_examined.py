@@ -197,3 +197,16 @@ def test_an_example_of_the_validation_that_is_too_large_is_no_divergence(train, 
 def test_a_metric_without_a_value_is_named(value: float):
     (warning,) = unscored(0, {"val/loss": 1.0, "test/loss": value}, 3)
     assert warning.message == f"`test/loss` is {value}"
+
+
+def test_a_metric_that_cannot_be_computed_is_not_a_number(train, here: Path):
+    """R2Score of torchmetrics raises for one example: it was a traceback in the first validation."""
+    limits = ("+trainer.limit_val_batches=1", "+trainer.limit_test_batches=1", "trainer.max_epochs=2")
+    settings = ("data=adding", "data.num_train=20", "data.batch_size=1", "metrics={other: R2Score}")
+    result = train("model=lstm", *settings, *limits)
+    assert result.status.state == "finished"
+    found = [one for one in result.status.warnings if one["code"] == "MW225"]
+    assert [one["key"] for one in found[:2]] == ["metrics.other", "metrics.other"]
+    assert found[0]["message"].startswith("`val/other` could not be computed, and is NaN: R2Score: Needs at least two")
+    assert found[1]["message"].startswith("`test/other` could not be computed")
+    assert [row["val/other"] for row in table(here / "run" / "metrics.csv")][:2] == ["nan", "nan"]

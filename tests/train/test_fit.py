@@ -10,9 +10,13 @@ import pytest
 import torch
 from torch import Tensor
 
+from modelforge.config.compose import Config
+from modelforge.config.origins import Origins
 from modelforge.inits.base import Matrix, Matrixwise, Moments
 from modelforge.inits.registry import register_initializer, unregister_initializer
+from modelforge.train.fit import run_spec
 from modelforge.train.job import Result
+from modelforge.train.prepare import prepare
 
 HEAD = ("model=mlp", "+model.layers.head.init.scheme=lying")
 
@@ -76,3 +80,11 @@ def test_one_block_of_several(train: Callable[..., Result], lying):
     result = train("model=lstm", "+model.layers.rnn.init.scheme=lying")
     whole = "`rnn.weight_{}_l0` has mean 0 and std 0, but `lying` promises mean 0 and std 0.1, in each of its matrices"
     assert [problem["message"] for problem in result.status.error] == [whole.format("ih"), whole.format("hh")]
+
+
+def test_workers_leave_out_what_the_first_process_leaves_out(config: Callable[..., Config], tmp_path: Path):
+    """Of another optimizer, by where it was written, which they do not know."""
+    composed = config("model=mlp", "data=digits", "optimizer.type=SGD")
+    assert [problem.code for problem in prepare(composed).warnings] == ["MW212"]
+    values = run_spec(composed, tmp_path).values
+    assert prepare(Config(values, Origins.empty(), (), {})).optimizer.kind is torch.optim.SGD

@@ -129,6 +129,42 @@ def test_a_scheduler_that_does_not_get_to_its_end_is_a_warning(config):
     assert [*out_of_step(job.scheduler, Lengths(1257, 64, {"max_epochs": 31}))] == []
 
 
+def after_five(second: str) -> str:
+    first = "{type: LinearLR, total_iters: 5}"
+    return f"+scheduler={{type: SequentialLR, milestones: [5], schedulers: [{first}, {second}]}}"
+
+
+@pytest.mark.parametrize(
+    ("second", "name", "message", "hint"),
+    [
+        (
+            "{type: CosineAnnealingLR, T_max: 5}", "T_max",
+            "`T_max` of CosineAnnealingLR is 5, but its part of the training has 25 epochs",
+            "then the learning rate rises again; left out, it is the length of the part",
+        ),
+        (
+            "{type: OneCycleLR, max_lr: 0.1, total_steps: 24}", "total_steps",
+            "`total_steps` of OneCycleLR is 24, but its part of the training has 25 epochs",
+            "then it raises an error; left out, it is the length of the part",
+        ),
+    ],
+)  # fmt: skip
+def test_a_part_that_ends_too_early_is_refused(config, second: str, name: str, message: str, hint: str):
+    with pytest.raises(ForgeError) as refused:
+        prepare(config("model=mlp", "data=digits", after_five(second)))
+    (problem,) = refused.value.problems
+    assert (problem.key, problem.message, problem.hint) == (f"scheduler.schedulers.1.{name}", message, hint)
+
+
+def test_a_part_that_does_not_get_to_its_end_is_a_warning(config):
+    job = prepare(config("model=mlp", "data=digits", after_five("{type: CosineAnnealingLR, T_max: 30}")))
+    (problem,) = out_of_step(job.scheduler, Lengths(1257, 64, {"max_epochs": 30}))
+    assert (problem.code, problem.key) == ("MW211", "scheduler.schedulers.1.T_max")
+    message = "`T_max` of CosineAnnealingLR is 30, but its part of the training ends after 25 epochs"
+    assert problem.message == message
+    assert [*out_of_step(job.scheduler, Lengths(1257, 64, {"max_epochs": 35}))] == []
+
+
 @pytest.mark.parametrize(
     ("overrides", "name", "message"),
     [

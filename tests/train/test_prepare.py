@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import shutil
+
 import pytest
 import yaml
 
 import modelforge as mf
+from modelforge.config.compose import compose
 from modelforge.train.prepare import misfits, prepare
+from tests.train.conftest import CONF
 from tests.train.tables import csv, reverse
 
 TABLE = ("model=mlp", "data=csv", "data.path=a.csv", "data.target=y", "data.num_features=2", "data.num_outputs=2")
@@ -115,6 +119,12 @@ def test_a_model_that_lacks_the_ids_is_shown_how_to_take_them():
             "leave it out",
         ),
         (
+            ["model=mlp", "optimizer.type=LBFGS", "trainer.accumulate_grad_batches=3"],
+            "trainer.accumulate_grad_batches",
+            "LBFGS evaluates a batch several times in a step, but a step has 3 batches",
+            "write `trainer.accumulate_grad_batches=1`, and a larger `data.batch_size`",
+        ),
+        (
             ["model=mlp", "+optimizer.fused=true", "+optimizer.foreach=true"],
             "optimizer",
             "AdamW refuses its arguments: `fused` and `foreach` cannot be `True` together.",
@@ -176,3 +186,26 @@ def test_model_and_data_must_fit(train, overrides, code, message):
     assert result.exit_code == 1
     (problem,) = result.status.error
     assert (problem["code"], problem["message"]) == (code, message)
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("optimizer: {lr: 0.5}\ntags: [a]\n", "sets `optimizer` and `tags` below `experiment`, where nothing reads it"),
+        ("# @package _global_\noptimizer: {lr: 0.5}\n", ""),
+        ("note: {lr: 0.5}\n", ""),
+    ],
+)
+def test_sections_of_an_experiment_that_lie_below_it_are_warned_of(tmp_path, text, told):
+    shutil.copytree(CONF, tmp_path / "conf")
+    (tmp_path / "conf" / "experiment" / "mine.yaml").write_text(text)
+    found = prepare(compose(tmp_path / "conf", ["experiment=mine"])).warnings
+    assert [told in problem.message for problem in found] == [True] * bool(told)
+    assert all(problem.hint == "begin the file with `# @package _global_`" for problem in found)
+
+
+def test_what_an_interpolation_reads_below_its_group_is_read(tmp_path):
+    shutil.copytree(CONF, tmp_path / "conf")
+    (tmp_path / "conf" / "experiment" / "mine.yaml").write_text("optimizer: {lr: 0.5}\n")
+    found = prepare(compose(tmp_path / "conf", ["experiment=mine", "optimizer.lr=${experiment.optimizer.lr}"]))
+    assert (found.warnings, found.optimizer.arguments["lr"]) == ((), 0.5)

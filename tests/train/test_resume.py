@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 import torch
+import yaml
 from lightning.pytorch.callbacks import Timer
 
 from modelforge.runs.status import read_state
@@ -23,9 +24,6 @@ from modelforge.train.job import Result
 from modelforge.train.learner import Learner
 from modelforge.train.resume import KEY
 from tests.train.runs import DROPOUT, assert_equal, child, differences, last, resuming
-
-TEXT = ("model=char_lstm", "data=text", "data.context=16")
-
 
 STOPS = [
     (Learner, "training_step", 14, signal.SIGTERM),
@@ -254,6 +252,17 @@ def test_a_step_that_would_be_cut_is_refused(train, tmp_path: Path):
     assert problem["hint"] == "write `trainer.accumulate_grad_batches=2`, as before"
     for number in (2, 3):
         assert train(*resumed, f"trainer.accumulate_grad_batches={number}", folder=f"{number}").exit_code == 0
+
+
+def test_layers_in_another_order_are_refused(train, tmp_path: Path):
+    """Their parameters have the same names and shapes, but they would be another model's."""
+    layers = ("model=mlp", "+model.layers.last={type: LayerNorm}", "trainer.max_epochs=1")
+    assert train(*layers, folder="a").exit_code == 0
+    head = json.dumps(yaml.safe_load((tmp_path / "a" / "config.yaml").read_text())["model"]["layers"]["head"])
+    moved = ("~model.layers.head", *layers, f"+model.layers.head={head.replace(chr(34), '')}")
+    (problem,) = train(*moved, *resuming(tmp_path / "a"), folder="b").status.error
+    assert (problem["code"], problem["path"]) == ("MF051", "model.layers")
+    assert "head, last, but this config says" in problem["message"]
 
 
 def test_data_that_changed_is_refused(train, here: Path):

@@ -74,6 +74,16 @@ def test_the_model_is_the_best_checkpoint_in_eval_mode(train, tmp_path: Path):
     assert run.reported["test/accuracy"] > 0.5
 
 
+def test_a_run_and_its_evaluation_print_what_they_reported(train, tmp_path: Path):
+    train("data=digits")
+    run = load_run(tmp_path / "run")
+    assert f"{run.folder}: " in str(run)
+    assert f"test/accuracy  {run.reported['test/accuracy']:#.5g}" in str(run)
+    assert f"accuracy           {run.reported['test/accuracy']:#.5g}\n" in str(found := run.evaluate())
+    assert repr(run) == f"<Run: {run.folder}, best.ckpt>"
+    assert repr(found).startswith("<Evaluation: the test part, ")
+
+
 def test_data_that_changed_since_is_refused(train, tmp_path: Path):
     train("data=digits")
     run = load_run(tmp_path / "run")

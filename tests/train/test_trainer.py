@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import shutil
+from typing import Any
+from unittest.mock import patch
 
 import pytest
 import torch
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 
+from modelforge.train.optimizers.optimizer import OptimizerFactory, parse_optimizer
 from modelforge.train.trainer import check_trainer, complaint, size_of, substituted, with_precision
 
 
@@ -50,8 +53,24 @@ def test_what_lightning_refuses_is_reported_in_its_words_at_its_key(section, pat
     assert problem.message.startswith(message)
 
 
+def optimizer(kind: str, **arguments: Any) -> OptimizerFactory:
+    factory, problems = parse_optimizer({"type": kind, **arguments})
+    assert factory is not None, problems
+    return factory
+
+
+def test_an_optimizer_that_goes_by_the_loss_needs_one_process():
+    """With a line search, two of them waited for each other for ever."""
+    section = {"accelerator": "cpu", "devices": 2, "strategy": "ddp"}
+    with patch("modelforge.train.trainer.num_cores", lambda: 2):
+        (problem,) = check_trainer(section, optimizer("LBFGS"))
+        assert check_trainer(section, optimizer("SGD")) == []
+    assert (problem.key, problem.hint) == ("optimizer.type", "choose another, or write `trainer.devices=1`")
+    assert check_trainer({**section, "devices": 1}, optimizer("LBFGS")) == []
+
+
 def test_steps_that_are_recorded_need_a_gpu():
-    (problem,) = check_trainer({"accelerator": "cpu"}, capturable=True)
+    (problem,) = check_trainer({"accelerator": "cpu"}, optimizer("Adam", capturable=True))
     assert problem.key == "optimizer.capturable"
     assert problem.message == "`capturable` records the steps of a GPU, but the training is on the CPU"
 

@@ -6,10 +6,10 @@ import json
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
 
-from modelforge.diagnosis.document import Diagnosis
 from modelforge.diagnosis.formats.markdown import markdown
 from modelforge.diagnosis.formats.page import page
 from modelforge.diagnosis.formats.png import png
+from modelforge.diagnosis.result import Diagnosis
 
 
 def as_json(diagnosis: Diagnosis) -> str:

@@ -7,7 +7,8 @@ from shlex import quote
 
 from modelforge.core.quoting import printable
 from modelforge.core.words import magnitude, number, plural
-from modelforge.diagnosis.document import Diagnosis, Start
+from modelforge.diagnosis.document import Start
+from modelforge.diagnosis.result import Diagnosis
 from modelforge.diagnosis.rows import (
     energy,
     level_rows,

@@ -8,7 +8,8 @@ from pathlib import Path
 from shlex import quote
 
 from modelforge.diagnosis import charts
-from modelforge.diagnosis.document import RANDOM, Block, Diagnosis, Spot, Start
+from modelforge.diagnosis.document import RANDOM, Block, Spot, Start
+from modelforge.diagnosis.result import Diagnosis
 from modelforge.diagnosis.rows import (
     LevelRow,
     ends,

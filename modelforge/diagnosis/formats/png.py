@@ -8,7 +8,7 @@ from io import BytesIO
 from typing import TYPE_CHECKING
 
 from modelforge.diagnosis.charts import by_depth, compared
-from modelforge.diagnosis.document import Diagnosis
+from modelforge.diagnosis.result import Diagnosis
 from modelforge.report.charts import Chart, Series
 from modelforge.report.figures import Figure, draw_side_by_side
 

@@ -125,7 +125,7 @@ def resolve_gain(gain: float | str, matrix: Matrix) -> ResolvedGain:
     automatic = _automatic(gain)
     if automatic is None:
         return ResolvedGain(named_gain(gain), gain)
-    activation = following(matrix, f"`gain: {gain}`", "`gain` a number or an activation's name")
+    activation = next_activation(matrix, f"`gain: {gain}`", "`gain` a number or an activation's name")
     if activation is None:
         return ResolvedGain(1.0, "none")
     return ResolvedGain(automatic(activation), activation.name)
@@ -160,7 +160,7 @@ def _critical(q: float = 1.0) -> None:
     """What `critical(q)` takes: the variance of what goes into the activation."""
 
 
-def following(matrix: Matrix, asked: str, instead: str) -> Activation | None:
+def next_activation(matrix: Matrix, asked: str, instead: str) -> Activation | None:
     """The one activation that reads what a parameter makes; None where none follows.
 
     Args:

@@ -15,7 +15,7 @@ from modelforge.core.matrix import Activation, Matrix
 from modelforge.inits.base import Elementwise
 from modelforge.inits.fields import Distribution, Positive, Truncate
 from modelforge.inits.gains.activations import find_activation
-from modelforge.inits.gains.gain import ActivationName, backward_gain_of, following
+from modelforge.inits.gains.gain import ActivationName, backward_gain_of, next_activation
 from modelforge.inits.gains.statistics import statistics
 from modelforge.inits.laws.law import Constant, Law, Normal
 from modelforge.inits.matrices import require_matrix
@@ -77,7 +77,7 @@ class Critical(Elementwise):
             require_matrix(matrix, "critical", "it is not a bias, and fans are not defined for it")
         if self.activation != "auto":
             return critical_point(find_activation(self.activation), self.q)
-        follower = following(matrix, "`activation: auto`", "`activation` a name")
+        follower = next_activation(matrix, "`activation: auto`", "`activation` a name")
         return critical_point(follower or Activation("none", nn.Identity()), self.q)
 
     def _scaling(self, gain: float) -> VarianceScaling:

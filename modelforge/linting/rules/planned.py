@@ -83,8 +83,9 @@ register_planned(
 register_planned(
     "MW109",
     why="A rule that fills no parameter suggests an effect that it does not have.",
-    when="An init block of the model that other blocks override for each parameter it matches; or a role that is "
-    "written for this model, which has no parameter of that role. The `init` group is a default and may be overridden.",
+    when="An init block of the model, or a field of one, that other blocks override for each parameter it matches; or "
+    "a role that is written for this model, which has no parameter of that role. The `init` group is a default and may "
+    "be overridden, but for the fields that an override sets: `init.gain=2`.",
     bad=_config(
         "hidden: {type: Linear, out_features: 16, bias: false, init: xavier}",
         "head: {type: Linear, out_features: 2, bias: false, init: zeros}",

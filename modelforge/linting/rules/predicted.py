@@ -10,7 +10,6 @@ from modelforge.core.words import exponential, plural
 from modelforge.linting.rule import Found, register_rule
 from modelforge.linting.subject import Subject, key_of
 from modelforge.linting.ways import back, ends, gradient_energy, kernel_of, last_weighted, lost, signal_of, stretch
-from modelforge.planning.assign import ParameterPlan
 from modelforge.signal.flow import LeafLayer, Source
 from modelforge.signal.predict import NodeSignal
 
@@ -18,8 +17,6 @@ FAR = 1e3
 """The factor on the energy of a signal or a gradient from which on it has vanished or exploded."""
 NO_FLOAT = 1e100
 """The factor from which on no float32 holds it, and nothing makes up for it."""
-DRAINED = 0.1
-"""The share of the energy that zero padding should leave."""
 SURE = 3.0
 """The std of scores from which on a softmax is nearly sure of a class that it knows nothing about."""
 DEEP = "model:\n  input: {shape: [64]}\n  layers:\n    stack: {type: Repeat, times: 30, layers: {dense: "
@@ -108,60 +105,6 @@ def far_gradient(subject: Subject) -> Iterator[Found]:
         f"factor of {exponential(whole)} over {plural(len(nodes) - 1, 'layer')}; usable to a depth of about {usable:,}",
         "`gain: auto_backward` keeps gradients; norms and residual branches do too",
     )
-
-
-@register_rule(
-    "MW134",
-    why="Zeros around a small picture are part of every sum at its border: each padded convolution loses energy, most "
-    "in deep layers, whose maps are small. No gain makes up for it everywhere.",
-    when="The energy that is predicted after each convolution, over n·E w²·E x² + E b²; found where the product "
-    "over all layers after the last norm falls below 1/10.",
-    bad="""\
-model:
-  input: {shape: [3, 2, 2]}
-  layers:
-    stack:
-      type: Repeat
-      times: 8
-      layers: {conv: {type: Conv2d, out_channels: 16, kernel_size: 3, padding: 1}, act: ReLU}
-    flatten: Flatten
-    head: {type: Linear, out_features: 10}
-init: kaiming
-""",
-    good="""\
-model:
-  input: {shape: [3, 32, 32]}
-  layers:
-    stack:
-      type: Repeat
-      times: 8
-      layers: {conv: {type: Conv2d, out_channels: 16, kernel_size: 3, padding: 1}, act: ReLU}
-    flatten: Flatten
-    head: {type: Linear, out_features: 10}
-init: kaiming
-""",
-)
-def padding_drain(subject: Subject) -> Iterator[Found]:
-    if not any(len(parameter.shape) > 2 for parameter in subject.parameters):
-        return
-    left, drained = 1.0, list[tuple[LeafLayer, ParameterPlan]]()
-    for leaf in subject.since_norm:
-        kernel = kernel_of(subject, leaf)
-        if kernel is None or len(kernel.shape) < 3 or not leaf.reads:
-            continue
-        share = _share_left(subject, leaf, kernel)
-        if share is not None and share < 1:
-            left *= share
-            drained.append((leaf, kernel))
-    if left < DRAINED:
-        for _, kernel in drained:
-            yield Found(
-                key_of(kernel),
-                kernel.path,
-                f"zero padding of {plural(len(drained), 'convolution')} on small maps leaves {100 * left:.2g} % of the "
-                "energy: {}",
-                "write `padding_mode: replicate`, pad less, reduce the maps later, or add norms",
-            )
 
 
 @register_rule(
@@ -321,14 +264,3 @@ def _in_branch(subject: Subject, node: NodeSignal) -> bool:
     kernel = None if maker is None else kernel_of(subject, maker)
     context = None if kernel is None else kernel.fills[0][0].context
     return context is not None and context.branch is not None
-
-
-def _share_left(subject: Subject, leaf: LeafLayer, kernel: ParameterPlan) -> float | None:
-    """The share of a convolution's energy that zero padding leaves."""
-    before, after = signal_of(subject, leaf.reads[0]), signal_of(subject, Source(leaf.layer.path))
-    bias = subject.of_layer(leaf.layer).get("bias")
-    if before is None or after is None or kernel.std is None or kernel.mean is None or before.second == 0:
-        return None
-    whole = kernel.fills[0][0].fan_in * (kernel.std**2 + kernel.mean**2) * before.second
-    offset = 0.0 if bias is None or bias.std is None or bias.mean is None else bias.std**2 + bias.mean**2
-    return (after.second - offset) / whole if whole else None

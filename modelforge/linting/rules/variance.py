@@ -6,9 +6,8 @@ from collections.abc import Iterator
 from math import log
 
 from modelforge.core.words import exponential
-from modelforge.inits import statistics
 from modelforge.linting.rule import Found, register_rule
-from modelforge.linting.subject import Subject
+from modelforge.linting.subject import Subject, followed_by
 from modelforge.planning.assign import ParameterPlan
 
 LARGE = 10.0
@@ -48,9 +47,8 @@ def unstable_variance(subject: Subject) -> Iterator[Found]:
         if parameter.role == "weight" and parameter.numbers.get("activation") and matrix.activations and not inside:
             chains.setdefault(matrix.activations[0].name, []).append(parameter)
     for name, chain in chains.items():
-        activations = chain[0].fills[0][0].activations
-        assert activations is not None
-        slope = statistics(activations[0]).variance_slope
+        followed = followed_by(chain[0])
+        slope = followed.variance_slope if followed is not None else 0.0
         if slope > 1 and len(chain) * log(slope) > log(LARGE):
             yield Found(
                 chain[0].rule.key,

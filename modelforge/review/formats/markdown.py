@@ -9,7 +9,7 @@ from modelforge.core.words import plural
 from modelforge.report.escapes import cell, code, prose
 from modelforge.review.document import Change, Document, Effect
 from modelforge.review.formats.mermaid import mermaid
-from modelforge.review.formats.phrases import MAX_OPEN, compared, factor, fit, in_entries, name_of, sides, some, std
+from modelforge.review.formats.phrases import MAX_OPEN, compared, factor, in_entries, name_of, sides, some, spots, std
 from modelforge.review.kinds import SECTIONS
 
 MAX_CHARACTERS = 60_000
@@ -95,7 +95,7 @@ def _changes(document: Document, changes: Sequence[Change]) -> Iterator[str]:
         (
             " ".join(filter(None, (change.mark, _MARKS[change.severity] if change.severity == "error" else ""))),
             _title(change),
-            code(_spots(change)),
+            code(spots(change)),
             prose(in_entries(change.entries, change.num_entries, document)),
             code(change.fingerprint),
         )
@@ -108,13 +108,6 @@ def _title(change: Change) -> str:
     """The edit as code, and what follows from it in words."""
     edit = code(change.title) if change.cause is not None else prose(change.title)
     return f"{edit}: {prose(change.follows)}" if change.follows else edit
-
-
-def _spots(change: Change) -> str:
-    cause = change.cause
-    if cause is None or cause.old_spot is None or cause.new_spot is None:
-        return change.spot.words if change.spot else ""
-    return fit(cause.old_spot, cause.new_spot)
 
 
 def _effects(change: Change, *, folded: bool) -> Iterator[str]:

@@ -69,6 +69,14 @@ def in_entries(labels: Sequence[str], total: int, document: Document) -> str:
     return "in all compositions" if total == every else f"in {some(labels, total)}"
 
 
+def spots(change: Change) -> str:
+    """Where a change is, on both sides if it is an edit."""
+    cause = change.cause
+    if cause is None or cause.old_spot is None or cause.new_spot is None:
+        return change.spot.words if change.spot else ""
+    return fit(cause.old_spot, cause.new_spot)
+
+
 def fit(old: Spot, new: Spot) -> str:
     """Two places in words; once where they are the same.
 

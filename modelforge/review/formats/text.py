@@ -15,11 +15,11 @@ from modelforge.review.formats.phrases import (
     compared,
     edited,
     factor,
-    fit,
     in_entries,
     name_of,
     sides,
     some,
+    spots,
     std,
 )
 from modelforge.review.kinds import SECTIONS
@@ -69,7 +69,7 @@ def _by_effects(changes: Iterable[Change]) -> Iterator[list[Change]]:
 
 def _head(document: Document, change: Change) -> list[Text]:
     style = "bold red" if change.severity == "error" else "bold"
-    where = Text(_both_spots(change), "dim")
+    where = Text(spots(change), "dim")
     named = change.cause is not None or len(change.title) <= MAX_TITLE
     return [
         Text(change.mark, STYLES[change.mark]),
@@ -80,13 +80,6 @@ def _head(document: Document, change: Change) -> list[Text]:
         Text(in_entries(change.entries, change.num_entries, document)),
         Text(change.fingerprint, "dim"),
     ]
-
-
-def _both_spots(change: Change) -> str:
-    cause = change.cause
-    if cause is None or cause.old_spot is None or cause.new_spot is None:
-        return change.spot.words if change.spot else ""
-    return fit(cause.old_spot, cause.new_spot)
 
 
 def _effects(change: Change) -> Iterator[RenderableType]:

@@ -12,7 +12,7 @@ from modelforge.signal.rules.dense import as_units, normal_noise, unweighted, we
 from modelforge.signal.shape import Shape
 from modelforge.signal.sums import mixed_profile
 from modelforge.signal.taps import Taps, along_each, spread, taps_of
-from modelforge.signal.value import FLAT, Gradient, Profile, Signal
+from modelforge.signal.value import FLAT, Gradient, Profile, Signal, fading
 
 
 @register_signal("Conv1d", "Conv2d", "Conv3d", own_values=by_fan)
@@ -26,7 +26,7 @@ def convolution(node: Node) -> Passed:
     signal, weight, arguments = as_units(node.signal, 1), node.values("weight"), node.layer.arguments
     shape = node.shape(1)
     taps = taps_of(arguments, signal.shape.sizes[2:], shape.sizes[2:])
-    factor, profile = along_each(taps, signal.profile, 2)
+    factor, profile = along_each(taps, signal.profile)
     even, reach = prod(one.read / one.kernel for one in taps), prod(one.reach for one in taps)
     apart = _apart(signal, taps)
     seen = by_windows(signal, factor, reach, shape, even)
@@ -34,7 +34,7 @@ def convolution(node: Node) -> Passed:
     own = _of_groups(output, signal, arguments["groups"], apart)
     shifted = _shifted(signal, shape, taps, factor)
     stride = max(spread(arguments["stride"], len(taps)))
-    output = replace(output, own_chance=own + (1 - own) * shifted, near=output.near**stride)
+    output = replace(output, own_chance=own + (1 - own) * shifted, near=float(fading(output.near, stride)))
     output = replace(
         output,
         noise=normal_noise(output),
@@ -45,7 +45,7 @@ def convolution(node: Node) -> Passed:
     spill = prod(one.spill for one in taps)
 
     def back(gradient: Gradient) -> Gradient:
-        reached, profile = along_each(taps, gradient.profile, 2, back=True)
+        reached, profile = along_each(taps, gradient.profile, back=True)
         arriving = _arriving(gradient, spill, reached, signal.shape)
         sent = unweighted(arriving, weight, signal, channels * reached, fan_in=fan_in)
         return replace(sent, profile=profile, square=arguments["groups"] * sent.square)
@@ -62,7 +62,7 @@ def transposed(node: Node) -> Passed:
     signal, weight, arguments = as_units(node.signal, 1), node.values("weight"), node.layer.arguments
     shape = node.shape(1)
     taps = taps_of(arguments, shape.sizes[2:], signal.shape.sizes[2:])
-    reached, profile = along_each(taps, signal.profile, 2, back=True)
+    reached, profile = along_each(taps, signal.profile, back=True)
     channels = signal.shape.num_units / arguments["groups"]
     spill = prod(one.spill for one in taps)
     share = spill / reached if reached else 0.0
@@ -77,7 +77,7 @@ def transposed(node: Node) -> Passed:
     reach = prod(one.reach for one in taps)
 
     def back(gradient: Gradient) -> Gradient:
-        factor, profile = along_each(taps, gradient.profile, 2)
+        factor, profile = along_each(taps, gradient.profile)
         arriving = _arriving(gradient, reach, factor, shape)
         fan = arguments["out_channels"] / arguments["groups"] * kernel * factor
         sent = unweighted(arriving, weight, signal, fan, fan_in=fan_in)

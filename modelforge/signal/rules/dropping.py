@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import wraps
 from typing import Any
 
 import numpy as np
 
-from modelforge.signal.rule import Node, Passed, passed, register_signal
+from modelforge.signal.rule import Node, Passed, Predict, passed, register_signal
 from modelforge.signal.rules.dense import as_units
 from modelforge.signal.scatter import GradientScatter, Scatter, lognormal, shared_part, thinned
 from modelforge.signal.shape import Shape
@@ -17,28 +19,36 @@ LEAST = -1.7580993408473766
 """What SELU gives for -∞, -λα, which alpha dropout puts in place of what it leaves out."""
 
 
-def _rate(node: Node) -> float:
-    return node.layer.arguments["p"] if node.training else 0.0
+Thinned = Callable[[Signal, float, Node], Passed]
+"""What is left of a signal where a share of it is dropped that is neither nothing nor all."""
 
 
-def _nothing(signal: Signal) -> Passed:
-    """What is left where everything is dropped."""
-    return passed(
-        replace(signal.times(0.0), noise=0.0, drift=0.0, lift=0.0, scatter=None),
-        lambda gradient: replace(gradient.times(0.0), noise=0.0, scatter=None),
-    )
+def _dropping(thinned: Thinned) -> Predict:
+    """The rule of a layer that drops a share `p` in training, and nothing in evaluation."""
+
+    @wraps(thinned)
+    def predict(node: Node) -> Passed:
+        p, signal = node.layer.arguments["p"] if node.training else 0.0, node.signal
+        if p == 0:
+            return passed(signal, lambda gradient: gradient)
+        if p < 1:
+            return thinned(signal, p, node)
+        return passed(
+            replace(signal.times(0.0), noise=0.0, drift=0.0, lift=0.0, scatter=None),
+            lambda gradient: replace(gradient.times(0.0), noise=0.0, scatter=None),
+        )
+
+    return predict
 
 
 @register_signal("Dropout", keeps_shared=True)
-def dropout(node: Node) -> Passed:
+@_dropping
+def dropout(signal: Signal, p: float, node: Node) -> Passed:
     """Elements are zeroed by chance, and the others divided by what is left.
 
     Formula: E y² = E x² / (1 - p), pairs and mean stay; E g² ← E g² / (1 - p)
     Source: Schoenholz et al. 2017, arXiv:1611.01232, section 5
     """
-    p, signal = _rate(node), node.signal
-    if p == 1:
-        return _nothing(signal)
     rate = p / (1 - p) / (signal.shape.num_units * signal.shape.num_positions * signal.shape.num_examples)
 
     def back(gradient: Gradient) -> Gradient:
@@ -70,15 +80,14 @@ def _thinned(signal: Signal, p: float) -> Signal:
 
 
 @register_signal("Dropout1d", "Dropout2d", "Dropout3d")
-def channel_dropout(node: Node) -> Passed:
+@_dropping
+def channel_dropout(signal: Signal, p: float, node: Node) -> Passed:
     """Whole channels of an example are zeroed by chance, and the others divided by what is left.
 
     Formula: E y² = E x² / (1 - p), pairs of one example alike; E g² ← E g² / (1 - p)
     Source: Tompson et al. 2015, arXiv:1411.4280
     """
-    p, signal = _rate(node), as_units(node.signal, 1)
-    if p == 1:
-        return _nothing(signal)
+    signal = as_units(signal, 1)
     rate = p / (1 - p) / (signal.shape.num_units * signal.shape.num_examples)
     more = {name: getattr(signal, name) / (1 - p) for name in ("second", "along")}
 
@@ -104,16 +113,15 @@ def _near(item: Signal | Gradient, energy: float) -> float:
 
 
 @register_signal("AlphaDropout", "FeatureAlphaDropout")
-def alpha_dropout(node: Node) -> Passed:
+@_dropping
+def alpha_dropout(signal: Signal, p: float, node: Node) -> Passed:
     """Elements, or whole channels, get the least value of SELU by chance; mean 0 and variance 1 stay.
 
     Formula: y = a·(m·x + (1 - m)·α′) + b, a² = 1/(q + α′²·q·p), b = -a·p·α′, P(m = 1) = q = 1 - p; E g² ← a²·q·E g²
     Source: Klambauer et al. 2017, arXiv:1706.02515
     """
     channels = node.layer.type == "FeatureAlphaDropout"
-    p, signal = _rate(node), as_units(node.signal, 1) if channels else node.signal
-    if p == 1:  # a constant: torch makes 0 of it
-        return _nothing(signal)
+    signal = as_units(signal, 1) if channels else signal
     drop = _Alpha.of(p)
     mean, second = (
         drop.kept * (drop.scale * signal.mean + drop.shift) + p * drop.least,
@@ -250,17 +258,13 @@ def _cube(signal: Signal) -> float:
 
 
 @register_signal("DropPath")
-def drop_path(node: Node) -> Passed:
+@_dropping
+def drop_path(signal: Signal, p: float, node: Node) -> Passed:
     """Whole examples are zeroed by chance, and the others divided by what is left.
 
     Formula: E y² = E x² / (1 - p), pairs of one example alike; E g² ← E g² / (1 - p)
     Source: Huang et al. 2016, arXiv:1603.09382
     """
-    p, signal = _rate(node), node.signal
-    if p == 1:
-        return _nothing(signal)
-    if p == 0:
-        return passed(signal, lambda gradient: gradient)
     count, arriving = node.num_examples, signal.by_example()
     more = {name: getattr(signal, name) / (1 - p) for name in ("second", "along")}
     made = arriving.thinned(1 - p)

@@ -83,7 +83,7 @@ def activated(node: Node, function: Activation) -> Passed:
     noise = _noise(function, signal, one, along, across)
     drawn = _over_examples(function, signal, one, power, noise) if node.spreads else None
     if drawn is None:
-        drawn = _over_draws(function, signal, one, power)
+        drawn = _over_draws(function, signal, one, power, apart=node.spreads)
         noise = _noise(function, signal, one, along, across, signal.shape.fewer(power**2 * signal.swing))
     factor, profile = _energy_profile(signal.profile, power) if signal.profile else (1.0, signal.profile)
     kept = _of_chance(signal, one, across)
@@ -184,13 +184,14 @@ def _over_examples(function: Activation, signal: Signal, one: Single, power: flo
     return _Drawn(drift, lift, 0.0, 0.0, made, slopes)
 
 
-def _over_draws(function: Activation, signal: Signal, one: Single, power: float) -> _Drawn:
+def _over_draws(function: Activation, signal: Signal, one: Single, power: float, *, apart: bool) -> _Drawn:
     """The activation at the energies of several draws, ln of which is taken as normal.
 
     A power law would hold for small differences only; where V′ is above 1, draws drift apart until it does not.
+    It is all that is taken where spreads are not wanted: what draws come to is most of the work.
     """
     sway = one.slope_growth * signal.variance / one.slope_second if one.slope_second else 0.0
-    if signal.drift < SMALL_DRIFT or not one.second or not one.slope_second:
+    if not apart or signal.drift < SMALL_DRIFT or not one.second or not one.slope_second:
         return _Drawn(power**2 * signal.drift, power * signal.lift, sway * sqrt(signal.drift), 0.0)
     logs = sqrt(signal.drift) * DRAWS + signal.lift - signal.drift / 2
     draws = [single(function, signal.mean * exp(x / 2), signal.variance * exp(x), signal.lean) for x in logs]
@@ -202,8 +203,8 @@ def _over_draws(function: Activation, signal: Signal, one: Single, power: float)
         )
     )
     mean, slope_mean = float(values @ LIKELY), float(slopes @ LIKELY)
-    drift, apart = float((values - mean) ** 2 @ LIKELY), float((slopes - slope_mean) ** 2 @ LIKELY)
-    return _Drawn(drift, mean + drift / 2, float(np.copysign(sqrt(apart), sway)), slope_mean)
+    drift, spread = float((values - mean) ** 2 @ LIKELY), float((slopes - slope_mean) ** 2 @ LIKELY)
+    return _Drawn(drift, mean + drift / 2, float(np.copysign(sqrt(spread), sway)), slope_mean)
 
 
 def _power(function: Activation, signal: Signal, one: Single) -> float:

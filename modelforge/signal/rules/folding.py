@@ -24,7 +24,7 @@ def unfold(node: Node) -> Passed:
     signal, arguments = as_units(node.signal, 1), node.layer.arguments
     sizes = signal.shape.sizes[2:]
     taps = taps_of(arguments, sizes, _windows(node, sizes))
-    share, _ = along_each(taps, signal.profile, 2)
+    share, _ = along_each(taps, signal.profile)
     reach = prod(one.reach for one in taps)
     inside = prod(one.read / one.kernel for one in taps)
     seen = by_windows(signal, share, reach, node.shape(1), inside)
@@ -39,7 +39,7 @@ def unfold(node: Node) -> Passed:
 
     def back(gradient: Gradient) -> Gradient:
         # A window is one position of what is made, and its profile is over all of them.
-        reached, profile = along_each(taps, FLAT, 2, back=True)
+        reached, profile = along_each(taps, FLAT, back=True)
         energy = reached * gradient.energy
         sent = replace(gradient, energy=energy, along=0.0, across=0.0, profile=profile)
         return replace(sent, through=None, radial=None)
@@ -58,7 +58,7 @@ def fold(node: Node) -> Passed:
     signal, arguments, shape = as_units(node.signal, 1), node.layer.arguments, node.shape(1)
     sizes = shape.sizes[2:]
     taps = taps_of(arguments, sizes, _windows(node, sizes))
-    reached, profile = along_each(taps, FLAT, 2, back=True)
+    reached, profile = along_each(taps, FLAT, back=True)
     squares = prod(float((one.backward(np.ones(one.windows)) ** 2).mean()) for one in taps)
     square = (squares - reached) * signal.mean**2
     output = signal.remade(
@@ -76,7 +76,7 @@ def fold(node: Node) -> Passed:
     output = replace(output, noise=max(signal.noise, normal_noise(output)))
 
     def back(gradient: Gradient) -> Gradient:
-        share, _ = along_each(taps, gradient.profile, 2)
+        share, _ = along_each(taps, gradient.profile)
         return replace(gradient.amplified(share), profile=FLAT, through=None, radial=None)
 
     return passed(output, back)

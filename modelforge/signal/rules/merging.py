@@ -10,7 +10,7 @@ from math import prod, sqrt
 import numpy as np
 
 from modelforge.core.frozen import FrozenDict
-from modelforge.signal.elements import Elements, side_by_side
+from modelforge.signal.elements import Part, side_by_side
 from modelforge.signal.inverse import Level
 from modelforge.signal.joined import Joined, joined
 from modelforge.signal.laws import part_of
@@ -46,7 +46,8 @@ def add(node: Node) -> Passed:
     made = _joined(signals, total)
     there = [signal for signal in signals if signal.second]
     alone = there[0] if len(there) == 1 else None
-    lift = sum(signal.second / total * signal.lift for signal in signals) if total else 0.0
+    parts = [(signal.second / total if total else 0.0, signal) for signal in signals]
+    lift = sum(share * signal.lift for share, signal in parts)
     if made is not None:
         drift, lift = made.made.drift_of_mean(signals[0].shape.num_examples, noise)
     output = replace(
@@ -59,13 +60,13 @@ def add(node: Node) -> Passed:
         drift=drift,
         noise=noise + noise_of_products(signals),
         lift=lift,
-        chance=sum(signal.second / total * sqrt(signal.chance) for signal in signals) ** 2 if total else 0.0,
-        swing=sum((signal.second / total) ** 2 * signal.swing for signal in signals) if total else 0.0,
+        chance=sum(share * sqrt(signal.chance) for share, signal in parts) ** 2,
+        swing=sum(share**2 * signal.swing for share, signal in parts),
         loose=1.0,
         balanced=False,
         third=sum(signal.third for signal in signals),
         level=_level(signals),
-        tail=2 + sum((signal.second / total) ** 2 * (signal.tail - 2) for signal in signals) if total else 2.0,
+        tail=2 + sum(share**2 * (signal.tail - 2) for share, signal in parts),
         weight_gain=None,
         held=None,
         preactivation=alone.preactivation if alone else None,
@@ -96,7 +97,7 @@ def _of_part(gradient: Gradient, index: int, part: Signal, total: Signal, made: 
     pull = gradient.pull
     return replace(
         gradient,
-        tilt=_tilt(gradient, part, total),
+        tilt=_tilt(gradient, part),
         through=None,
         radial=None,
         scatter=made and gradient.scatter and made.back(gradient.scatter, index),
@@ -118,7 +119,7 @@ def _level(signals: list[Signal]) -> Level | None:
     return level and level.raised(others / known[0].second)
 
 
-def _tilt(gradient: Gradient, part: Signal, total: Signal) -> float:
+def _tilt(gradient: Gradient, part: Signal) -> float:
     """How much steeper the activation that made a part is where the one after the sum is steep.
 
     Formula: E φ₁′(u)²·φ₂′(φ₁(u) + r)² / (E φ₁′² · E φ₂′²), r what else is in the sum
@@ -156,8 +157,12 @@ def concat(node: Node) -> Passed:
 
     profiles = [(size * one.second, others(one.profile)) for size, one in zip(sizes, signals, strict=True)]
     later = [(size * abs(one.along), others(one.later)) for size, one in zip(sizes, signals, strict=True)]
-    mean, second = (mixed([getattr(signal, name) for signal in signals]) for name in ("mean", "second"))
+    mean, second = mixed([signal.mean for signal in signals]), mixed([signal.second for signal in signals])
     shares = [energy / (total * second) if second else 0.0 for energy, _ in profiles]
+    squares = [signal.second**2 for signal in signals]
+    # Of elements of one position: those of a mixture of units, or of one part.
+    square = second**2 if over_units else mixed(squares)
+    fourth = mixed([(signal.tail + 1) * it for signal, it in zip(signals, squares, strict=True)])
     output = Signal(
         shape,
         mean,
@@ -172,19 +177,14 @@ def concat(node: Node) -> Passed:
         own_chance=max(signal.own_chance for signal in signals),
         swing=_swing(signals, sizes, second, over_units=over_units),
         third=mixed([one.third + 3 * one.variance * (one.mean - mean) + (one.mean - mean) ** 3 for one in signals]),
-        # Of elements of one position: those of a mixture of units, or of one part.
-        tail=mixed([(signal.tail + 1) * signal.second**2 for signal in signals])
-        / (second**2 if over_units else mixed([signal.second**2 for signal in signals]))
-        - 1
-        if second
-        else 2.0,
+        tail=fourth / square - 1 if second else 2.0,
         near=mixed([signal.near for signal in signals]),
         profile=FrozenDict({**mixed_profile(profiles, shape.sizes), **({} if over_units else _steps(signals, axis))}),
         later=mixed_profile(later, shape.sizes),
-        elements=side_by_side([_elements(one, size) for one, size in zip(signals, sizes, strict=True)])
-        if over_units
-        else None,
     )
+    if over_units:
+        parts = [_part(one, size) for one, size in zip(signals, sizes, strict=True)]
+        output = replace(output, elements=side_by_side(parts, output.lean))
 
     def back(gradients: Mapping[Index, Gradient]) -> tuple[Gradient | None, ...]:
         gradient = replace(gradients[()], radial=None, level=None)
@@ -193,9 +193,10 @@ def concat(node: Node) -> Passed:
     return Passed({(): output}, back)
 
 
-def _elements(signal: Signal, size: int) -> tuple[int, float, Elements | None]:
-    """A part of units side by side: their number, their variance over examples and positions, and their elements."""
-    return size, signal.second - signal.overlap(signal.second, signal.along, signal.across), signal.elements
+def _part(signal: Signal, size: int) -> Part:
+    """A part of units side by side, of which each has a mean and a variance over examples and positions."""
+    variance = signal.second - signal.overlap(signal.second, signal.along, signal.across)
+    return Part(size, variance, signal.lean_of_unit(variance), signal.elements)
 
 
 def _steps(signals: list[Signal], axis: int) -> Profile:

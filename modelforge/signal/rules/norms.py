@@ -102,7 +102,7 @@ def batch_norm(node: Node) -> Passed:
     signal = _arriving(node, 1)
     eps, shape = node.layer.arguments["eps"], signal.shape
     if not node.training and node.layer.arguments["track_running_stats"]:
-        return _noted(node, _as_given(node, signal, eps))
+        return _as_given(node, as_units(node.signal, 1), eps)
     mean = signal.overlap(signal.second, signal.along, signal.across)
     size = shape.num_examples * shape.num_positions
     return _noted(node, normalized(node, signal, Centre(mean, mean, mean, size, 1, across_examples=True), eps))
@@ -143,7 +143,7 @@ def instance_norm(node: Node) -> Passed:
     """Each channel gets mean 0 and variance 1 over its positions; in evaluation, running ones change nothing."""
     signal, arguments = _arriving(node, 1), node.layer.arguments
     if not node.training and arguments["track_running_stats"]:
-        return _noted(node, _as_given(node, signal, arguments["eps"]))
+        return _as_given(node, as_units(node.signal, 1), arguments["eps"])
     return _noted(node, _by_group(node, signal, 1))
 
 

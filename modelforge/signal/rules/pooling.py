@@ -18,7 +18,7 @@ from modelforge.signal.resampled import adaptive_means, matrix_of, resampled
 from modelforge.signal.rule import Index, Node, Passed, register_signal
 from modelforge.signal.rules.dense import as_units, normal_noise
 from modelforge.signal.taps import Taps, spread, taps_of, widest
-from modelforge.signal.value import FLAT, Gradient, Profile, Signal, inherited
+from modelforge.signal.value import FLAT, Gradient, Profile, Signal, fading, inherited
 
 
 @register_signal("AvgPool1d", "AvgPool2d", "AvgPool3d", averages=True)
@@ -81,7 +81,7 @@ def max_pool(node: Node) -> Passed:
         along=found.along,
         across=found.across,
         third=found.third,
-        near=signal.near ** max(one.stride for one in taps),
+        near=_near(signal, taps, found),
         tail=2.0,
         profile=profile,
         later=FLAT,
@@ -137,13 +137,25 @@ def _maxima(signal: Signal, taps: Sequence[Taps]) -> Maxima:
     if near <= 0 or count == 1:
         return found
     apart = [np.abs(np.subtract.outer(np.arange(one.kernel), np.arange(one.kernel))) for one in taps]
-    pairs = prod(float((near**distance).mean()) for distance in apart)
+    pairs = prod(float(fading(near, distance).mean()) for distance in apart)
     inside = (pairs * count - 1) / (count - 1)
     alike = maxima(_raised(signal, inside), windows)
     ratio = (alike.second - alike.mean**2) / (found.second - found.mean**2)
     square = alike.mean**2
     along, across = (square + ratio * (item - found.mean**2) for item in (found.along, found.across))
     return replace(alike, along=along, across=across)
+
+
+def _near(signal: Signal, taps: Sequence[Taps], found: Maxima) -> float:
+    """How much more alike neighbours are than any two maxima: their windows overlap, or what they read is alike."""
+    whole, apart = prod(one.read for one in taps), found.second - found.along
+    if apart <= 0:
+        return 0.0
+    common = [max(0.0, one.read - one.stride) * whole / one.read for one in taps]
+    alike = {both: maxima(signal, Windows(((whole, 1.0),), ((both, 1.0),))).along for both in {*common} - {0.0}}
+    own = [max(0.0, alike.get(both, found.along) - found.along) / apart for both in common]
+    nears = [part + (1 - part) * float(fading(signal.near, one.stride)) for part, one in zip(own, taps, strict=True)]
+    return sum(nears) / len(nears)
 
 
 def _raised(signal: Signal, inside: float) -> Signal:

@@ -121,7 +121,7 @@ def _run(node: Node, inside: _Inside, last: str) -> Passed:
     signals: dict[Source, Signal | None] = {Source(name): it for name, it in zip(names, node.signals, strict=True)}
     done: list[tuple[LeafLayer, Passed | None, str]] = []
     for one in inside.layers:
-        layer = _planned(node, one, values)
+        layer = _planned(one, values)
         values[one.name] = layer.output
         leaf = LeafLayer(layer, tuple(map(Source, one.reads)))
         parameters = _below(node, one.name)
@@ -143,7 +143,7 @@ def _run(node: Node, inside: _Inside, last: str) -> Passed:
     return Passed({(): output}, back)
 
 
-def _planned(node: Node, one: _Inner, values: Mapping[str, Value]) -> LayerPlan:
+def _planned(one: _Inner, values: Mapping[str, Value]) -> LayerPlan:
     """The plan of a layer inside."""
     inputs = tuple(values[name] for name in one.reads)
     output = inputs[0]

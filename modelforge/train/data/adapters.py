@@ -20,6 +20,7 @@ from torch.utils.data import (
 )
 
 from modelforge.core.errors import ForgeError, Problem, Refusal
+from modelforge.core.quoting import sentence
 from modelforge.core.tensors import mapped
 from modelforge.core.words import plural
 from modelforge.train.data.declared import as_array, as_input, as_targets
@@ -46,11 +47,34 @@ class DatasetPart:
 
     def batch(self, rows: Rows) -> tuple[Inputs, Array]:
         examples = [self.dataset[int(row)] for row in rows]
-        inputs, targets = self.collate(examples)
+        inputs, targets = self._pair(examples, rows)
         try:
             return _arrays(inputs), as_targets(targets, self.source)
         except Refusal as error:
             raise refusal("type", self._refused(error, rows, examples)) from None
+
+    def _pair(self, examples: list[Any], rows: Rows) -> tuple[Any, Any]:
+        """The inputs and the targets of some examples.
+
+        Raises:
+            ForgeError: an item is no pair, or they differ in shape.
+        """
+        try:
+            found = self.collate(examples)
+        except (RuntimeError, TypeError) as error:
+            if self.collate is not default_collate:
+                raise
+            message = f"examples {rows.min() + 1:,} to {rows.max() + 1:,} of `{self.source.type}` make no batch"
+            raise refusal("type", f"{message}: {sentence(error)}", "each must have the shape of the others") from None
+        if isinstance(found, tuple | list) and len(found) == 2:
+            return found[0], found[1]
+        item = examples[0]
+        what = f"{len(item)} values" if isinstance(item, tuple | list) else type(item).__name__
+        message = (
+            f"an item of the data set of `{self.source.type}` must be a pair of inputs and a target, but is {what}"
+        )
+        hint = "several inputs are one tuple, or one mapping: `return (a, b), target`"
+        raise refusal("type", message, hint)
 
     def _refused(self, error: Refusal, rows: Rows, examples: Sequence[Any]) -> str:
         """The message about a batch, or about the first of its examples that is wrong on its own."""

@@ -44,14 +44,11 @@ class Augmentation:
         return picture.numpy()
 
 
-def parse_augmentation(
-    section: Mapping[str, Any], path: str, shape: tuple[int, ...]
-) -> tuple[Augmentation | None, list[Problem]]:
-    """Reads the `augment` section: a transform of torchvision for each name.
+def parse_augmentation(section: Mapping[str, Any], shape: tuple[int, ...]) -> tuple[Augmentation | None, list[Problem]]:
+    """Reads the section `data.augment`: a transform of torchvision for each name.
 
     Args:
         section: A mapping with the `type` of a transform and its arguments under each name, or the type alone.
-        path: Override key of the section, for the problems.
         shape: Of a picture before and after it.
 
     Returns:
@@ -66,8 +63,9 @@ def parse_augmentation(
     made, problems = list[nn.Module](), list[Problem]()
     picture = torch.zeros(shape, dtype=torch.uint8)
     for name, raw in section.items():
-        transform, wrong = _transform(raw, f"{path}.{name}", known)
-        problems += wrong or _misfit(transform, f"{path}.{name}", picture)
+        key = f"data.augment.{name}"
+        transform, wrong = _transform(raw, key, known)
+        problems += wrong or _misfit(transform, key, picture)
         made += [transform] if transform is not None else []
     return (None, problems) if problems else (Augmentation(tuple(made)), [])
 

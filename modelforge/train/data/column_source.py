@@ -58,7 +58,7 @@ class ColumnSource(Columns):
         from modelforge.train.data.guesses import with_guesses
         from modelforge.train.data.sheet import Sheet
 
-        sheet = Sheet.of(self.tables())
+        sheet = Sheet.of(self.tables(), self.decimal_sign)
         try:
             return read_examples(self, sheet, self.store)
         except ForgeError as error:
@@ -70,7 +70,7 @@ class ColumnSource(Columns):
         from modelforge.train.data.sheet import Sheet
 
         try:
-            sheet = Sheet.of(self.tables())
+            sheet = Sheet.of(self.tables(), self.decimal_sign)
         except ForgeError:
             return []
         known = [name for name in self.target if name in sheet.columns]
@@ -100,4 +100,7 @@ class ColumnSource(Columns):
             return encode_rows(self, as_table(raw), fitted, labelled=labelled)
         except ForgeError as error:
             (code,) = {problem.code for problem in new_data("").problems}
-            raise ForgeError(replace(problem, code=code, key="") for problem in error.problems) from None
+            raise ForgeError(
+                replace(problem, key="", code=code if problem.severity == "error" else problem.code)
+                for problem in error.problems
+            ) from None

@@ -62,7 +62,7 @@ def matching(pattern: str, key: str = "files") -> list[Path]:
     return paths
 
 
-def inside(folder: Path, key: str = "files") -> list[Path]:
+def inside(folder: Path) -> list[Path]:
     """The files below a folder, sorted by name; its own name is not a pattern.
 
     Raises:
@@ -70,7 +70,7 @@ def inside(folder: Path, key: str = "files") -> list[Path]:
     """
     paths = sorted(path for name in glob("**", root_dir=folder, recursive=True) if (path := folder / name).is_file())
     if not paths:
-        raise refusal(key, f"`{folder}` holds no file", "names that begin with a dot are left out")
+        raise refusal("files", f"`{folder}` holds no file", "names that begin with a dot are left out")
     return paths
 
 

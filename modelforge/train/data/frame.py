@@ -136,27 +136,27 @@ def _declared(source: Columns, name: str) -> Feature:
 
 
 def _read(
-    sheet: Sheet, feature: Feature, source: Columns, found: Findings, *, training: bool = True, drops: bool = True
+    sheet: Sheet, feature: Feature, source: Columns, findings: Findings, *, training: bool = True, drops: bool = True
 ) -> Values:
     """The values of a column; what is wrong with them is added to the findings. Rows may be dropped, or may not."""
     column = sheet.columns[feature.name]
     values = feature.read(column, source.missing, source.decimal_sign)
     for problem in problems(feature, values, column, "features", sheet.place):
-        proposes = training and len(found.problems) <= MAX_PROPOSED
-        found.add(problem, *(way_out(source, feature, column, values) if proposes else ()))
+        proposes = training and len(findings.problems) <= MAX_PROPOSED
+        findings.add(problem, *(way_out(source, feature, column, values) if proposes else ()))
     fill = source.fill(feature.name)
     allowed = (fill != "error" if training else feature.fill is not None) if fill != "drop" else drops
     if len(values.missing) and not allowed and feature.kind != "ids":
         message = f"column `{feature.name}` has no value in {sheet.rows(values.missing)}"
         way = "median" if feature.kind == "number" else "most_frequent"
         if training and len(values.missing) == len(column) and feature.kind == "number":
-            found.add(fault("features", message, "leave it out"), "ignore", feature.name)
+            findings.add(fault("features", message, "leave it out"), "ignore", feature.name)
         elif training:
-            found.add(fault("features", message, "fill it in, or leave the row out"), "impute", feature.name, way)
+            findings.add(fault("features", message, "fill it in, or leave the row out"), "impute", feature.name, way)
         elif fill == "drop":
-            found.add(fault("features", message, "leave the row out, as training did (`impute`), or fill it in"))
+            findings.add(fault("features", message, "leave the row out, as training did (`impute`), or fill it in"))
         else:
-            found.add(fault("features", message, "fill it in: in training, all rows had a value"))
+            findings.add(fault("features", message, "fill it in: in training, all rows had a value"))
     return values
 
 
@@ -184,7 +184,7 @@ def _alike_categories(fits: Sequence[Feature]) -> Iterator[Problem]:
             yield from look_alikes(fit.categories, "categories", f"column `{fit.name}`", key)
 
 
-def _refuse_bare(source: Columns, name: str, sheet: Sheet, bare: Rows, found: Findings) -> None:
+def _refuse_bare(source: Columns, name: str, sheet: Sheet, bare: Rows, findings: Findings) -> None:
     """Adds the problem of rows without a target."""
     message = f"column `{name}` has no {'class' if source.target_kind == 'class' else 'value'} in {sheet.rows(bare)}"
     hint = f"leave such rows out: `{setting('impute', {name: 'drop'})}`"
@@ -193,7 +193,7 @@ def _refuse_bare(source: Columns, name: str, sheet: Sheet, bare: Rows, found: Fi
     if source.target_kind == "class" and text is not None and text.strip():
         message += f": it has {text!r}"
         hint += """; if it is the name of a class: `'data.missing=[""]'`"""
-    found.add(fault("target", message, hint))
+    findings.add(fault("target", message, hint))
 
 
 def _remaining(source: Columns, features: Sequence[Feature], values: Sequence[Values], bare: Rows, size: int) -> Rows:
@@ -209,7 +209,10 @@ def _remaining(source: Columns, features: Sequence[Feature], values: Sequence[Va
 def _unfit(source: Columns, fits: Sequence[Feature], named: str) -> Iterator[Problem]:
     """The problems of numbers of features and of ids that are not as declared."""
     number = sum(len(fit.names) for fit in fits if fit.kind != "ids")
-    if number != source.num_features:
+    if not number:
+        message = f"{named} has no column beside those of `embed`, but the first input of the model is of others"
+        yield fault("embed", message, "name one of them in `categorical` in place of `embed`")
+    elif number != source.num_features:
         yield undeclared("num_features", "feature", number, source.num_features, named)
     for fit in fits:
         needed = len(fit.categories) + 1
@@ -262,7 +265,7 @@ def _ids(fits: Sequence[Feature], values: Sequence[Values]) -> Array | None:
     return np.stack(found, axis=1) if found else None
 
 
-def _targets(source: Columns, sheet: Sheet, found: Findings) -> tuple[Coded | Numbers | None, Rows]:
+def _targets(source: Columns, sheet: Sheet, findings: Findings) -> tuple[Coded | Numbers | None, Rows]:
     """The targets, and the rows to leave out since they have none."""
     if source.target_kind == "input":
         return None, NO_ROWS
@@ -276,11 +279,11 @@ def _targets(source: Columns, sheet: Sheet, found: Findings) -> tuple[Coded | Nu
         missing = {name: values.missing for name, values in read.items()}
         for name, values in read.items():
             for problem in problems(Feature(name), values, columns[name], "target", sheet.place):
-                found.add(problem)
+                findings.add(problem)
         target = Numbers(np.stack([one.values for one in read.values()], 1), source.target, "target", sheet.place)
     for name, rows in missing.items():
         if len(rows) and source.fill(name) != "drop":
-            _refuse_bare(source, name, sheet, rows, found)
+            _refuse_bare(source, name, sheet, rows, findings)
     return target, np.unique(np.concatenate([*missing.values()]))
 
 

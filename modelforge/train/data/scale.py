@@ -146,7 +146,7 @@ def constant(numbers: Scaled, named: str) -> Iterator[Problem]:
         columns = listed([numbers.names[place] for place in places], MAX_SHOWN, quote="`")
         what = f"{plural(len(places), 'column')}, {columns},"
     message = f"{what} of {named} {'has' if len(places) == 1 else 'have'} the same value in all training examples"
-    hint = "nothing can be learnt from what never differs"
+    hint = "nothing can be learnt from what never differs; beyond 14 digits, differences are rounding"
     yield Problem("MW203", f"data.{numbers.key}", message, hint, severity="warning")
 
 

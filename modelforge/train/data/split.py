@@ -74,6 +74,10 @@ def split(
     if short := [name for name, part in zip(PARTS, (train, val, test), strict=True) if len(part) < at_least]:
         key = "group" if groups is not None else "time" if times is not None else "val_fraction"
         raise refusal(key, f"no examples are left for {short[0]}", "bring more examples, or change the fractions")
+    for word, part in zip(IN_WORDS[1:], (val, test), strict=True):
+        if times is not None and times[part].min() < times[train].max():  # of a file of its own
+            message = f"the {word} part begins before the training part ends, but by `time` it comes later"
+            raise refusal("time", message, "cut the files at a time, or split by rows: `data.time=null`")
     return train, val, test
 
 
@@ -173,15 +177,31 @@ def _shift(
 def missing(labels: Rows, parts: Sequence[Rows], names: Sequence[object], named: str) -> Iterator[Problem]:
     """Warnings about classes that a part of the data lacks: the first few by name, then their number."""
     held = np.stack([np.bincount(labels[part], minlength=len(names)) for part in parts], axis=1)
-    lacking = np.flatnonzero((held == 0).any(1))
+    yield from _lacking(held, names, named, "class")
+
+
+def missing_labels(parts: Sequence[Array], names: Sequence[object], named: str) -> Iterator[Problem]:
+    """Warnings about labels that no example of a part has, though others have them.
+
+    Args:
+        parts: The labels of the examples of each part, 0 or 1.
+        names: What each label is called.
+        named: The data, in words.
+    """
+    held = np.stack([part.sum(0).astype(int) for part in parts], axis=1)
+    yield from _lacking(held, names, named, "label")
+
+
+def _lacking(held: Array, names: Sequence[object], named: str, noun: str) -> Iterator[Problem]:
+    lacking = np.flatnonzero((held == 0).any(1) & held.any(1))
     for label in lacking[:MAX_SHOWN]:
         where = " and ".join(name for name, number in zip(IN_WORDS, held[label], strict=True) if not number)
         examples = plural(int(held[label].sum()), "example")
         part = "parts" if " and " in where else "part"
-        message = f"the class `{names[label]}` has {examples} in {named}, none of them in the {where} {part}"
+        message = f"the {noun} `{names[label]}` has {examples} in {named}, none of them in the {where} {part}"
         yield Problem("MW202", "data.val_fraction", message, "add examples of it", severity="warning")
     if (more := len(lacking) - MAX_SHOWN) > 0:
-        message = f"{plural(more, 'more class')} of {named} {'is' if more == 1 else 'are'} missing from a part"
+        message = f"{plural(more, f'more {noun}')} of {named} {'is' if more == 1 else 'are'} missing from a part"
         yield Problem("MW202", "data.val_fraction", message, severity="warning")
 
 

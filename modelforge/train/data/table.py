@@ -18,7 +18,7 @@ from modelforge.train.data.parts import Array, Arrays, Examples, Rows
 from modelforge.train.data.refusals import fault, refusal, together, undeclared
 from modelforge.train.data.scale import Numbers, Scale, Scaled, as_float32, constant, is_constant, scaled
 from modelforge.train.data.source import SplitSource, check, check_float32, new_data
-from modelforge.train.data.split import PARTS, missing, split
+from modelforge.train.data.split import PARTS, missing, missing_labels, split
 
 
 class Table(SplitSource):
@@ -103,6 +103,9 @@ def assembled(
         kept |= {"labels": targets.names} if source.target_kind == "labels" else {"targets": targets.described()}
         answers = targets.parts
         found += constant(targets, named)
+        if source.target_kind == "labels":
+            names = range(source.num_outputs) if isinstance(targets.names, str) else targets.names
+            found += missing_labels(targets.parts, names, named)
     both = [array if ids is None else (array, ids[part]) for array, part in zip(inputs.parts, parts, strict=True)]
     return Examples.of(map(Arrays, both, answers), found, kept)
 
@@ -212,29 +215,8 @@ def encoded_arrays(source: Table, raw: Any, fitted: Mapping[str, Any], names: tu
         ForgeError: an array is missing, has another shape, or is not of finite numbers.
     """
     inputs, target = names
-    if isinstance(raw, tuple) and target is not None:
-        if len(raw) != 2:
-            raise new_data("new data with targets must be a pair of inputs and targets")
-        raw = dict(zip(names, raw, strict=True))
-    given = {inputs: raw} if not isinstance(raw, Mapping) else raw
-    if isinstance(raw, Mapping) and len(raw) == 1 and target is None:
-        given = {inputs: next(iter(raw.values()))}
-    due = (inputs,) if target is None or source.target_kind == "input" else (inputs, target)
-    if lacking := [name for name in due if name not in given]:
-        known = ", ".join(f"`{name}`" for name in given)
-        raise new_data(f"the new data has no array `{lacking[0]}`", f"it has {known}")
-    try:
-        array = as_array(given[inputs], f"`{inputs}`")
-    except Refusal as error:
-        raise new_data(str(error)) from None
-    if not array.ndim or array.shape[1:] != source.input.shape:
-        shape = ", ".join(["examples", *map(str, source.input.shape)])
-        raise new_data(f"`{inputs}` of the new data has shape {array.shape}, but must have ({shape})")
-    if array.dtype.kind not in "biuf":
-        raise new_data(f"`{inputs}` of the new data must hold numbers, but holds {array.dtype}")
-    wrong = np.argwhere(~np.isfinite(array.astype(np.float64)))
-    if len(wrong):
-        raise new_data(f"`{inputs}` of the new data has a value that is not finite in row {wrong[0][0] + 1}")
+    given = _by_name(source, raw, names)
+    array = _inputs(given[inputs], inputs, source)
     answers = None if target is None else array if source.target_kind == "input" else _answers(given[target], source)
     if answers is not None and answers.shape[:1] != array.shape[:1]:
         raise new_data(f"the new data has {plural(len(array), 'example')}, but targets of shape {answers.shape}")
@@ -242,6 +224,40 @@ def encoded_arrays(source: Table, raw: Any, fitted: Mapping[str, Any], names: tu
         return encoded(array, answers, fitted, "the new data")
     except ForgeError as error:
         raise ForgeError(replace(problem, code="MF150", key="") for problem in error.problems) from None
+
+
+def _by_name(source: Table, raw: Any, names: tuple[str, str | None]) -> Mapping[str, Any]:
+    """New arrays by name, with all that are needed."""
+    inputs, target = names
+    given = raw if isinstance(raw, Mapping) else {inputs: raw}
+    if target is None and len(given) == 1:
+        return {inputs: next(iter(given.values()))}
+    if target is not None and isinstance(raw, tuple):
+        if len(raw) != 2:
+            raise new_data("new data with targets must be a pair of inputs and targets")
+        given = {inputs: raw[0], target: raw[1]}
+    due = (inputs,) if target is None or source.target_kind == "input" else (inputs, target)
+    if lacking := [name for name in due if name not in given]:
+        known = ", ".join(f"`{name}`" for name in given)
+        raise new_data(f"the new data has no array `{lacking[0]}`", f"it has {known}")
+    return given
+
+
+def _inputs(given: Any, name: str, source: Table) -> Array:
+    """New inputs: finite numbers of the shape that is declared."""
+    try:
+        array = as_array(given, f"`{name}`")
+    except Refusal as error:
+        raise new_data(str(error)) from None
+    if not array.ndim or array.shape[1:] != source.input.shape:
+        shape = ", ".join(["examples", *map(str, source.input.shape)])
+        raise new_data(f"`{name}` of the new data has shape {array.shape}, but must have ({shape})")
+    if array.dtype.kind not in "biuf":
+        raise new_data(f"`{name}` of the new data must hold numbers, but holds {array.dtype}")
+    wrong = np.argwhere(~np.isfinite(array.astype(np.float64)))
+    if len(wrong):
+        raise new_data(f"`{name}` of the new data has a value that is not finite in row {wrong[0][0] + 1}")
+    return array
 
 
 def _answers(given: Any, source: Table) -> Array:

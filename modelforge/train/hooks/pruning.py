@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
-from contextlib import suppress
 from math import isfinite
-from pathlib import Path
 from typing import Any
 
 from lightning import Callback, LightningModule, Trainer
 from optuna.trial import Trial
 
-from modelforge.runs.liveness import STATUS
+from modelforge.results.collect import membership
 from modelforge.train.context import Context
 from modelforge.train.studies import JOURNAL, PRUNED, find_trial, make_pruner, open_study, reported
 
@@ -22,7 +19,7 @@ class Prune(Callback):
 
     Args:
         settings: Which rule ends a trial, as the callback has them.
-        context: The run. Its folder lies in the folder of the sweep.
+        context: The run, which may be a job of a search.
     """
 
     def __init__(self, settings: Mapping[str, Any], context: Context) -> None:
@@ -33,13 +30,12 @@ class Prune(Callback):
 
     def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Finds the trial that this run is."""
-        number = job_number(self.context.folder)
-        journal = self.context.folder.parent / JOURNAL
-        if number is None or not journal.is_file():
+        member = membership(self.context.folder)
+        if member is None or not (journal := member.folder / JOURNAL).is_file():
             self.context.say("pruning: this run belongs to no study (`hydra/sweeper=optuna`), and is never ended early")
             return
         pruner = make_pruner(trainer.max_epochs, self.settings)
-        self.trial = find_trial(open_study(journal, pruner=pruner), number)
+        self.trial = find_trial(open_study(journal, pruner=pruner), member.job)
         if self.trial is not None and PRUNED in self.trial.user_attrs:  # killed after that, and resumed
             trainer.should_stop = True
             self.context.prune()
@@ -72,10 +68,3 @@ class Prune(Callback):
         """Says why the training ended, if this is why."""
         if self.reason:
             self.context.say(f"{self.reason}, and other trials did better by then")
-
-
-def job_number(folder: Path) -> int | None:
-    """The number of the job that a run folder belongs to, from its status; None for a run of its own."""
-    with suppress(OSError, ValueError, LookupError, TypeError):
-        return int(json.loads((folder / STATUS).read_text(encoding="utf-8"))["job"]["number"])
-    return None

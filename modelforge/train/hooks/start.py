@@ -54,7 +54,7 @@ def foreseen(plan: Plan) -> RunStart:
     """The predicted energies at both ends of a model; nothing for a large one."""
     if sum(not layer.children for layer in plan.layers) > MAX_LAYERS:
         return RunStart()
-    nodes = predict(plan, batch=BATCH).nodes
+    nodes = predict(plan, batch_size=BATCH).nodes
     signal = next((node.signal.second for node in reversed(nodes) if node.signal is not None), None)
     return RunStart(signal, next((found for node in nodes if (found := _arriving(node)) is not None), None))
 

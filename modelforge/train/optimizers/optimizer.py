@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from modelforge.core.errors import Problem
+from modelforge.core.errors import Problem, problems_of
 from modelforge.core.frozen import FrozenDict
 from modelforge.core.paths import join
 from modelforge.core.quoting import listed, quoted
 from modelforge.planning.plan import Plan
 from modelforge.train.arguments import check_arguments, misuse
-from modelforge.train.from_torch import classes, construct, example, parse_class, problems_of, split
+from modelforge.train.from_torch import classes, construct, example, parse_class, split
 from modelforge.train.optimizers.groups import Group, Grouping, Member, unknown_roles
 from modelforge.train.optimizers.mup import rates
 
@@ -26,7 +26,9 @@ if TYPE_CHECKING:
 
 OWN = ("mup", "no_decay", "groups", "layer_decay")
 """The keys of the section that are not torch's."""
-RESERVED = MappingProxyType({"params": "they are the model's"})
+RESERVED = MappingProxyType(
+    {"params": "they are the model's", "differentiable": "a training differentiates by weights, and not by its steps"}
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +54,7 @@ class OptimizerFactory:
         listed = [{"params": members[name], "name": name, **group.options} for name, group in options.items()]
         return construct(self.kind, "optimizer", self.arguments, lambda given: self.kind(listed, **given))
 
-    def following(self, plan: Plan, frozen: Collection[str] = ()) -> tuple[OptimizerFactory, list[Problem]]:
+    def grouped(self, plan: Plan, frozen: Collection[str] = ()) -> tuple[OptimizerFactory, list[Problem]]:
         """The same with the groups of a model, and what does not go with it.
 
         Args:
@@ -75,8 +77,9 @@ class OptimizerFactory:
         groups = self.grouping.assign(members, base, decays_by_rate=self._decays_by_rate)
         made = replace(self, groups=FrozenDict(groups))
         shapes = {item.path: item.shape for item in plan.parameters}
-        refused = problems_of(lambda: made((path, _on_meta(shapes[path])) for path in groups))
-        hint = self._without_groups() if refused else ""
+        weights = [(path, _on_meta(shapes[path])) for path in groups]
+        refused = problems_of(lambda: made(weights))
+        hint = "" if not refused or problems_of(lambda: self(weights)) else self._without_groups()
         return made, [replace(problem, key="optimizer.type", hint=problem.hint or hint) for problem in refused]
 
     def _without_groups(self) -> str:
@@ -106,6 +109,11 @@ class OptimizerFactory:
     def capturable(self) -> bool:
         """Whether its steps are to be recorded, which takes a GPU."""
         return bool(self.arguments.get("capturable"))
+
+    @property
+    def evaluates_again(self) -> bool:
+        """Whether a step evaluates its batch several times, as often as the loss tells it to."""
+        return self.kind is torch.optim.LBFGS
 
     @property
     def _signature(self) -> Mapping[str, inspect.Parameter]:

@@ -13,7 +13,7 @@ PLATEAU = "ReduceLROnPlateau"
 """The scheduler that follows a metric."""
 
 
-def following(
+def with_monitor(
     section: Mapping[str, Any], metrics: Mapping[str, Literal["min", "max"]], metric: str
 ) -> Mapping[str, Any]:
     """The section with the `monitor` of a plateau, by default the optimized metric, and its better direction as `mode`.

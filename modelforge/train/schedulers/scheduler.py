@@ -13,13 +13,13 @@ from pydantic import ValidationError
 from torch.optim.lr_scheduler import LambdaLR, LRScheduler
 
 from modelforge.core.complaints import Owner, problems
-from modelforge.core.errors import Problem
+from modelforge.core.errors import Problem, problems_of
 from modelforge.core.quoting import quoted
 from modelforge.core.words import plural
 from modelforge.train.arguments import misuse
-from modelforge.train.from_torch import example, problems_of, split
+from modelforge.train.from_torch import example, split
 from modelforge.train.schedulers.curves import CURVES, Curve
-from modelforge.train.schedulers.monitor import PLATEAU, following, wrong_monitor
+from modelforge.train.schedulers.monitor import PLATEAU, with_monitor, wrong_monitor
 from modelforge.train.schedulers.torch_scheduler import RESERVED, TorchScheduler, parse_torch, schedulers
 
 if TYPE_CHECKING:
@@ -117,7 +117,7 @@ def parse_scheduler(
     """
     if section is None:
         return None, []
-    followed = following(section, metrics, metric) if isinstance(section, Mapping) else section
+    followed = with_monitor(section, metrics, metric) if isinstance(section, Mapping) else section
     timing, rest = split(followed, "interval", "monitor")
     name = rest.get("type") if isinstance(rest, Mapping) else None
     rule, found = _parse_curve(str(name), rest) if name in CURVES else parse_torch(rest, "scheduler", (*CURVES,))

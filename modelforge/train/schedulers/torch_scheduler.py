@@ -22,6 +22,13 @@ if TYPE_CHECKING:
 
 ABSOLUTE_RATES = ("base_lr", "max_lr")
 """Arguments of schedulers that take the place of the optimizer's learning rate."""
+LEAST: Mapping[str, int] = MappingProxyType(
+    {
+        **dict.fromkeys(("T_max", "step_size", "total_iters", "step_size_up", "milestones"), 1),
+        **dict.fromkeys((*ABSOLUTE_RATES, "eta_min", "min_lr", "gamma", "factor", "power", "patience", "cooldown"), 0),
+    }
+)
+"""What the arguments must be at least: torch takes less, and divides by 0, or climbs the loss."""
 ENDS: Mapping[str, tuple[str, str]] = MappingProxyType(
     {
         "OneCycleLR": ("total_steps", "then it raises an error"),
@@ -32,7 +39,9 @@ ENDS: Mapping[str, tuple[str, str]] = MappingProxyType(
 """The argument that is the end of a scheduler, by default that of the training, and what follows the end."""
 OF_OTHERS = ("SequentialLR", "ChainedScheduler")
 """Schedulers that are made of a list of others."""
-RESERVED = MappingProxyType({"optimizer": "it is the config's optimizer"})
+RESERVED = MappingProxyType(
+    {"optimizer": "it is the config's optimizer", "last_epoch": "a resumed run goes on where it was"}
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,16 +69,31 @@ class TorchScheduler:
         """Whether it depends on the length of the training."""
         return self.end is not None or any(part.needs_horizon for part in self.parts)
 
-    def make(self, optimizer: Optimizer, horizon: int, path: str = "scheduler") -> LRScheduler:
+    def lengths(self, horizon: int) -> list[int]:
+        """The length of each part in a training: of a `SequentialLR` from one milestone to the next."""
+        if self.name != "SequentialLR":
+            return [horizon] * len(self.parts)
+        ends = [min(milestone, horizon) for milestone in (*self.arguments["milestones"], horizon)]
+        return [end - start for start, end in pairwise((0, *ends))]
+
+    def make(self, optimizer: Optimizer, horizon: int) -> LRScheduler:
         """The scheduler of an optimizer.
 
         Args:
             optimizer: The optimizer, with its learning rates.
             horizon: The length of the training.
-            path: Override key of the section, for problems.
         """
+        lr = optimizer.defaults["lr"]
+        ratios = [group["lr"] / lr if lr else 1.0 for group in optimizer.param_groups]
+        return self._made(optimizer, horizon, ratios, "scheduler")
+
+    def _made(self, optimizer: Optimizer, horizon: int, ratios: Sequence[float], path: str) -> LRScheduler:
+        """The scheduler; `ratios` are those of the groups' learning rates, which parts made before it have changed."""
         if self.parts:
-            parts = [part.make(optimizer, horizon, f"{path}.schedulers.{at}") for at, part in enumerate(self.parts)]
+            parts = [
+                part._made(optimizer, max(length, 1), ratios, f"{path}.schedulers.{at}")
+                for at, (part, length) in enumerate(zip(self.parts, self.lengths(horizon), strict=True))
+            ]
             return construct(
                 self.kind,
                 path,
@@ -78,7 +102,7 @@ class TorchScheduler:
             )
         end = {self.end: horizon} if self.end else {}
         return construct(
-            self.kind, path, self.arguments, lambda given: self.kind(optimizer, **end, **_by_group(given, optimizer))
+            self.kind, path, self.arguments, lambda given: self.kind(optimizer, **end, **_by_group(given, ratios))
         )
 
 
@@ -108,7 +132,7 @@ def parse_torch(section: Any, path: str, others: Sequence[str] = ()) -> tuple[To
         parts, found = _parse_parts(name, values.pop("schedulers", None), values.get("milestones"), path)
     kind, arguments, problems = parse_class(values, path, "scheduler", schedulers(), reserved, others)
     rest = {name: value for name, value in arguments.items() if name != end}
-    problems += [*found, *_negative(rest, path)]
+    problems += [*found, *_too_small(rest, path)]
     return (None if kind is None or problems else TorchScheduler(kind, rest, tuple(parts))), problems
 
 
@@ -123,6 +147,9 @@ def _parse_parts(name: str, listed: Any, milestones: Any, path: str) -> tuple[li
         if part is not None and part.kind is lr_scheduler.ReduceLROnPlateau:
             message = f"ReduceLROnPlateau follows a metric, and cannot be part of {name}"
             found.append(misuse(f"{path}.schedulers.{index}.type", message))
+        if part is not None and part.parts and name == "SequentialLR":
+            message = f"{part.name} cannot be part of SequentialLR, which sets the step of each part"
+            found.append(misuse(f"{path}.schedulers.{index}.type", message, "name its schedulers in the outer list"))
         problems += found
         parts += [part] if part is not None else []
     if name == "SequentialLR" and isinstance(milestones, list | tuple):
@@ -135,20 +162,21 @@ def _parse_parts(name: str, listed: Any, milestones: Any, path: str) -> tuple[li
     return parts, problems
 
 
-def _negative(arguments: Mapping[str, Any], path: str) -> list[Problem]:
-    """Learning rates below 0: torch takes them."""
+def _too_small(arguments: Mapping[str, Any], path: str) -> list[Problem]:
+    """Arguments below what they must be at least; NaN is, too."""
     found: list[Problem] = []
-    for name in (name for name in ABSOLUTE_RATES if name in arguments):
-        given = arguments[name]
-        if not all(rate >= 0 for rate in (given if isinstance(given, Sequence) else [given])):
-            found.append(misuse(f"{path}.{name}", f"`{name}` must be at least 0, but is {quoted(given)}"))
+    for name, given in arguments.items():
+        least = LEAST.get(name)
+        if least is None or given is None:
+            continue
+        if not all(number >= least for number in (given if isinstance(given, list | tuple) else [given])):
+            message = f"`{name}` must be at least {least}, but is {quoted(given)}"
+            found.append(misuse(f"{path}.{name}", message))
     return found
 
 
-def _by_group(arguments: Mapping[str, Any], optimizer: Optimizer) -> dict[str, Any]:
+def _by_group(arguments: Mapping[str, Any], ratios: Sequence[float]) -> dict[str, Any]:
     """A scheduler's arguments, with its learning rates in the ratio of those of the optimizer's groups."""
-    lr = optimizer.defaults["lr"]
-    ratios = [group["lr"] / lr if lr else 1.0 for group in optimizer.param_groups]
     own = {
         name: value for name, value in arguments.items() if name in ABSOLUTE_RATES and isinstance(value, int | float)
     }

@@ -72,9 +72,9 @@ class MultilabelClassification(Task):
         return f"a label is 0 or 1, but the target has {value:g} in {row}"
 
     def meter(self, data: Data) -> Metric:
-        from modelforge.train.label_f1 import LabelF1
+        from modelforge.train.label_means import LabelF1
 
-        return LabelF1(data.num_outputs)
+        return LabelF1(num_labels=data.num_outputs)
 
     def scored(self, outputs: Tensor, batch: Batch) -> tuple[Tensor, Tensor]:
         # Scores within 0 and 1 would be taken for probabilities.

@@ -35,6 +35,6 @@ def test_the_weights_are_an_output_too():
     }
     model = {"input": {"shape": [24, 128]}, "layers": layers, "outputs": {"one": "both", "two": "weights"}}
     plan = mf.plan(spec := mf.parse(model, init={"scheme": "xavier"}))
-    prediction = mf.predict(plan, batch=16)
+    prediction = mf.predict(plan, batch_size=16)
     assert prediction.node("weights").signal.mean == pytest.approx(1 / 24)
     assert not misses(prediction, measured(plan, spec, seeds=6, batch=16))

@@ -20,6 +20,21 @@ def test_elements(training):
     check(chain(*[LINEAR, "ReLU", drop] * 4, shape=[64], init={"scheme": "kaiming"}), training=training)
 
 
+@pytest.mark.parametrize("kind", KINDS)
+def test_evaluation_drops_nothing(kind):
+    """A pool reads the values of an activation, as if there was no dropout."""
+    rank = int(kind[-2]) if kind.endswith("d") else 1
+    conv, pool = {"type": f"Conv{rank}d", "out_channels": 4, "kernel_size": 3}, {"type": f"MaxPool{rank}d"}
+    drop, pool = {"type": kind, "p": 0.5}, pool | {"kernel_size": 2}
+    shape = [4, *[6] * rank]
+    with_drop, without = (
+        mf.predict(mf.plan(chain(conv, "ReLU", *between, pool, shape=shape, init="kaiming")), training=False).nodes
+        for between in ([drop], [])
+    )
+    found = [node.to_dict() | {"path": ""} for node in with_drop if node.type != kind]
+    assert found == [node.to_dict() | {"path": ""} for node in without]
+
+
 @pytest.mark.parametrize("kind", ["Dropout1d", "AlphaDropout", "FeatureAlphaDropout"])
 def test_channels(kind):
     check(chain(CONV, "ReLU", {"type": kind, "p": 0.3}, CONV, shape=[32, 9], init="kaiming"))
@@ -51,7 +66,7 @@ def test_alpha_dropout_brings_examples_nearer(p):
             tensor.retain_grad()
             kept.append(tensor)
     (tensor * torch.randn(tensor.shape, generator=generator)).sum().backward()
-    nodes = [node for node in mf.predict(plan, batch=16).nodes if node.type == "AlphaDropout"]
+    nodes = [node for node in mf.predict(plan, batch_size=16).nodes if node.type == "AlphaDropout"]
     for node, drawn in zip(nodes, kept, strict=True):
         for item, values in ((node.signal, drawn.detach()), (node.gradient, drawn.grad)):
             logs = values.double().square().mean(dim=(1, 2)).log()
@@ -64,7 +79,7 @@ def test_moments_after_alpha_dropout_as_drawn(kind):
     """After ReLU, which has a mean and a skewness; the noise of E x² over batches follows from the fourth moment."""
     shape = [8, 5] if kind.startswith("Feature") else [40]
     plan = mf.plan(chain("ReLU", {"type": kind, "p": 0.2}, shape=shape, init="kaiming"))
-    signal = mf.predict(plan, batch=4).nodes[-1].signal
+    signal = mf.predict(plan, batch_size=4).nodes[-1].signal
     torch.manual_seed(0)
     layer = getattr(torch.nn, kind)(0.2)
     drawn = torch.stack([layer(torch.randn(4, *shape).relu()) for _ in range(20_000)]).double()

@@ -10,7 +10,7 @@ from torch import nn
 import modelforge as mf
 from modelforge.signal.value import Signal
 from tests.signal.measured import measured
-from tests.signal.nets import check
+from tests.signal.nets import chain, check
 
 LINEAR = {"type": "Linear", "out_features": 64, "bias": False}
 PADDED = {"type": "Conv2d", "out_channels": 16, "kernel_size": 3, "padding": 1}
@@ -151,7 +151,7 @@ def test_weights_of_one_part_of_a_sum_take_back_their_share_of_what_a_norm_made_
     }
     spec = mf.parse({"input": {"shape": [4]}, "layers": layers}, init="lecun")
     plan = mf.plan(spec)
-    gradient = mf.predict(plan, batch=64).node("own").gradient
+    gradient = mf.predict(plan, batch_size=64).node("own").gradient
     logs = measured(plan, spec, seeds=16, batch=64)["own"].backward
     assert np.mean(logs) == pytest.approx(gradient.log_mean, abs=3 * gradient.spread / 4)
 
@@ -228,6 +228,16 @@ def test_a_norm_divides_each_part_by_its_own_energy(dim, norm, shape, kind):
         {"type": kind, "out_features": 16} if kind == "Linear" else {"type": kind, "out_channels": 16, "kernel_size": 1}
     )
     check(unequal(dim, norm, head, shape=shape, kind=kind), batch=32)
+
+
+def test_a_batch_norm_takes_out_the_mean_of_each_unit():
+    """Beside each other, as in a DenseNet: maxima, whose mean is above 0, and sums, whose mean is 0."""
+    conv = {"type": "Conv2d", "out_channels": 32, "kernel_size": 3, "padding": 1, "bias": False}
+    branch = {"norm": "BatchNorm2d", "act": "ReLU", "conv": conv}
+    joined = {"type": "Residual", "layers": branch, "merge": {"type": "Concat", "dim": 1}}
+    pool = {"type": "MaxPool2d", "kernel_size": 3}
+    spec = chain(conv, "ReLU", pool, joined, "BatchNorm2d", "ReLU", conv, shape=[8, 18, 18], init="kaiming")
+    check(spec, spare=0.02)
 
 
 def test_an_activation_that_keeps_scale_reads_parts_of_any_energy():

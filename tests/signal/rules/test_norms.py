@@ -68,9 +68,30 @@ def test_norms_of_other_elements_read_no_energies_of_positions(norm, units):
 def test_batch_norm_lets_gradients_explode():
     """π/(π - 1) a layer after ReLU (Yang et al. 2019, arXiv:1902.08129)."""
     spec = chain(*[LINEAR, "BatchNorm1d", "ReLU"] * 10, shape=[64], init={"scheme": "xavier"})
-    prediction = mf.predict(mf.plan(spec), batch=100_000)
+    prediction = mf.predict(mf.plan(spec), batch_size=100_000)
     ratio = prediction.node("relu14").gradient.energy / prediction.node("relu17").gradient.energy
     assert ratio == pytest.approx(3.141593 / 2.141593, rel=0.05)
+
+
+@pytest.mark.parametrize("norm", ["BatchNorm1d", {"type": "InstanceNorm1d", "track_running_stats": True}])
+def test_a_norm_of_running_statistics_is_not_known_after_what_is_not(norm):
+    pool = {"type": "LPPool1d", "norm_type": 3, "kernel_size": 2}
+    plan = mf.plan(chain(pool, norm, "Flatten", LINEAR, shape=[4, 64], init={"scheme": "lecun"}))
+    evaluation, training = mf.predict(plan, training=False), mf.predict(plan)
+    assert len(evaluation.unknown) == 4
+    assert {node.note for node in evaluation.unknown} == {evaluation.nodes[1].note}
+    assert [node.path for node in training.unknown] == ["lppool1d0"]
+
+
+@pytest.mark.parametrize("norm", ["LayerNorm", "RMSNorm", {"type": "GroupNorm", "num_groups": 4}])
+def test_examples_that_are_left_out_stay_0_after_a_norm(norm):
+    """Before it their gradients are divided by √ε, and no forward signal shows it."""
+    plain = LINEAR | {"bias": False}
+    layers = [plain, {"type": "DropPath", "p": 0.3}, plain, norm, plain]
+    plan = check(chain(*layers, shape=[64], init="xavier"), seeds=12)
+    nodes = mf.predict(plan).nodes
+    assert nodes[4].signal.second == pytest.approx(0.7, rel=1e-4)
+    assert [node.path for node in mf.predict(plan).lost] == ["input", *[node.path for node in nodes[1:4]]]
 
 
 def test_a_norm_is_known_after_what_is_not():

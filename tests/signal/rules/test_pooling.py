@@ -47,7 +47,7 @@ def test_maxima_at_fractional_places():
     """Forward only: windows that overlap by chance share maxima."""
     layer = {"type": "FractionalMaxPool2d", "kernel_size": 2, "output_size": 4}
     spec = chain(CONV, "ReLU", layer, shape=[32, 7, 6], init={"scheme": "kaiming"})
-    node = mf.predict(mf.plan(spec), batch=8).node("fractionalmaxpool2d2")
+    node = mf.predict(mf.plan(spec), batch_size=8).node("fractionalmaxpool2d2")
     found = measured(mf.plan(spec), spec, seeds=4, batch=8)[node.path].forward
     assert sum(found) / 4 == pytest.approx(log(node.signal.second), abs=3 * node.signal.spread / 2)
 

@@ -46,7 +46,7 @@ def test_steps(layer):
 def test_covariances_of_two_examples_by_place(layers):
     """Padding leaves each place taps of its own: two examples are more alike at one place than at two."""
     spec = chain(PADDED, "ReLU", PADDED, *layers, shape=[8, 4, 4], init="kaiming")
-    signal = mf.predict(mf.plan(spec), batch=8).nodes[-1].signal
+    signal = mf.predict(mf.plan(spec), batch_size=8).nodes[-1].signal
     found = np.array([_by_place(mf.build(spec, seed=seed), seed) for seed in range(SEEDS)])
     same, other = signal.by_place
     assert found[:, 0].mean() == pytest.approx(same, abs=4 * found[:, 0].std() / SEEDS**0.5)

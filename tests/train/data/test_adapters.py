@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, ClassVar
 
 import numpy as np
@@ -208,6 +209,42 @@ def test_the_targets_of_data_sets_get_the_shape_and_dtype_of_the_task():
     assert (targets.dtype, targets.tolist()) == (np.float32, [[0], [1], [2], [3]])
     parts = [TensorDataset(torch.zeros(9, 2), torch.zeros(9, dtype=torch.int32))] * 3
     assert examples_of(parts, own()).train.batch(np.arange(4))[1].dtype == np.int64
+
+
+class Items(Dataset):
+    """Examples that are made by a function of their number."""
+
+    def __init__(self, make: Callable[[int], Any]) -> None:
+        self.make = make
+
+    def __len__(self) -> int:
+        return 9
+
+    def __getitem__(self, index: int) -> Any:
+        return self.make(index)
+
+
+@pytest.mark.parametrize(
+    ("make", "what"),
+    [
+        (lambda row: {"x": torch.zeros(2), "y": row % 3}, "dict"),
+        (lambda row: (torch.zeros(2), torch.zeros(2), row % 3), "3 values"),
+        (lambda row: torch.zeros(2), "Tensor"),
+    ],
+)
+def test_items_that_are_no_pairs(make: Callable[[int], Any], what: str):
+    with pytest.raises(mf.ForgeError) as caught:
+        examples_of([Items(make)] * 3, own())
+    (problem,) = caught.value.problems
+    message = "an item of the data set of `own` must be a pair of inputs and a target, but is"
+    assert (problem.key, problem.message) == ("data.type", f"{message} {what}")
+
+
+def test_items_that_differ_in_shape():
+    examples = examples_of([Items(lambda row: (torch.zeros(2 + (row > 4)), row % 3))] * 3, own())
+    assert len(examples.train.batch(np.arange(3))[1]) == 3
+    with pytest.raises(mf.ForgeError, match="examples 4 to 7 of `own` make no batch: stack expects each tensor to be"):
+        examples.train.batch(np.array([5, 3, 6]))
 
 
 class Stream(IterableDataset):

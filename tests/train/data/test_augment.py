@@ -18,7 +18,7 @@ needs_torchvision = pytest.mark.skipif(find_spec("torchvision") is None, reason=
 
 
 def wrong(section: dict[str, Any]) -> list[tuple[str, str, str]]:
-    augmentation, problems = parse_augmentation(section, "data.augment", SHAPE)
+    augmentation, problems = parse_augmentation(section, SHAPE)
     assert (augmentation is None) == bool(problems)
     return [(problem.key, problem.message, problem.hint) for problem in problems]
 
@@ -40,7 +40,7 @@ def wrong(section: dict[str, Any]) -> list[tuple[str, str, str]]:
     ],
 )
 def test_transforms_by_name(name: str):
-    augmentation, problems = parse_augmentation({"one": name}, "data.augment", SHAPE)
+    augmentation, problems = parse_augmentation({"one": name}, SHAPE)
     assert augmentation is not None, problems
     levels = np.random.default_rng(0).integers(0, 256, SHAPE, dtype=np.uint8)
     before = levels.copy()
@@ -59,7 +59,7 @@ def test_arguments_are_those_of_the_transform():
 
 
 def test_none_is_none():
-    assert parse_augmentation({}, "data.augment", SHAPE) == (None, [])
+    assert parse_augmentation({}, SHAPE) == (None, [])
 
 
 @needs_torchvision

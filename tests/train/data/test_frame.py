@@ -312,7 +312,8 @@ def test_one_run_names_all_settings_of_a_table_of_every_kind():
             "data.categorical", "`sex` is not among the `features`", "name it there as well",
         )),
         ({"split_column": "sex", "categorical": ["port"], "num_features": 10}, (
-            "data.split_column", "column `sex` must hold train, val or test, but has 'female' and 'male'", "",
+            "data.split_column", "column `sex` must hold train, val or test, but has 'female' and 'male' "
+            "in 120 rows (row 1, row 2, row 3 and 117 more)", "name a part in every row",
         )),
         ({"time": "name", "ignore": []}, (
             "data.time",
@@ -440,6 +441,21 @@ def test_new_rows_are_read_as_they_are_written(here: Path):
     raw = source.raw(here / "new.csv")
     assert raw.to_pydict() == {"id": ["007", "9007199254740993"], "x": ["1.50", "2"]}
     assert source.encode(raw, fitted).inputs.tolist() == source.encode({"x": [1.5, 2.0]}, fitted).inputs.tolist()
+
+
+def test_ids_alone_are_no_features(here: Path):
+    source = small(here, "x,y\n" + "".join(f"{'uv'[row % 2]},{'ab'[row % 2]}\n" for row in range(60)), embed={"x": 3})
+    message = "`small.csv` has no column beside those of `embed`, but the first input of the model is of others"
+    assert told(source) == [("data.embed", message, "name one of them in `categorical` in place of `embed`")]
+
+
+def test_warnings_beside_problems_of_new_rows_keep_their_codes():
+    source = people(**ALL)
+    raw = {name: values[1:5] for name, values in PEOPLE.items()} | {"port": ["X", "S", "Y", "X"], "sex": [None] * 4}
+    with pytest.raises(mf.ForgeError) as caught:
+        source.encode(raw, read(source).fitted)
+    found = [(problem.severity, problem.code) for problem in caught.value.problems]
+    assert found == [("error", "MF150"), ("warning", "MW205")]
 
 
 def test_new_categories_are_named_with_their_rows():

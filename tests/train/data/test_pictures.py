@@ -114,7 +114,7 @@ RANDOM = {
 def augmented(number: int = 40) -> Pictures:
     pytest.importorskip("torchvision", reason="the extra `vision`")
     levels = np.random.default_rng(0).integers(0, 256, (number, 3, 8, 8), dtype=np.uint8)
-    augmentation, problems = parse_augmentation(RANDOM, "data.augment", (3, 8, 8))
+    augmentation, problems = parse_augmentation(RANDOM, (3, 8, 8))
     assert not problems
     zero, one = np.zeros((3, 1, 1), np.float32), np.ones((3, 1, 1), np.float32)
     return Pictures(levels, np.arange(number), zero, one, augmentation)

@@ -65,6 +65,67 @@ def test_a_column_names_the_parts(here: Path):
     assert [len(examples.train), len(examples.val), len(examples.test)] == [20, 20, 10]
 
 
+def test_a_row_without_a_part_is_named(here: Path):
+    (here / "flowers.csv").write_text("a,kind,part\n" + "1,x,train\n2,y,tset\n3,x,val\n4,y,\n")
+    assert told(csv(num_features=1, num_outputs=2, split_column="part")) == [
+        (
+            "data.split_column",
+            "column `part` must hold train, val or test, but has 'tset' and '' in 2 rows (row 2, row 4)",
+            "name a part in every row",
+        )
+    ]
+
+
+@pytest.mark.parametrize("keys", [("val_path",), ("test_path",), ("val_path", "test_path")])
+def test_a_group_in_the_files_of_two_parts_is_refused(here: Path, keys: tuple[str, ...]):
+    """`group` promises that the rows of each come into one part."""
+    lines = "".join(f"{row},{'xy'[row % 2]},p{row % 10}\n" for row in range(60))
+    (here / "flowers.csv").write_text("a,kind,who\n" + lines)
+    others = {key: f"{key}.csv" for key in keys}
+    for place, name in enumerate(others.values()):
+        (here / name).write_text("a,kind,who\n" + f"100,x,q{place}\n101,y,p3\n102,x,p4\n")
+    declared = {**ONE, **others, "group": "who"}
+    where = f"'p3' in row 4 of `flowers.csv` and row 2 of `{others[keys[0]]}`"
+    assert told(csv(**declared)) == [
+        (
+            "data.group",
+            f"2 groups have rows in the files of several parts: {where}",
+            "write the rows of each into one file, or split by rows: `data.group=null`",
+        )
+    ]
+    for place, name in enumerate(others.values()):
+        (here / name).write_text("a,kind,who\n" + f"100,x,q{place}\n101,y,q{place}\n")
+    examples = read(csv(**declared))
+    assert len(examples.val)
+    assert len(examples.test)
+
+
+def test_a_test_before_the_training_is_refused_where_time_decides(here: Path):
+    lines = "".join(f"{row},{'xy'[row % 2]},{100 + row}\n" for row in range(40))
+    (here / "flowers.csv").write_text("a,kind,when\n" + lines)
+    (here / "test.csv").write_text("a,kind,when\n" + "50,x,99\n51,y,200\n")
+    declared = {**ONE, "test_path": "test.csv", "time": "when"}
+    message = "the test part begins before the training part ends, but by `time` it comes later"
+    hint = "cut the files at a time, or split by rows: `data.time=null`"
+    assert told(csv(**declared)) == [("data.time", message, hint)]
+    (here / "test.csv").write_text("a,kind,when\n" + "50,x,140\n51,y,200\n")
+    assert values(read(csv(**declared)).val) == [*range(34, 40)]
+
+
+@pytest.mark.parametrize(("cell", "value"), [("nA", 20.0), ("+3,5", 3.5)])
+def test_numbers_with_a_comma_beside_a_file_that_is_read_as_text(here: Path, cell: str, value: float):
+    """Those of the other file were written with a point."""
+    (here / "flowers.csv").write_text("a;kind\n" + "".join(f"{row},5;{'xy'[row % 2]}\n" for row in range(40)))
+    (here / "val.csv").write_text(f"a;kind\n1,5;x\n{cell};y\n")
+    declared = {**ONE, "val_path": "val.csv", "delimiter": ";", "decimal": ",", "test_fraction": 0.1}
+    examples = read(csv(**declared, impute=20.0))
+    assert values(examples.val) == [1.5, value]
+    assert sorted([*values(examples.train), *values(examples.test)]) == [row + 0.5 for row in range(40)]
+    (here / "val.csv").write_text("a;kind\n1,5;x\noops;y\n")
+    ((_, message, _),) = told(csv(**declared))
+    assert message == "column `a` must hold numbers, but has 'oops' in row 2 of `val.csv`"
+
+
 @pytest.mark.parametrize("name", PART_OF)
 def test_a_column_names_parts_as_folders_do(here: Path, name: str):
     others = [other for other in PARTS if other != PARTS[PART_OF[name]]]

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from sklearn.datasets import load_digits
 
 from modelforge.core.errors import ForgeError
-from modelforge.train.data.split import missing, rounded, split
+from modelforge.train.data.split import missing, missing_labels, rounded, split
 from tests.train.tables import csv, digits
 
 pytestmark = pytest.mark.usefixtures("here")
@@ -121,6 +121,17 @@ def test_of_many_missing_classes_only_some_are_named():
     assert len(warnings) == 6
     assert {warning.code for warning in warnings} == {"MW202"}
     assert warnings[-1].message == "5 more classes of it are missing from a part"
+
+
+def test_a_label_that_no_example_of_a_part_has_is_named():
+    """`everywhere` and `nowhere` say nothing of the split."""
+    train = np.array([[1, 0, 1, 0], [1, 0, 0, 0]])
+    val, test = np.array([[1, 1, 0, 0]]), np.array([[1, 0, 0, 0]])
+    warnings = list(missing_labels((train, val, test), ("everywhere", "late", "early", "nowhere"), "it"))
+    assert [warning.message for warning in warnings] == [
+        "the label `late` has 1 example in it, none of them in the training and test parts",
+        "the label `early` has 1 example in it, none of them in the validation and test parts",
+    ]
 
 
 def test_latest_rows_are_the_test_part():

@@ -34,8 +34,9 @@ def trial(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, pruned: list[int]):
     def train(values: list[float], *, number: int | None = None, **settings: Any) -> tuple[list[str], int]:
         asked = number is None
         number = study.ask().number if number is None else number
-        folder = tmp_path / str(number)
-        folder.mkdir(exist_ok=True)
+        folder = tmp_path / "trials" / str(number)
+        folder.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "sweep.json").touch()
         (folder / "status.json").write_text(json.dumps({"job": {"number": number}}))
         said: list[str] = []
         terms = SimpleNamespace(metric="val/loss")

@@ -80,7 +80,7 @@ def test_learning_rates_follow_the_initializers(given):
     factory, problems = parse_optimizer({"type": "Adam", "mup": True, **given})
     assert factory is not None
     plan = planned(WIDE)
-    factory, more = factory.following(plan)
+    factory, more = factory.grouped(plan)
     assert not problems + more
     model = mf.build(plan)
     groups = factory(model.named_parameters()).param_groups
@@ -124,7 +124,7 @@ def test_one_step_without_gradients_shrinks_all_weights_alike():
     factory, _ = parse_optimizer({"type": "AdamW", "mup": True, "lr": 0.1, "weight_decay": 0.5})
     assert factory is not None
     plan = planned(WIDE)
-    factory, _ = factory.following(plan)
+    factory, _ = factory.grouped(plan)
     model = mf.build(plan)
     before = {path: weight.detach().clone() for path, weight in model.named_parameters()}
     for weight in model.parameters():
@@ -139,7 +139,7 @@ def following(section: Mapping[str, Any], init: Mapping[str, Any]) -> torch.opti
     factory, problems = parse_optimizer({**section, "mup": True})
     assert factory is not None
     plan = planned(init)
-    factory, more = factory.following(plan)
+    factory, more = factory.grouped(plan)
     assert not problems + more
     return factory(mf.build(plan).named_parameters())
 
@@ -147,7 +147,7 @@ def following(section: Mapping[str, Any], init: Mapping[str, Any]) -> torch.opti
 def test_without_mup_all_learn_alike():
     factory, _ = parse_optimizer({"type": "Adam"})
     assert factory is not None
-    assert factory.following(planned(WIDE))[1] == []
+    assert factory.grouped(planned(WIDE))[1] == []
     assert len(factory(mf.build(planned(WIDE)).named_parameters()).param_groups) == 1
 
 
@@ -186,7 +186,7 @@ def test_without_mup_all_learn_alike():
 def test_learning_rates_that_cannot_follow(init, section, expected):
     factory, _ = parse_optimizer(section)
     assert factory is not None
-    assert said(factory.following(planned(init))[1]) == [expected]
+    assert said(factory.grouped(planned(init))[1]) == [expected]
 
 
 def test_all_of_torch_optim_is_there_but_what_takes_code():
@@ -201,7 +201,7 @@ def grouped(**section: Any) -> tuple[mf.Plan, torch.optim.Optimizer]:
     plan = mf.plan(mf.parse({"input": {"shape": [3]}, "layers": GROUPS}, init="xavier"))
     factory, problems = parse_optimizer({"type": "AdamW", "lr": 0.1, "weight_decay": 0.2, **section})
     assert factory is not None
-    factory, more = factory.following(plan)
+    factory, more = factory.grouped(plan)
     assert not problems + more
     return plan, factory(mf.build(plan).named_parameters())
 
@@ -236,7 +236,7 @@ def test_depth_width_and_groups_multiply():
     factory, problems = parse_optimizer({**section, "groups": {"head.*": {"lr": 0.8}}})
     assert factory is not None
     plan = planned(WIDE)
-    factory, more = factory.following(plan)
+    factory, more = factory.grouped(plan)
     assert not problems + more
     options = {path: group.options for path, group in factory.groups.items()}
     assert {path: (own.get("lr"), own.get("weight_decay")) for path, own in options.items()} == {
@@ -252,7 +252,7 @@ def test_depth_width_and_groups_multiply():
 def test_a_parameter_that_is_never_trained_is_in_no_group():
     factory, _ = parse_optimizer({"type": "SGD"})
     assert factory is not None
-    factory, problems = factory.following(planned(WIDE), frozenset({"one.weight", "one.bias"}))
+    factory, problems = factory.grouped(planned(WIDE), frozenset({"one.weight", "one.bias"}))
     assert not problems
     assert [*factory.groups] == ["two.weight", "two.bias", "head.weight", "head.bias"]
 
@@ -311,7 +311,7 @@ def test_groups_that_do_not_fit_the_model():
     groups = {"one.*": {"lr": 1}, "bias": {"lr": 1}, "tow.*": {"lr": 1}, "recurrent": {"lr": 1}}
     factory, _ = parse_optimizer({"type": "AdamW", "groups": groups})
     assert factory is not None
-    assert said(factory.following(planned(WIDE))[1]) == [
+    assert said(factory.grouped(planned(WIDE))[1]) == [
         (
             "optimizer.groups.bias",
             "`one.*` and `bias` both cover `one.bias`",
@@ -332,19 +332,20 @@ def test_groups_that_do_not_fit_the_model():
 
 @pytest.mark.parametrize("kind", ["Muon", "LBFGS"])
 def test_an_optimizer_that_does_not_take_the_models_parameters_is_refused_before_it_is_built(kind: str):
-    factory, _ = parse_optimizer({"type": kind, **({} if kind == "Muon" else {"groups": {"bias": {"lr": 0.5}}})})
+    factory, _ = parse_optimizer({"type": kind, "groups": {"bias": {"lr": 0.5}}})
     assert factory is not None
-    (problem,) = factory.following(planned(WIDE))[1]
+    (problem,) = factory.grouped(planned(WIDE))[1]
     assert problem.key == "optimizer.type"
+    assert ("all parameters are one group" in problem.hint) == (kind == "LBFGS")  # Muon takes no bias in any group
     assert problem.message.startswith(f"{kind} refuses its arguments: ")
 
 
 def test_an_optimizer_without_groups_says_what_asks_for_them():
     factory, problems = parse_optimizer({"type": "LBFGS", "layer_decay": 0.9, "no_decay": ["bias"]})
     assert factory is not None, problems
-    _, (problem,) = factory.following(planned({"scheme": "torch.xavier_uniform"}))
+    _, (problem,) = factory.grouped(planned({"scheme": "torch.xavier_uniform"}))
     assert "doesn't support per-parameter options" in problem.message
     assert problem.hint == "without `optimizer.no_decay` and `optimizer.layer_decay` all parameters are one group"
     alone, _ = parse_optimizer({"type": "LBFGS"})
     assert alone is not None
-    assert alone.following(planned({"scheme": "torch.xavier_uniform"}))[1] == []
+    assert alone.grouped(planned({"scheme": "torch.xavier_uniform"}))[1] == []

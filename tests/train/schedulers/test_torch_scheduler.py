@@ -82,10 +82,57 @@ def steps(section: Mapping[str, Any], number: int) -> list[tuple[float, ...]]:
                 )
             ],
         ),
+        (
+            {
+                "type": "SequentialLR",
+                "schedulers": [LINEAR, {"type": "ChainedScheduler", "schedulers": [EXPONENTIAL]}],
+                "milestones": [4],
+            },
+            [
+                (
+                    "scheduler.schedulers.1.type",
+                    "ChainedScheduler cannot be part of SequentialLR, which sets the step of each part",
+                    "name its schedulers in the outer list",
+                )
+            ],
+        ),
+        (
+            {"type": "ExponentialLR", "gamma": 0.9, "last_epoch": 5},
+            [
+                (
+                    "scheduler.last_epoch",
+                    "`last_epoch` of ExponentialLR is not for a config to set",
+                    "a resumed run goes on where it was",
+                )
+            ],
+        ),
+        (
+            {"type": "OneCycleLR", "max_lr": 0.1, "div_factor": 0},
+            [("scheduler.div_factor", "OneCycleLR refuses its arguments: it divides by one that is 0", "")],
+        ),
     ],
 )
 def test_wrong_sections(section: dict[str, Any], expected: list[tuple[str, str, str]]):
     assert said(parse_scheduler(section, {})[1]) == expected
+
+
+@pytest.mark.parametrize(
+    ("section", "name", "said_of_it"),
+    [
+        ({"type": "StepLR", "step_size": 0}, "step_size", "1, but is 0"),
+        ({"type": "CosineAnnealingLR", "T_max": 0}, "T_max", "1, but is 0"),
+        ({"type": "LinearLR", "total_iters": 0}, "total_iters", "1, but is 0"),
+        ({"type": "CyclicLR", "base_lr": 0.1, "max_lr": 0.2, "step_size_up": 0}, "step_size_up", "1, but is 0"),
+        ({"type": "MultiStepLR", "milestones": [3, 0]}, "milestones", "1, but is [3, 0]"),
+        ({"type": "ExponentialLR", "gamma": -0.5}, "gamma", "0, but is -0.5"),
+        ({"type": "ExponentialLR", "gamma": float("nan")}, "gamma", "0, but is nan"),
+        ({"type": "CosineAnnealingLR", "T_max": 5, "eta_min": -1}, "eta_min", "0, but is -1.0"),
+    ],
+)
+def test_numbers_that_torch_takes_and_cannot_use(section: dict[str, Any], name: str, said_of_it: str):
+    assert said(parse_scheduler(section, {})[1]) == [
+        (f"scheduler.{name}", f"`{name}` must be at least {said_of_it}", "")
+    ]
 
 
 def test_one_after_another():
@@ -117,6 +164,29 @@ def test_the_length_of_the_training_is_the_end():
 )
 def test_schedulers_with_rates_of_their_own_keep_the_ratios(section: dict[str, Any], first: float):
     assert steps(section, 1) == [pytest.approx((first, first / 4))]
+
+
+def one_after_another(second: Mapping[str, Any], number: int = 12) -> list[tuple[float, ...]]:
+    return steps({"type": "SequentialLR", "schedulers": [LINEAR, second], "milestones": [4]}, number)
+
+
+def test_rates_of_their_own_are_those_of_the_config_behind_a_warm_up():
+    """A warm-up that is made first lowers the rates of the optimizer, by which the groups' ratios go."""
+    rates = one_after_another({"type": "CyclicLR", "base_lr": 0.2, "max_lr": 0.8, "step_size_up": 2})[4:]
+    assert rates == [pytest.approx((rate, rate / 4)) for rate in (0.2, 0.5, 0.8, 0.5, 0.2, 0.5, 0.8, 0.5)]
+    peak = max(one_after_another({"type": "OneCycleLR", "max_lr": 0.8, "total_steps": 8}))
+    assert peak == pytest.approx((0.8, 0.2), rel=0.05)
+
+
+@pytest.mark.parametrize(
+    ("kind", "end"), [("CosineAnnealingLR", "T_max"), ("PolynomialLR", "total_iters"), ("OneCycleLR", "total_steps")]
+)
+def test_the_end_of_a_part_is_the_next_milestone(kind: str, end: str):
+    own = {"type": kind} | ({"max_lr": 0.8} if kind == "OneCycleLR" else {})
+    assert one_after_another(own) == one_after_another({**own, end: 8})
+    assert one_after_another(own) != one_after_another({**own, end: 12})
+    third = {"type": "SequentialLR", "schedulers": [LINEAR, own, EXPONENTIAL], "milestones": [4, 9]}
+    assert steps(third, 12)[:9] == one_after_another({**own, end: 5}, 9)
 
 
 def test_all_of_torch_is_there_but_what_takes_code():

@@ -170,23 +170,23 @@ class ImageFolder(Bounded, SplitSource):
         return Form(self.channels, self.size, self.resize, self.interpolation)
 
     def _augmentation(self) -> tuple[Augmentation | None, list[Problem]]:
-        return parse_augmentation(self.augment, "data.augment", self.input.shape)
+        return parse_augmentation(self.augment, self.input.shape)
 
     def _declared(self, name: Literal["mean", "std"]) -> tuple[float, ...] | None:
         """The mean or std of each channel; None where it is to be measured."""
         scale: Any = getattr(self, name)
         return STATISTICS[scale][name == "std"] if scale in STATISTICS else None if scale == "fitted" else scale
 
-    def _check_number(self, found: Listing, root: Path) -> None:
-        problems, number = list[Problem](), len(found.classes)
+    def _check_number(self, listing: Listing, root: Path) -> None:
+        problems, number = list[Problem](), len(listing.classes)
         if number == 1 and self.target_kind == "class":
             message = f"`{root}` has one folder, and so one class: there is nothing to predict"
             problems.append(fault("path", message, "make a folder for each class"))
         elif number != self.num_classes:
             problems.append(undeclared("num_classes", "class", number, self.num_classes, f"`{root}`"))
-        size = len(found.files) * self.channels * self.size**2
+        size = len(listing.files) * self.channels * self.size**2
         if self.cache and size > self.max_bytes:
-            message = f"{plural(len(found.files), 'picture')} of {self.size} x {self.size} take {size:,} bytes"
+            message = f"{plural(len(listing.files), 'picture')} of {self.size} x {self.size} take {size:,} bytes"
             hint = "to decode each when it is needed: `data.cache=false`"
             problems.append(fault("max_bytes", f"{message}, but `max_bytes` is {self.max_bytes:,}", hint))
         if problems:
@@ -241,9 +241,9 @@ def _unreadable(root: Path | None, pictures: Sequence[Any], broken: Mapping[int,
     return f"{of}: {listed(names, MAX_SHOWN, quote='`')}{why}"
 
 
-def _all_broken(root: Path, found: Listing, whole: Rows) -> Iterator[Problem]:
+def _all_broken(root: Path, listing: Listing, whole: Rows) -> Iterator[Problem]:
     """The problems of classes of which no picture is left."""
-    for name, number in zip(found.classes, np.bincount(whole, minlength=len(found.classes)), strict=True):
+    for name, number in zip(listing.classes, np.bincount(whole, minlength=len(listing.classes)), strict=True):
         if not number:
             message = f"of the class `{name}` of `{root}` no picture can be read"
             yield fault("path", message, "remove the folder, or bring pictures that can")

@@ -9,7 +9,7 @@ from rich.console import Group, RenderableType
 from rich.text import Text
 
 from modelforge.core.words import magnitude, number, plural
-from modelforge.diagnosis.document import RANDOM, Diagnosis, Finding, Start
+from modelforge.diagnosis.document import RANDOM, Finding, Start
 from modelforge.diagnosis.rows import (
     LevelRow,
     ends,
@@ -32,12 +32,12 @@ CURVE = 40
 """Characters of the curve of a whole network."""
 
 
-def text(diagnosis: Diagnosis) -> RenderableType:
-    """The whole diagnosis."""
-    if len(diagnosis.starts) == 1:
-        return Group(*_start(diagnosis.first))
-    parts: list[RenderableType] = [_compared(diagnosis.starts)]
-    for start in diagnosis.starts:
+def text(starts: Sequence[Start]) -> RenderableType:
+    """The whole diagnosis of one config, or of several side by side."""
+    if len(starts) == 1:
+        return Group(*_start(starts[0]))
+    parts: list[RenderableType] = [_compared(starts)]
+    for start in starts:
         parts += [Text(), Text(start.label, "bold"), *_cause(start)]
     return Group(*parts)
 
