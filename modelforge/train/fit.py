@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sys
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from functools import partial
@@ -59,9 +59,11 @@ from modelforge.train.progress import EpochBar, of_optimized
 from modelforge.train.resume import ASK, adopt, check_data
 from modelforge.train.rows import Rows
 from modelforge.train.settings import training_of
+from modelforge.train.siblings import on_other_data
 from modelforge.train.tasks.task import Task
 from modelforge.train.trackers.history import History, history_of
 from modelforge.train.trainer import check_trainer, complaint, device_of, make_trainer, quiet, size_of, substituted
+from modelforge.train.validations import without_validation
 
 
 @dataclass(frozen=True)
@@ -86,6 +88,7 @@ def fit(
     interrupts: Interrupts,
     note: Callable[[Problem], object],
     show_plan: bool = True,
+    siblings: Sequence[Path] = (),
     rendezvous: Rendezvous | None = None,
 ) -> Outcome:
     """Trains what `config` declares; `folder` gets plan, ledger, metrics and checkpoints.
@@ -97,6 +100,7 @@ def fit(
         interrupts: What stops it.
         note: Called with each warning.
         show_plan: Whether to print the plan, and what is to be said of it, and to write the page of the diagnosis.
+        siblings: The folders of other jobs of its sweep.
         rendezvous: Of a worker with rank 0, which alone writes and prints; None in rank 0.
 
     Raises:
@@ -108,7 +112,7 @@ def fit(
         job = prepare(config)
         if wrong := check_trainer(job.trainer, job.optimizer):
             raise ForgeError(wrong)
-        run = Running(config, folder, console, interrupts, note, show_plan)
+        run = Running(config, folder, console, interrupts, note, show_plan, siblings)
         size = size_of(job.trainer, rendezvous.launch if rendezvous else None)
         for problem in substituted(job.trainer, size.device):
             run.warn(problem)
@@ -132,6 +136,7 @@ class Running:
     interrupts: Interrupts
     note: Callable[[Problem], object]
     show_plan: bool
+    siblings: Sequence[Path]
 
     def warn(self, problem: Problem, *, shown: bool = True) -> None:
         """Notes a warning, and prints it."""
@@ -173,7 +178,10 @@ def _begin(job: Job, run: Running, join: Callable[[], World], launch: Launch | N
     source = settings.data.model_copy(update={"task": settings.data.task.prepared(examples, settings.data)})
     if world.is_rank_zero:
         _write_json(folder / "plan.json", job.plan.to_dict())
-        complete(folder, data=examples.fitted["digest"], data_settings=settings_hash(run.config.values["data"]))
+        known = {"data": examples.fitted["digest"], "data_settings": settings_hash(run.config.values["data"])}
+        for problem in on_other_data(run.siblings, *known.values()):
+            run.warn(problem)
+        complete(folder, **known)
         write_preprocessing(folder, source, examples.fitted)
     with quiet(), threads(settings.num_threads):
         return _fit(job, source.task, run, examples, length, world, launch)
@@ -288,6 +296,7 @@ def _check_lengths(job: Job, length: Lengths, examples: Examples) -> list[Proble
     train, val, test = (len(part) for part in (examples.train, examples.val, examples.test))
     found += too_short_to_evaluate(job.plan, job.settings.data, length, {"validation": val, "test": test})
     found += unmeasured(job.settings.data, length, {"train": train, "val": val})
+    found += without_validation(length, job.settings.metric)
     if wrong := [problem for problem in found if problem.severity == "error"]:
         raise ForgeError(wrong)
     return found
