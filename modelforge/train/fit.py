@@ -59,6 +59,7 @@ from modelforge.train.preprocessing import write_preprocessing
 from modelforge.train.progress import EpochBar, of_optimized
 from modelforge.train.resume import ASK, adopt, behind_its_epoch, check_data
 from modelforge.train.rows import Rows
+from modelforge.train.settings import training_of
 from modelforge.train.siblings import on_other_data
 from modelforge.train.tasks.task import Task
 from modelforge.train.trackers.history import History, history_of
@@ -166,7 +167,7 @@ def _begin(job: Job, run: Running, join: Callable[[], World], launch: Launch | N
         run.warn(problem)
     if run.show_plan:
         run.console.print(job.plan.table())
-    for problem in findings(job.plan):
+    for problem in findings(job.plan, training_of(run.config.values)):
         run.warn(problem, shown=run.show_plan)
     if run.show_plan:
         run.console.print()
