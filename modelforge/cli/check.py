@@ -26,6 +26,7 @@ from modelforge.core.words import plural
 from modelforge.inits.base import NOTHING_TO_COUNT
 from modelforge.language import parse
 from modelforge.linting.lint import findings
+from modelforge.linting.subject import Training
 from modelforge.planning.plan import Plan, plan
 from modelforge.planning.study import Studies
 from modelforge.report.problems import alike, problem_text, problems_text
@@ -115,6 +116,8 @@ class Examined:
     """What was not checked, and why."""
     warnings: tuple[Problem, ...] = ()
     """About its training."""
+    training: Training | None = None
+    """What rules of `lint` may know of it."""
 
 
 Examine = Callable[[Config, Studies], Examined]
@@ -153,7 +156,7 @@ class Examination:
             every,
             num_parameters=examined.plan.num_parameters,
             num_tensors=len(examined.plan.parameters),
-            warnings=(*examined.warnings, *findings(examined.plan)),
+            warnings=(*examined.warnings, *findings(examined.plan, examined.training)),
             note=note,
         )
 
@@ -185,9 +188,10 @@ def _with_settings(config: Config, studies: Studies) -> Examined:
         note = "the training settings were not checked: that takes `pip install modelforge[train]`"
         return replace(examine_model(config, studies), note=note)
     from modelforge.train.prepare import prepare
+    from modelforge.train.settings import training_of
 
     job = prepare(config, studies)
-    return Examined(job.plan, warnings=job.warnings)
+    return Examined(job.plan, warnings=job.warnings, training=training_of(config.values))
 
 
 def answer_of(checked: Sequence[Checked], *, every: bool) -> Answer:

@@ -23,6 +23,7 @@ from modelforge.review.documented import documented
 from modelforge.review.pair import Pair
 from modelforge.review.sides import Side
 from modelforge.train.effective import effective
+from modelforge.train.settings import training_of
 
 SYNTAX = "MF002"
 """The code of a file that cannot be read: a review says where that is so, and on which side."""
@@ -43,7 +44,14 @@ def compare_sides(pair: Pair, track: Track = lambda items, label: items) -> Comp
     if refused := [problem for side in (pair.old, pair.new) for problem in _refused(side, fine, documents)]:
         raise ForgeError(refused)
     acceptances = read_acceptances(pair.old, pair.new)
-    found = review(pair, track=track, further=acceptances.entries, effective=effective, documents=documents)
+    found = review(
+        pair,
+        track=track,
+        further=acceptances.entries,
+        effective=effective,
+        training=training_of,
+        documents=documents,
+    )
     document = documented(found, acceptances)
     return Compared(document, tuple(acceptances.unused(document.changes)[1]))
 

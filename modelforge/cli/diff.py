@@ -33,13 +33,13 @@ HIDING = ("broken-old", "broken-new", "needs-plugins")
 """Kinds of compositions of which nothing is known: any of their values may differ."""
 UNPLANNED = "model-unplanned"
 """The kind of edits of which it is not known how parameters start."""
+SHARED = ("ties", "buffers")
+"""Facts about a whole model by which tensors start differently that are no parameters of their own."""
 FAILING: Mapping[str, Callable[[Change], bool]] = MappingProxyType(
     {
         "none": lambda change: False,
         **{name: lambda change, rank=rank: RANK[change.severity] >= rank for name, rank in RANK.items()},
-        "changed-init": lambda change: (
-            change.num_redrawn > 0 or change.section == "init" or change.kind == UNPLANNED or _hides(change)
-        ),
+        "changed-init": lambda change: change.section == "init" or _redraws(change) or _hides(change),
         "changed-training": lambda change: change.section == "training" or _hides(change),
     }
 )
@@ -127,6 +127,12 @@ def fails(document: Document, fail_on: str) -> bool:
     """Whether a change that is not accepted is one of those that give the status 1, or might be: it was left out."""
     left_out = document.num_changes > len(document.changes) and fail_on != "none"
     return left_out or any(FAILING[fail_on](change) for change in document.changes if change.accepted is None)
+
+
+def _redraws(change: Change) -> bool:
+    """Whether a parameter starts differently, by itself, as another one, or from a file; or might."""
+    shared = any(effect.subject == "value" and effect.name in SHARED for effect in change.effects)
+    return change.num_redrawn > 0 or change.kind == UNPLANNED or shared
 
 
 def _hides(change: Change) -> bool:

@@ -95,12 +95,15 @@ def _end(path: str, file: str, hash: str) -> _End:
 
 
 def _reviewed(old: _End, new: _End) -> Document | None:
-    """The review of both folders; None where there is no such folder, or its default does not compose.
+    """The review of both folders; None where there is no such folder, the file comes from another one, or the default
+    does not compose.
 
     A folder with links, pipes or devices is not copied: they may lead outside, or have no end.
     """
     folder = _config_folder(new.path)
-    if folder is None or not new.path.endswith(".yaml") or not _can_be_copied(folder):
+    if folder is None or not new.path.endswith(".yaml") or not Path(old.path).is_relative_to(folder):
+        return None
+    if not _can_be_copied(folder):
         return None
     with tempfile.TemporaryDirectory(prefix="modelforge-") as place:
         sides: list[Side] = []
@@ -155,6 +158,8 @@ def _values(old: _End, new: _End) -> list[RenderableType]:
     if before is None or after is None or before.problems or after.problems:
         return list(_lines(old, new))
     rows = list(value_rows(value_changes(before.data, after.data, lambda key: None, lambda key: None)))
+    if not rows and old.path != new.path:
+        return [Text("the same values in another place; what reads them is not compared")]
     if not rows:
         return [Text("no semantic change: formatting, comments or the order of keys")]
     note = Text("the values of the file alone: the config folder around it cannot be compared", "dim")

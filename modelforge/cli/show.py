@@ -29,6 +29,7 @@ from modelforge.signal.predict import predict
 from modelforge.signal.tree import facts, signals_tree
 from modelforge.train.freezing import Freezing, parse_freeze
 from modelforge.train.optimizers.optimizer import parse_optimizer
+from modelforge.train.settings import training_of
 
 MAX_FROZEN = 6
 """Parameters that the note about frozen ones names."""
@@ -55,7 +56,7 @@ def show(conf: Path | None, overrides: Sequence[str], *, signal: bool = False, b
     data = decided.to_dict()
     layers = [{**layer, "flops": flops.get(layer["path"], 0)} for layer in data["layers"]]
     rest = [one.to_dict() for one in unreached(decided.parameters, decided.ties)]
-    found = findings(decided)
+    found = findings(decided, training_of(config.values))
     data["warnings"] = [warning.to_dict() for warning in found]
     data |= {"layers": layers, "num_flops": sum(flops.values()), "left_by_init": rest, "frozen": dict(freezing.epochs)}
     table = decided.table(flops)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+from rich.console import Group, RenderableType
 from rich.text import Text
 
 from modelforge.cli.answer import Answer, console
@@ -25,6 +26,8 @@ from modelforge.results.sweep import OPEN, OVER, Sweep
 from modelforge.results.table import MAX_LINES
 from modelforge.results.watch import watch
 from modelforge.results.words import counts_line
+from modelforge.runs.jobs import SWEEP_FILE
+from modelforge.sweeps.resume import way_on
 
 
 def sweep(
@@ -74,7 +77,7 @@ def sweep(
         assert output is not None
         write_atomically(output, to_parquet(found), OPTION)
         return Answer(data, _line(found, output), status)
-    text = _text(name, grouped, compared, output, every=every, with_jobs=not over and not baseline)
+    text = _text(name, grouped, compared, output, folders, every=every, with_jobs=not over and not baseline)
     answer = Answer(data, text, status, is_data=name == "csv")
     return answer if output is None else written(answer, output, _line(found, output).rstrip("\n"))
 
@@ -89,8 +92,15 @@ def _sorted(sweep: Sweep, metric: str | None) -> Sweep:
 
 
 def _text(
-    name: str, grouped: Grouped, compared: Sequence[Contrast], output: Path | None, *, every: bool, with_jobs: bool
-):
+    name: str,
+    grouped: Grouped,
+    compared: Sequence[Contrast],
+    output: Path | None,
+    folders: Sequence[Path],
+    *,
+    every: bool,
+    with_jobs: bool,
+) -> RenderableType:
     match name:
         case "csv":
             return to_csv(grouped.sweep)
@@ -100,7 +110,16 @@ def _text(
             assert output is not None
             return page(grouped, compared, output.parent)
         case _:
-            return as_text(grouped, compared, None if every else MAX_LINES, with_jobs=with_jobs)
+            text = as_text(grouped, compared, None if every else MAX_LINES, with_jobs=with_jobs)
+            return Group(text, *_ways_on(grouped.sweep, folders))
+
+
+def _ways_on(found: Sweep, folders: Sequence[Path]) -> list[RenderableType]:
+    """The command that runs what a sweep has not run, where nothing runs it now."""
+    lost = found.counts.keys() - OVER
+    if not lost or lost & OPEN or len(folders) != 1 or not (folders[0] / SWEEP_FILE).is_file():
+        return []
+    return [Text(), Text(f"to go on: {way_on(folders[0])}", no_wrap=True, overflow="ignore")]
 
 
 def _checked(sweep: Sweep, over: Sequence[str]) -> Sequence[str]:

@@ -64,7 +64,9 @@ def verify(folder: Path, ckpt: str | None) -> Answer:
     total = len(found.states)
     count = f"{what}: {same} of {total} parameters match the ledger"
     if ckpt is not None:
-        count = f"{what}: {total - same} of {total} parameters are no longer as they started"
+        missing = sum(state == "missing" for state in found.states.values())
+        count = f"{what}: {total - same - missing} of {total} parameters are no longer as they started"
+        count += f", {missing} {'is' if missing == 1 else 'are'} not in it" if missing else ""
     looked_at = f"compared: {listed(dict.fromkeys(IN_WORDS[name] for name in found.compared), len(IN_WORDS))}"
     versions = _versions(ledger) if not found.ok and ckpt is None else ""
     below = [Text(), problems_text(found.problems)] if found.problems and ckpt is None else []

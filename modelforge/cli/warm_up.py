@@ -22,6 +22,7 @@ FILES: Mapping[str, str] = {
 defaults: [_self_, {data: small}, {init: he}, {model: net}, {scheduler: cosine}]
 seed: 0
 trainer: {max_epochs: 2}
+optimizer: {type: Adam, lr: 0.001}
 hydra: {run: {dir: 'runs/${now:%Y}'}}
 """,
     "data/small.yaml": """\

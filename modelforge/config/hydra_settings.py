@@ -52,6 +52,8 @@ HYDRA_SETTINGS: Mapping[str, Any] = MappingProxyType(
 )
 """What the files of a config may set below `hydra:`; `*` stands for any key."""
 
+SECTIONS = (("hydra", "launcher"), ("hydra", "sweeper"), ("hydra", "sweeper", "params"))
+"""Sections whose settings Hydra does not check."""
 _CALLS = {"_target_", "()", "class", "factory", "custom_search_space", "pre_dispatch"}
 """Keys below `hydra:` whose text Hydra, `logging.config` or a launcher imports or evaluates."""
 
@@ -77,15 +79,33 @@ def check_hydra(package: str, document: Document) -> list[Problem]:
 
 
 def check_override(key: str, value: Any, line: str) -> list[Problem]:
-    """What an override may not set of Hydra's own: code to call. (The search path is checked where it is read.)"""
+    """What an override may not set of Hydra's own: code to call, and one value for a section of settings.
+
+    The search path is checked where it is read.
+    """
     path = split(key)
     if path[:1] != ("hydra",):
         return []
+    if path in SECTIONS and not isinstance(value, Mapping) and not line.startswith("~"):
+        return _no_settings(path, value, line)
     wrong = next((name for name in (*path, *_keys(value)) if name in _CALLS), None)
     if wrong is None and path[1:2] != ("callbacks",):
         return []
     message = f"`{key}` names code to call" if wrong is None else f"`{wrong}` of `{path[0]}` names code to call"
     return [Problem("MF006", key, message, _registered("callbacks" if wrong is None else ""), Place(override=line))]
+
+
+def _no_settings(path: KeyPath, value: Any, line: str) -> list[Problem]:
+    """The problem of a section that gets one value: an option is chosen with a slash."""
+    key, given = ".".join(path), line.partition("=")[2]
+    if path[-1] == "params":
+        message, hint = (
+            f"`{key}` holds keys with their values",
+            "write `KEY=a,b,c`, or `hydra.sweeper.params={KEY: a,b,c}`",
+        )
+        return [] if value is None else [Problem("MF001", key, message, hint, Place(override=line))]
+    hint = f"choose an option with a slash: `hydra/{path[-1]}={given}`"
+    return [Problem("MF001", key, f"`{key}` holds the settings of an option", hint, Place(override=line))]
 
 
 def _check_entries(

@@ -12,7 +12,7 @@ import yaml
 
 from modelforge.config.composition import Contribution
 from modelforge.config.document import Document
-from modelforge.config.nodes import items
+from modelforge.config.nodes import MERGE, items
 from modelforge.config.overrides import Assignment
 from modelforge.config.references import Cycle, KeyPath, follow, references, split
 from modelforge.core.errors import Place, Problem
@@ -211,34 +211,61 @@ def _merge_document(root: _Spot, contribution: Contribution) -> None:
         if below is None or not below.is_mapping:
             below = spot.children[name] = _Spot(start, start)
         spot = below
-    entries = items(node)
-    entries.pop("defaults", None)
-    _merge(spot, entries, document)
+    _merge(spot, node, document, skipped=("defaults",))
 
 
-def _merge(spot: _Spot, entries: Mapping[str, tuple[yaml.Node, yaml.Node]], document: Document) -> None:
-    """Later files win, but a mapping that another one refines keeps the place where it was first written."""
-    for name, (key, value) in entries.items():
-        old = spot.children.get(name)
+def _merge(
+    spot: _Spot, node: yaml.MappingNode, document: Document, alias: Place | None = None, skipped: Sequence[str] = ()
+) -> None:
+    """Later files win, but a mapping that another one refines keeps the place where it was first written.
+
+    Args:
+        spot: Where the mapping goes.
+        node: The mapping.
+        document: Its file.
+        alias: The alias that stands for the mapping, if one does.
+        skipped: Keys to leave out.
+    """
+    for name, (key, value) in items(node).items():
+        old, by = spot.children.get(name), alias or _alias(node, key, value, document)
+        if name in skipped:
+            continue
         if isinstance(value, yaml.MappingNode) and old is not None and old.is_mapping:
-            _merge(old, items(value), document)
+            _merge(old, value, document, by)
         elif old is None or not (isinstance(value, yaml.ScalarNode) and value.value == "???"):
-            spot.children[name] = _spot(key, value, document)
+            spot.children[name] = _spot(key, value, document, by)
 
 
-def _spot(key: yaml.Node | None, value: yaml.Node, document: Document) -> _Spot:
+def _alias(node: yaml.MappingNode, key: yaml.Node, value: yaml.Node, document: Document) -> Place | None:
+    """The key behind which an alias stands for a value (`key: *name`), or for the mapping that has it (`<<: *name`)."""
+    if not node.start_mark.index <= key.start_mark.index <= node.end_mark.index:
+        return next((document.place(own) for own, _ in node.value if own.tag == MERGE), None)
+    return document.place(key) if value.start_mark.index < key.start_mark.index else None
+
+
+def _spot(key: yaml.Node | None, value: yaml.Node, document: Document, alias: Place | None = None) -> _Spot:
     block = isinstance(value, yaml.CollectionNode) and not value.flow_style
     empty = value.start_mark.index == value.end_mark.index
-    key_place = document.place(key) if key is not None else None
-    # A block begins at its first child: what is said about the whole of it belongs to the line above.
-    spot = _Spot(key_place, key_place if key_place and (block or empty) else document.place(value))
+    key_place, value_place = document.place(key) if key is not None else None, document.place(value)
+    if key_place is not None and alias is None and (block or empty):
+        # A block begins at its first child: what is said about the whole of it belongs to the line above.
+        value_place = key_place
+    spot = _Spot(_ends(alias, key_place), _ends(alias, value_place))
     if isinstance(value, yaml.MappingNode):
-        _merge(spot, items(value), document)
+        _merge(spot, value, document, alias)
     else:
         spot.is_mapping = False
+        behind = value.start_mark.index
         for index, item in enumerate(value.value if isinstance(value, yaml.SequenceNode) else ()):
-            spot.children[str(index)] = _spot(None, item, document)
+            by = alias or (spot.value if item.start_mark.index <= behind else None)
+            behind = max(behind, item.start_mark.index)
+            spot.children[str(index)] = _spot(None, item, document, by)
     return spot
+
+
+def _ends(alias: Place | None, place: Place | None) -> Place | None:
+    """The place of an alias, with the other end; the place itself where there is no alias, or they are one."""
+    return place if alias is None or alias == place else _via(alias, place)
 
 
 def _assign(root: _Spot, assignment: Assignment) -> None:

@@ -264,3 +264,20 @@ def _sweep(override: Override, text: str) -> Problem:
         hint += f"; a list is written `{key}=[{value}]`"
     message = f"`{key}` is given several values, and one config takes one"
     return Problem("MF001", override.key_or_group, message, hint, Place(override=text))
+
+
+def set_again(key: str, swept: Mapping[str, str], place: Place) -> Iterator[Problem]:
+    """The problem of a key whose several values, under another spelling, a later override leaves without effect.
+
+    Args:
+        key: The later one.
+        swept: The earlier keys with several values, each with its values as they were written.
+        place: Of the later one.
+    """
+    name = key.lstrip("+~")
+    for other, text in swept.items():
+        if other != key and other.lstrip("+~") == name:
+            message = f"`{name}` is set again, so that `{text}` has no effect"
+            yield Problem(
+                "MF082", name, message, "leave one out, or write both keys alike: the later one counts", place
+            )

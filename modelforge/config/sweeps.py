@@ -107,8 +107,8 @@ class Sweep:
         """The axes, those that are zipped together."""
         found: dict[str, list[Axis]] = {}
         for axis in self.axes:
-            group = next((keys for keys in self.zip if axis.name in keys), (axis.name,))
-            found.setdefault(group[0], []).append(axis)
+            zipped = next((keys[0] for keys in self.zip if axis.is_list and axis.name in keys), axis.key)
+            found.setdefault(zipped, []).append(axis)
         return list(found.values())
 
     def sample(self, most: int) -> list[tuple[str, ...]]:
@@ -280,7 +280,9 @@ def _sweep(hydra: Mapping[str, Any], origins: Origins, parsed: Sequence[Override
         (one,) = parser.parse_overrides([override.input_line or ""])
         try:
             key = one.get_key_element()
-            axes[key] = Axis(key, _words(one), text, place, one.is_sweep_override())
+            axis = Axis(key, _words(one), text, place, one.is_sweep_override())
+            problems += ov.set_again(key, {other.key: other.text for other in axes.values() if other.is_list}, place)
+            axes[key] = axis
         except ForgeError as error:
             problems += [problem.at(place) for problem in error.problems]
     if not problems and prod(len(axis.words) for axis in axes.values()) > MAX_JOBS:

@@ -34,7 +34,7 @@ class Place:
     """Where a value was written: a position in a file, or a command-line override.
 
     `line` and `column` count from 1; `length` is the number of characters to underline. `via` is the other end of an
-    interpolation: the place of the value that `${...}` led to.
+    interpolation or an alias: the place of the value that `${...}` or `*name` led to.
     """
 
     file: str | None = None

@@ -60,7 +60,7 @@ def find_project(folder: str | Path | None = None) -> Project | None:
             continue
         except (OSError, ValueError) as error:
             raise ForgeError([_wrong(f"`{shown(file)}` cannot be read: {sentence(error)}", "")]) from error
-        if "modelforge" in text and (project := _parse(file, text)):
+        if project := parse_project(file, text):
             return project
     return None
 
@@ -84,7 +84,18 @@ def _owner(path: Path) -> int | None:
         return None
 
 
-def _parse(file: Path, text: str) -> Project | None:
+def parse_project(file: Path, text: str) -> Project | None:
+    """What a `pyproject.toml` says for modelforge; None where it has no table for it.
+
+    Args:
+        file: What it is called in problems.
+        text: What it holds.
+
+    Raises:
+        ForgeError: it is not TOML, or the table is wrong.
+    """
+    if "modelforge" not in text:
+        return None
     lines = tuple(text.splitlines())
     try:
         table: Any = tomllib.loads(text).get("tool")

@@ -78,9 +78,11 @@ def plural(count: int, noun: str) -> str:
     """
     >>> plural(1, "warning"), plural(1200, "warning"), plural(2, "copy"), plural(2, "class"), plural(2, "key")
     ('1 warning', '1,200 warnings', '2 copies', '2 classes', '2 keys')
+    >>> plural(2, "batch"), plural(2, "epoch")
+    ('2 batches', '2 epochs')
     """
     ies = noun.endswith("y") and noun[-2:-1] not in "aeou"
-    many = f"{noun[:-1]}ies" if ies else f"{noun}es" if noun.endswith("s") else f"{noun}s"
+    many = f"{noun[:-1]}ies" if ies else f"{noun}es" if noun.endswith(("s", "tch")) else f"{noun}s"
     return f"{count:,} {noun if count == 1 else many}"
 
 

@@ -157,6 +157,12 @@ class _Expander:
                 continue
             if expanded is not _DROPPED:
                 found[name] = expanded
+        if raw and not found and not failed:
+            hint = "give what holds them the same `when`"
+            self._note(
+                "MF017", place.key, "all layers here are left out of the model, and one must stay", hint, part="key"
+            )
+            failed = True
         if failed:
             raise _Failed
         return found

@@ -20,6 +20,7 @@ def check_reference(name: Any) -> None:
     """Raises the error of what does not name a layer, or an output of one."""
     if not isinstance(name, str) or not REFERENCE.fullmatch(name):
         hint = "write `name`, or `name.1` for the second output of `name`"
+        hint += '; a name that is a number in quotes: `"3"`' if isinstance(name, int | float) else ""
         raise wrong("MF030", f"`{shortened(str(name))}` is not a reference to a layer", hint)
 
 
@@ -28,7 +29,8 @@ def _parse_inputs(raw: Any) -> Any:
         return None
     names = [raw] if isinstance(raw, str) else raw
     if not isinstance(names, list | tuple) or not names or not all(isinstance(name, str) for name in names):
-        raise wrong("MF014", f"`inputs` must be a name or a list of names, but is {quoted(raw)}")
+        message = f"`inputs` must be a name or a list of names, but is {quoted(raw)}"
+        raise wrong("MF014", message, 'write `name`, or `[name, other]`; a name that is a number in quotes: `["3"]`')
     for name in names:
         check_reference(name)
     return tuple(names)

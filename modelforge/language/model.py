@@ -65,8 +65,10 @@ def _name_inputs(raw: Any) -> Any:
 
 
 def _parse_outputs(raw: Any) -> Any:
-    hint = "write `outputs: {logits: head, features: trunk}`"
-    is_list = isinstance(raw, list | tuple)
+    hint, is_list = "write `outputs: {logits: head, features: trunk}`", isinstance(raw, list | tuple)
+    hint += (
+        '; a name that is a number in quotes: `["3"]`' if is_list and any(isinstance(one, int) for one in raw) else ""
+    )
     if not raw or not (all(isinstance(name, str) for name in raw) if is_list else isinstance(raw, Mapping)):
         raise wrong("MF014", f"`outputs` must name what comes out, but is {quoted(raw)}", hint)
     _check_number("outputs", raw)

@@ -73,6 +73,12 @@ def _optional(schema: Schema) -> Schema:
     return {"if": _NOTHING, "else": schema}  # unlike `anyOf`, it leaves a mistake at its place
 
 
+def _or_interpolated(schema: Schema) -> Schema:
+    """The same, or a template that stands for all of it."""
+    about = {key: value for key, value in schema.items() if key == "description"}
+    return {**about, "if": TEMPLATE, "else": schema}
+
+
 def _model() -> Schema:
     sizes = mapping({"type": "object"}, "Values of `args` by name; `size` chooses among them.")
     block = closed(
@@ -102,17 +108,26 @@ def _model() -> Schema:
     }
     layers = {name: _of_layer(registry.get(name).spec) for name in registry.names()}
     definitions = {
-        "layers": {
-            **mapping(_LAYER, "Layers by name, in execution order."),
-            "propertyNames": NAMES,
-            "minProperties": 1,
-        },
+        "layers": _or_interpolated(
+            {
+                **mapping(_LAYER, "Layers by name, in execution order."),
+                "propertyNames": NAMES,
+                "minProperties": 1,
+            }
+        ),
         "layer": choice("type", layers, "A type of layer in short form, or a mapping with `type`.", others=WORD),
         **layers,
         **_init_definitions(),
     }
-    # An argument may stand beside `args`; all other keys are known.
-    model = closed(fields, "") | {"additionalProperties": {"type": ["number", "string", "boolean"]}}
+    fields = {
+        name: field if name in ("input", "init", "layers") else _or_interpolated(field)
+        for name, field in fields.items()
+    }
+    # An argument may stand beside `args`, whatever its value, or where a file that this one is made of has `args`.
+    known, others = dict.fromkeys(fields, True), {"type": ["number", "string", "boolean"]}
+    without_args: Schema = {"properties": known, "additionalProperties": others}
+    model = closed(fields, "") | {"additionalProperties": True}
+    model |= {"if": {"not": {"required": ["args"]}}, "then": without_args}
     # A file that is made of others may leave both to them.
     model |= {"anyOf": [{"required": ["input", "layers"]}, {"required": ["defaults"]}]}
     return {"$schema": DIALECT, "title": "A model", **model, "$defs": definitions}

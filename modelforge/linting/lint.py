@@ -91,12 +91,16 @@ def lint(plan: ModelSpec | Plan, training: Training | None = None, *, rules: Col
     return Findings((*(found.planned if rules else ()), *found.problems))
 
 
-def findings(plan: Plan) -> tuple[Problem, ...]:
-    """The warnings of planning and of `lint`, without notes: what `check`, `show`, `diff` and a training print.
+def findings(plan: Plan, training: Training | None = None) -> tuple[Problem, ...]:
+    """The warnings of planning and of `lint`, without notes: what `check`, `show` and a training print.
 
     Rules of notes are not applied, so that no prediction is made.
+
+    Args:
+        plan: The plan.
+        training: How the model is trained.
     """
-    found = examine(plan, rules=[rule for _, rule in RULES.entries() if rule.severity == "warning"])
+    found = examine(plan, training, rules=[rule for _, rule in RULES.entries() if rule.severity == "warning"])
     return (*found.planned, *found.problems)
 
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from math import prod
 from typing import Any
 
+import torch
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
@@ -20,8 +22,8 @@ from modelforge.planning.study import construct, run
 def num_flops(plan: Plan) -> Mapping[str, int]:
     """Floating-point operations by layer path, leaves that cost something only.
 
-    Counted by torch as each layer runs on the meta device: matrix products and convolutions, a multiplication and an
-    addition as two; elementwise work is not counted.
+    Counted by torch as each layer runs on the meta device: matrix products, bilinear forms and convolutions, a
+    multiplication and an addition as two; elementwise work is not counted.
 
     Example:
         >>> from modelforge.planning.plan import plan
@@ -57,6 +59,15 @@ def _count(layer: LayerPlan) -> int:
 
 def _count_steps(module: nn.Module, layer: LayerPlan, count: int = MAX_SIZE) -> tuple[int, set[int]]:
     """The cost of a layer with at most `count` steps of each recurrence in it, and the lengths of those."""
-    with FlopCounterMode(display=False) as counter, FewSteps(count) as few:
+    with FlopCounterMode(display=False, custom_mapping=_BILINEAR) as counter, FewSteps(count) as few:
         run(module, layer.inputs)
     return counter.get_total_flops(), few.lengths
+
+
+def _of_bilinear(left: torch.Size, weight: torch.Size, *others: Any, out_shape: torch.Size, **_: Any) -> int:
+    """Each output of each example multiplies all pairs of inputs."""
+    return 2 * prod(out_shape) * prod(weight[1:])
+
+
+_BILINEAR = {torch.ops.aten._trilinear: _of_bilinear}
+"""What torch's counter does not know."""

@@ -140,7 +140,7 @@ class Topology:
             weight.requires_grad_(False)
         for own, value in self._starts(leaf).items():
             if value is None:
-                return Activation(name, _Undecided(f"{leaf.path}.{own}"))
+                return Activation(name, _Undecided(leaf.layer.name, own))
             module.get_parameter(own).fill_(value)
         return Activation(name, module)
 
@@ -218,8 +218,9 @@ def _reads_first(item: ParameterFacts, first: ParameterFacts | None, leaf: Leaf)
 class _Undecided:
     """Stands for an activation of which a parameter starts as no single number."""
 
-    path: str
+    layer: str
+    parameter: str
 
     def __call__(self, x: Tensor) -> Tensor:
-        reason = f"the activation that follows is not decided: `{self.path}` starts as no single number"
+        reason = f"the {self.layer} that follows is not decided: its `{self.parameter}` starts as no single number"
         raise Refusal(reason, "give that parameter one, as in `{scheme: constant, value: 0.25}`, or name a gain")

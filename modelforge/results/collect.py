@@ -264,6 +264,7 @@ def _row_of(status: Mapping[str, Any], names: Mapping[str, Any]) -> Row:
         optimized_metric=metric,
         lower_is_better=tuple(map(str, status.get("lower_is_better", LOWER_IS_BETTER))),
         ended="" if ended is None else datetime.fromisoformat(ended).isoformat(),
+        config_hash=str(status.get("config_hash", "")),
         **names,
     )
 

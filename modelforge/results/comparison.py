@@ -17,6 +17,8 @@ from modelforge.core.quoting import quoted, shortened
 from modelforge.core.regular_files import read_text
 from modelforge.runs.liveness import STATUS
 
+NUM_HEX = 12
+"""Digits of a digest that are shown."""
 CURVES = ("train/", "val/", "test/")
 """The columns of metrics.csv that a run computes; others may hold a time, or the memory in use."""
 
@@ -96,9 +98,9 @@ def compare(before: Path, now: Path) -> Comparison:
 
 def surroundings(before: Mapping[str, Any], now: Mapping[str, Any]) -> Iterator[Change]:
     """The versions, the device, the data and the own code that differ, as far as both environments name them."""
-    for name in ("python", "device", "data", "code"):
+    for name, most in (("python", None), ("device", None), ("data", NUM_HEX), ("code", NUM_HEX)):
         if before.get(name) and now.get(name):
-            yield from changes(name, before[name], now[name])
+            yield from changes(name, str(before[name])[:most], str(now[name])[:most])
     packages = [one.get("packages") for one in (before, now)]
     if all(isinstance(one, Mapping) and one for one in packages):
         yield from changes("", *packages)

@@ -51,6 +51,8 @@ class Row:
     """The run folder as the working folder sees it; empty for a job without one."""
     ended: str = ""
     """When it ended, in ISO format."""
+    config_hash: str = ""
+    """Of the whole config; empty where the status does not say."""
 
     @property
     def listed_number(self) -> int | None:

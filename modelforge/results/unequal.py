@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from modelforge.core.quoting import listed
+from modelforge.core.words import plural
 from modelforge.results.sweep import Row
 from modelforge.runs.environment import read
 
@@ -16,12 +17,26 @@ MAX_KINDS = 4
 
 
 def unequal(rows: Iterable[Row]) -> tuple[str, ...]:
-    """What rows with a result differ in: the data that equal settings gave, and the project's own modules.
+    """What rows with a result differ in: the config behind equal overrides, the data that equal settings gave, and the
+    project's own modules.
 
     Runs of earlier versions, which did not note it, are not compared.
     """
-    known = [(row, read(Path(row.path))) for row in rows if row.is_over and row.path]
-    return tuple(_sentences(known))
+    over = [row for row in rows if row.is_over and row.path]
+    return (*_configs(over), *_sentences([(row, read(Path(row.path))) for row in over]))
+
+
+def _configs(rows: Sequence[Row]) -> Iterator[str]:
+    """The jobs of equal overrides whose configs differ: files were edited from one sweep to the next."""
+    found: dict[frozenset[tuple[str, str]], dict[str, list[Row]]] = {}
+    for row in rows:
+        if row.config_hash and row.overrides:
+            found.setdefault(frozenset(row.overrides.items()), {}).setdefault(row.config_hash, []).append(row)
+    several = [[one.name for rows in kinds.values() for one in rows] for kinds in found.values() if len(kinds) > 1]
+    if several:
+        more = f", and so for {plural(len(several) - 1, 'other')}" if len(several) > 1 else ""
+        names = listed(several[0], NUM_SHOWN)
+        yield f"jobs of equal overrides had different configs, so they are no repetitions: {names}{more}"
 
 
 def _sentences(known: Sequence[tuple[Row, Mapping[str, Any]]]) -> Iterator[str]:

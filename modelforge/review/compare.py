@@ -16,11 +16,11 @@ from modelforge.planning.study import Studies
 from modelforge.review.affected import PLANNED, Composition, Entry, Reach, composed, entries
 from modelforge.review.causes import Causes
 from modelforge.review.changed_files import PACKAGE, FileDiff, changed_files, content
-from modelforge.review.consequences import Known
+from modelforge.review.consequences import Known, TrainingOf
 from modelforge.review.entry_diff import entry_diff
 from modelforge.review.option_names import choice_of, follows_renames, label_of, option_of, with_choices, with_new_names
 from modelforge.review.pair import Pair
-from modelforge.review.project_code import REASON
+from modelforge.review.project_code import why_not_compared
 from modelforge.review.renames import renamed_files
 from modelforge.review.review import EntryDiff, FileNote, Review
 from modelforge.review.revision import short
@@ -40,6 +40,7 @@ def review(
     track: Track = lambda items, label: items,
     further: Sequence[str] = (),
     effective: Effective = lambda values: {},
+    training: TrainingOf = lambda values: None,
     documents: Documents | None = None,
 ) -> Review:
     """Compares all that two sides' configs compose to: every entry that reads a file that differs.
@@ -49,22 +50,29 @@ def review(
         track: Wraps the entries while they are composed, to show progress.
         further: Overrides of further compositions to compare, each as one text: `"model=gpt2 data=text"`.
         effective: Composed values → what the training comes to in numbers; `modelforge.train.effective` knows.
+        training: Composed values → what lint rules may know of it; `modelforge.train.settings` knows.
         documents: Files that were parsed, by a scan before.
 
     Raises:
         ForgeError: a side's default does not compose, or has no plan.
     """
-    return _Reviewer(pair, track, further, effective, documents or Documents()).review()
+    return _Reviewer(pair, track, further, effective, training, documents or Documents()).review()
 
 
 class _Reviewer:
     def __init__(
-        self, pair: Pair, track: Track, further: Sequence[str], effective: Effective, documents: Documents
+        self,
+        pair: Pair,
+        track: Track,
+        further: Sequence[str],
+        effective: Effective,
+        training: TrainingOf,
+        documents: Documents,
     ) -> None:
         self.pair, self.old, self.new, self.overrides = pair, pair.old, pair.new, pair.overrides
         self.track, self.further, self.documents = track, further, documents
         self.numbers = _Numbers(effective)
-        self.consequences = Known()
+        self.consequences = Known(training)
         self.left_out = _left_out(self.old, self.new)
         files, paths = changed_files(self.old, self.new, documents)
         files = tuple(file for file in files if file.path not in self.left_out)
@@ -100,7 +108,7 @@ class _Reviewer:
             notes=tuple(self._notes(self.pair.range)),
             files=(
                 *map(self._note, self.files),
-                *(_not_there(path, REASON) for path in self.pair.code),
+                *(_not_there(path, why_not_compared(path)) for path in self.pair.code),
                 *(_not_there(path, why) for path, why in self.left_out.items() if why),
             ),
             num_files=0 if same_folder else len(self.paths),

@@ -10,7 +10,7 @@ from typing import Any
 
 from modelforge.core.errors import Problem
 from modelforge.linting.lint import Linted, examine
-from modelforge.linting.subject import Unknown
+from modelforge.linting.subject import Training, Unknown
 from modelforge.planning.plan import Plan
 from modelforge.review.affected import Composition
 from modelforge.review.costs import Costs, costs
@@ -22,6 +22,8 @@ from modelforge.review.starts import Starts, starts
 from modelforge.signal.memory import Runs
 from modelforge.signal.predict import Prediction, predict
 
+TrainingOf = Callable[[Mapping[str, Any]], Training | None]
+"""Composed values → what lint rules may know of the training."""
 _NUMBER = re.compile(r"\d[\d,.]*(?:e[-+]?\d+)?")
 
 
@@ -59,10 +61,15 @@ class Consequences:
 
 
 class Known:
-    """The consequences in many compositions; of equal models once."""
+    """The consequences in many compositions; of equal models that are trained alike once.
 
-    def __init__(self) -> None:
-        self._known: dict[tuple[str, str], Consequences] = {}
+    Args:
+        training: Composed values → what lint rules may know of the training.
+    """
+
+    def __init__(self, training: TrainingOf = lambda values: None) -> None:
+        self._training = training
+        self._known: dict[tuple[Any, ...], Consequences] = {}
         self._runs: Runs = {}
 
     def __call__(self, old: Composition, new: Composition, changes: Changes) -> Consequences | None:
@@ -70,13 +77,20 @@ class Known:
         before, after = old.decided, new.decided
         if not (isinstance(before, Plan) and isinstance(after, Plan)):
             return None
-        key = (old.planned, new.planned)
+        trained = self._training(old.values), self._training(new.values)
+        key = (old.planned, new.planned, trained)
         if key not in self._known:
-            self._known[key] = consequences(before, after, changes, self._runs)
+            self._known[key] = consequences(before, after, changes, self._runs, trained)
         return self._known[key]
 
 
-def consequences(old: Plan, new: Plan, changes: Changes, runs: Runs | None = None) -> Consequences:
+def consequences(
+    old: Plan,
+    new: Plan,
+    changes: Changes,
+    runs: Runs | None = None,
+    trained: tuple[Training | None, Training | None] = (None, None),
+) -> Consequences:
     """What follows from the difference of two plans.
 
     Args:
@@ -84,9 +98,10 @@ def consequences(old: Plan, new: Plan, changes: Changes, runs: Runs | None = Non
         new: The plan of the new side.
         changes: What differs between them.
         runs: What layers of other plans saved; see `memory`.
+        trained: How both sides are trained.
     """
     pairs = paired(old, new)
-    before, after = examine(old), examine(new)
+    before, after = (examine(side, training) for side, training in zip((old, new), trained, strict=True))
     gone = _without(_findings(before), _findings(after))
     unjudged = [problem for problem in gone if problem.code in after.unjudged]
     predicted, expected = predict(old), predict(new)

@@ -210,23 +210,32 @@ def _entries(review: Review) -> Iterator[Change]:
             place = _file_of(entry, review)
             found = of_kind(_option(entry, entry.kind), entry.label, words, mark=MARKS[entry.kind], spot=place)
             yield found.model_copy(update={"entries": labels_of([entry.label]), "num_entries": 1})
-        if entry.problems and (entry.broken or entry.kind == "added"):
-            yield _wrong(entry, review)
+    yield from _wrong(review)
 
 
-def _wrong(entry: EntryDiff, review: Review) -> Change:
-    """A composition that a side cannot compose or plan, with the first of the problems."""
+def _wrong(review: Review) -> Iterator[Change]:
+    """What a side cannot compose or plan, with the first of the problems; compositions of equal problems are one."""
+    alike: dict[tuple[str, str], list[EntryDiff]] = {}
+    for entry in review.entries:
+        if entry.problems and (entry.broken in ("old", "new") or (not entry.broken and entry.kind == "added")):
+            alike.setdefault(_stopped(entry, review), []).append(entry)
+    for (kind, words), found in alike.items():
+        labels = [entry.label for entry in found]
+        named = labels[0] if len(labels) == 1 else plural(len(labels), "composition")
+        change = of_kind(kind, words, f"{named} {words}", mark="!", spot=spot(found[0].problems[0].place))
+        yield change.model_copy(update={"entries": labels_of(labels), "num_entries": len(labels)})
+
+
+def _stopped(entry: EntryDiff, review: Review) -> tuple[str, str]:
+    """The kind of the change that stops a composition, and what is so, without its name."""
     first, more = entry.problems[0], len(entry.problems) - 1
     meant = f"; {first.hint.partition('?')[0]}?" if first.hint.startswith("did you mean") else ""
     why = first.message + (f" (and {plural(more, 'more problem')})" if more else "")
     side = SIDES[entry.broken or "new"]
     if review.lacks_plugins and entry.unknown_names:
-        kind, words = "needs-plugins", f"{entry.label} is not known {side} without the project's plugins: {why}{meant}"
-    else:
-        kind = f"broken-{entry.broken}" if entry.broken else "new-unplanned"
-        words = f"{entry.label} cannot be {_step(entry)} {side}: {why}"
-    found = of_kind(kind, words, words, mark="!", spot=spot(first.place))
-    return found.model_copy(update={"entries": labels_of([entry.label]), "num_entries": 1})
+        return "needs-plugins", f"cannot be planned {side} without the project's plugins: {why}{meant}"
+    kind = f"broken-{entry.broken}" if entry.broken else "new-unplanned"
+    return kind, f"cannot be {_step(entry)} {side}: {why}"
 
 
 def _option(entry: EntryDiff, how: str) -> str:

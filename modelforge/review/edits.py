@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -140,24 +140,27 @@ def applied(old: Mapping[str, Any], chosen: Iterable[Edit], new: Mapping[str, An
         {'a': 1, 'c': 4, 'b': 2}
     """
     result = _copy(old)
+    come: dict[Path, set[str]] = {}
     for edit in chosen:
+        path = edit.path if edit.kind == "moved" else edit.path[:-1]
+        around = _at(result, path)
         if edit.kind == "moved":
-            here = _at(result, edit.path)
-            order = [name for name in _at(new, edit.path) if name in here]
-            moving = iter(order)
-            names = [next(moving) if name in order else name for name in here]
-            _reorder(here, names)
+            _place(around, come.pop(path, set()), _at(new, path))
+            order = [name for name in _at(new, path) if name in around]
+            known, moving = set(order), iter(order)
+            _reorder(around, [next(moving) if name in known else name for name in around])
             continue
-        around = _at(result, edit.path[:-1])
         name = edit.path[-1]
         if edit.kind == "renamed":
             around.pop(edit.old_path[-1])
         if edit.kind == "removed":
             around.pop(name)
-        elif edit.kind == "set":
-            around[name] = edit.new
         else:
-            _insert(around, name, edit.new, list(_at(new, edit.path[:-1])))
+            around[name] = edit.new
+            if edit.kind != "set":
+                come.setdefault(path, set()).add(name)
+    for path, names in come.items():
+        _place(_at(result, path), names, _at(new, path))
     return result
 
 
@@ -171,13 +174,23 @@ def _at(value: Any, path: Path) -> Any:
     return value
 
 
-def _insert(around: dict[str, Any], name: str, value: Any, order: list[str]) -> None:
-    """Behind the nearest key that comes before it on the new side."""
-    before = set(order[: order.index(name)])
-    names = list(around)
-    place = max((index + 1 for index, other in enumerate(names) if other in before), default=0)
-    around[name] = value
-    _reorder(around, [*names[:place], name, *names[place:]])
+def _place(around: dict[str, Any], come: Collection[str], order: Iterable[str]) -> None:
+    """Puts each key that came behind all keys that come before it on the new side."""
+    if not come:
+        return
+    there = [name for name in around if name not in come]
+    place_of = {name: place for place, name in enumerate(there)}
+    behind: dict[int, list[str]] = {}
+    last = -1
+    for name in order:
+        if name in come:
+            behind.setdefault(last, []).append(name)
+        else:
+            last = max(last, place_of.get(name, -1))
+    names = list(behind.get(-1, ()))
+    for place, name in enumerate(there):
+        names += [name, *behind.get(place, ())]
+    _reorder(around, names)
 
 
 def _reorder(around: dict[str, Any], names: Iterable[str]) -> None:

@@ -88,10 +88,15 @@ def _cost_words(old: Cost, new: Cost) -> str:
 
 
 def _grown(old: int | None, new: int | None) -> str:
+    """
+    >>> _grown(36, 46), _grown(17802, 17792), _grown(None, 3)
+    ('36 → 46 (+28 %)', '17,802 → 17,792 (-0.056 %)', '? → 3')
+    """
     if old is None or new is None:
         return " → ".join("?" if size is None else magnitude(size) for size in (old, new))
     share = f" ({percent(new / old - 1)})" if old else ""
-    return f"{magnitude(old)} → {magnitude(new)}{share}"
+    pair = (magnitude(old), magnitude(new))
+    return " → ".join(pair if pair[0] != pair[1] else (f"{old:,}", f"{new:,}")) + share
 
 
 def _checkpoint(entry: EntryDiff) -> list[Change]:

@@ -123,10 +123,17 @@ def _held_parameter(
 ) -> tuple[Mapping[Numbers, ParameterDiff], ParameterDiff | None]:
     """A parameter whose values follow from several edits is shown with these alone."""
     alike = [part for part, item in owners.items() if item.kind == whole.kind]
-    if whole.kind == "changed":
-        said = _says(whole.changes), _start(whole)
-        alike = [part for part in alike if (_says(owners[part].changes), _start(owners[part])) == said]
-    return dict.fromkeys(alike, whole), None if alike else whole
+    if whole.kind != "changed":
+        return dict.fromkeys(alike, whole), None if alike else whole
+    said = _says(whole.changes)
+    found: dict[Numbers, ParameterDiff] = {}
+    for part in alike:
+        own = _says(owners[part].changes)
+        if own == said and _start(owners[part]) == _start(whole):
+            found[part] = whole
+        elif own < said and _start(owners[part]) == _start(whole) and len(owners) == 1:
+            found[part] = owners[part]  # what another edit writes into its rule has no effect
+    return found, None if found else whole
 
 
 def _start(item: ParameterDiff) -> tuple[Any, ...]:

@@ -24,7 +24,7 @@ class Pair:
     range: str = ""
     """The name that both come from, if they come from one."""
     code: tuple[str, ...] = ()
-    """The modules of the project's plugins that differ."""
+    """The modules of the project's plugins that differ, and `pyproject.toml` where it names others."""
     lacks_plugins: bool = False
     """Whether the project has plugins, which are not imported for two revisions."""
 

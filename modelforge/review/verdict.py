@@ -124,7 +124,7 @@ def _counted(changes: Sequence[Change]) -> Iterator[str]:
             noun, _, word = kind.partition("-")
             yield f"{plural(number, noun)} {word}"
     for kind, how in STOPPED.items():
-        if number := sum(change.kind == kind for change in changes):
+        if number := sum(change.num_entries for change in changes if change.kind == kind):
             yield f"{plural(number, 'composition')} {how}"
     if unused := sum(change.kind == "acceptance-unused" for change in changes):
         yield f"{plural(unused, 'acceptance')} unused"

@@ -15,8 +15,10 @@ APART = 1.2
 class Elements:
     """What is known of elements that are no normal numbers of one law."""
 
-    bent: bool = False
-    """Whether an activation made them."""
+    bent: str = ""
+    """What they are where they are not normal, in words."""
+    thinned: bool = False
+    """Whether some are 0 by chance, and the others normal."""
     copies: bool = False
     """Whether some are copies of others, as in windows that overlap."""
     variances: np.ndarray | None = field(default=None, repr=False)
@@ -55,7 +57,7 @@ class Part:
 
 def side_by_side(parts: Sequence[Part], lean: float) -> Elements | None:
     """The elements of several tensors as one, whose skewness about one mean for all is given."""
-    bent = any(part.elements is not None and part.elements.bent for part in parts)
+    bent = next((part.elements.bent for part in parts if part.elements is not None and part.elements.bent), "")
     rows = [
         part.variance
         * (np.ones(part.size) if part.elements is None or part.elements.variances is None else part.elements.variances)
@@ -65,6 +67,7 @@ def side_by_side(parts: Sequence[Part], lean: float) -> Elements | None:
     mean = float(row.mean())
     uneven = mean > 0 and bool((row != row[0]).any())
     own = sum(part.size * part.lean for part in parts) / max(1, len(row))
-    if not (bent or uneven or own != lean):
+    thinned = any(part.elements is not None and part.elements.thinned for part in parts)
+    if not (bent or thinned or uneven or own != lean):
         return None
-    return Elements(bent, variances=row / mean if uneven else None, lean=own)
+    return Elements(bent, thinned, variances=row / mean if uneven else None, lean=own)

@@ -11,6 +11,7 @@ import torch
 
 from modelforge.core.frozen import FrozenDict
 from modelforge.core.matrix import Activation
+from modelforge.inits.gains.statistics import evaluate
 from modelforge.signal.elements import Elements
 from modelforge.signal.moments import single
 from modelforge.signal.rule import Index, Passed, Unpredictable, passed
@@ -18,6 +19,8 @@ from modelforge.signal.value import Gradient, Signal
 
 UNEVEN = 0.25
 """The relative variance of energies along a dimension from which on they are of several laws."""
+OF_ACTIVATION = "what an activation made, and that is not normal"
+OF_DROPOUT = "what a dropout left, and that is not normal"
 CENTRED = 1e-6
 """The share of the energy that counts as no mean."""
 
@@ -32,13 +35,17 @@ def bent(function: Activation, signal: Signal) -> Elements:
     uneven = any(float(shape.var()) > UNEVEN for shape in signal.profile.values())
     if uneven and not _keeps_scale(function):
         raise Unpredictable("it reads positions of several variances side by side")
+    if signal.scatter is not None and signal.scatter.present < 1 and evaluate(function.function, torch.zeros(1)) != 0:
+        raise Unpredictable("some examples are 0 before it, and it makes another number of them")
     if elements is None:
-        return Elements(bent=True)
+        return Elements(bent=OF_ACTIVATION)
     if elements.bent:
-        raise Unpredictable("it reads what an activation made, and that is not normal")
+        raise Unpredictable(f"it reads {elements.bent}")
+    if elements.thinned and not _keeps_scale(function):
+        raise Unpredictable(f"it reads {OF_DROPOUT}")
     if elements.apart and not (_keeps_scale(function) and signal.mean**2 <= CENTRED * signal.second):
         raise Unpredictable("it reads units of several variances side by side")
-    return replace(elements, bent=True, lean=None)
+    return replace(elements, bent=OF_ACTIVATION, thinned=False, lean=None)
 
 
 def again(function: Activation, signal: Signal) -> Passed | None:
@@ -91,16 +98,22 @@ def by_laws(result: Passed, signal: Signal, channels: int, eps: float) -> Passed
     groups = elements.by_group(channels)
     output, variances = result.outputs[()], elements.variances
     if groups is None or variances is None or not isfinite(eps):
-        left = None if variances is None else Elements(variances=variances)
-        return replace(result, outputs={(): replace(output, elements=left)})
+        return replace(result, outputs={(): replace(output, elements=_left(elements, variances))})
     uneven = variances / np.maximum(groups, 1e-12)
-    left = Elements(variances=uneven / uneven.mean()) if uneven.max() > (1 + 1e-9) * uneven.min() else None
+    left = _left(elements, uneven / uneven.mean() if uneven.max() > (1 + 1e-9) * uneven.min() else None)
     row = (1 + eps) / (groups + eps)
 
     def back(gradients: Mapping[Index, Gradient]) -> tuple[Gradient | None, ...]:
         return tuple(gradient and _along(gradient, signal.shape.units, row) for gradient in result.back(gradients))
 
     return replace(result, outputs={(): replace(output, elements=left)}, back=back)
+
+
+def _left(before: Elements, variances: np.ndarray | None) -> Elements | None:
+    """Elements of other variances, which are no more normal than before."""
+    if not (before.bent or before.thinned or variances is not None):
+        return None
+    return Elements(before.bent, before.thinned, variances=variances)
 
 
 def _along(gradient: Gradient, axis: int, row: np.ndarray) -> Gradient:

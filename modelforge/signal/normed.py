@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from functools import cached_property
-from math import inf, log, prod
+from math import inf, log, prod, sqrt
 
 import numpy as np
 
@@ -13,8 +13,10 @@ from modelforge.signal.laws import by_laws, tail_of_unit
 from modelforge.signal.pull import Divided, Pull
 from modelforge.signal.rule import Node, Passed, Unpredictable, Values, passed
 from modelforge.signal.scatter import GradientScatter, Scatter, biased, lognormal
-from modelforge.signal.value import Gradient, Signal
+from modelforge.signal.value import Gradient, Preactivation, Signal
 
+ALIKE = 0.1
+"""The share of a variance by which what a norm divides by may differ from that of all elements."""
 MOST = 1 - 1e-9
 """What a norm's ε may take of an energy."""
 
@@ -194,13 +196,23 @@ def _forward(norm: _Norm) -> Signal:
         weight_gain=None,
         scatter=None,
         held=0.0 if norm.over_batch else None,
-        preactivation=None,
+        preactivation=None if drawn else _moved(norm),
     )
     if norm.present == 1:
         return output
     made = Scatter.normal(0.0, 0.0).thinned(norm.present)
     drift, lift = made.drift_of_mean(signal.shape.num_examples, output.noise)
     return replace(output, drift=drift, lift=lift, scatter=made)
+
+
+def _moved(norm: _Norm) -> Preactivation | None:
+    """The activation that made what it reads, where it subtracts and divides by about the same everywhere."""
+    signal, centred = norm.signal, norm.centred
+    whole = signal.variance if centred else signal.second
+    if signal.preactivation is None or abs(norm.variance - whole) > ALIKE * whole or norm.present < 1:
+        return None
+    factor = norm.weight.mean / sqrt(norm.variance + norm.eps)
+    return signal.preactivation.moved(factor, norm.bias.mean - (factor * signal.mean if centred else 0.0))
 
 
 def _backward(norm: _Norm, gradient: Gradient) -> Gradient:

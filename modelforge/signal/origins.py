@@ -20,6 +20,7 @@ class Origins:
 
     def __init__(self) -> None:
         self._made_of: dict[str, frozenset[Hashable]] = {}
+        self._mixed: set[str] = set()
 
     def add(self, leaf: LeafLayer, parameters: Mapping[str, ParameterPlan]) -> None:
         """Notes what a layer reads."""
@@ -30,8 +31,13 @@ class Origins:
             self._made_of[path] = frozenset([(leaf.reads[0], str(leaf.layer.arguments))])
         elif any(map(_mixes, parameters.values())):
             self._made_of[path] = own | before if _has_shortcut(kind) else own
+            self._mixed |= set() if _has_shortcut(kind) else {path}
         else:
             self._made_of[path] = before or own
+
+    def mixed(self, leaf: LeafLayer) -> bool:
+        """Whether drawn weights made what a layer reads first."""
+        return bool(leaf.reads) and leaf.reads[0].maker in self._mixed
 
     def dependent(self, leaf: LeafLayer, signals: Mapping[Source, Signal | None]) -> bool:
         """Whether two different tensors of a layer's input are made of one without drawn weights between."""

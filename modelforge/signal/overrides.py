@@ -141,8 +141,9 @@ def _by_glob(plan: Plan, asked: Mapping[str, Mapping[str, Any]], *, keep: bool) 
         kept = {one.path: _present(one) for one in plan.parameters if keep and one.path in others}
         if len(others) < number / 2 and len(kept) == len(others) and all(kept.values()):
             needed = [asked[name] for name in copies if name in asked]
-            times = Counter(map(_text, needed))
-            params |= {named: max(needed, key=lambda fields, times=times: times[_text(fields)]), **kept}
+            texts = [*map(_text, needed)]
+            common, _ = Counter(texts).most_common(1)[0]
+            params |= {named: needed[texts.index(common)], **kept}
     return params
 
 

@@ -208,6 +208,7 @@ def predict(plan: ModelSpec | Plan, *, batch_size: int = 32, training: bool = Tr
             batch_size,
             training,
             sources=leaf.reads,
+            mixed=origins.mixed(leaf),
             dependent=origins.dependent(leaf, signals),
         )
         origins.add(leaf, node.parameters)

@@ -16,8 +16,8 @@ from torch import Tensor
 from modelforge.core.frozen import FrozenDict
 from modelforge.signal.rule import Passed, passed
 from modelforge.signal.rules.dense import normal_noise
-from modelforge.signal.shape import Shape
-from modelforge.signal.value import FLAT, Gradient, Preactivation, Profile, Signal, fading, inherited
+from modelforge.signal.shape import Shape, fading
+from modelforge.signal.value import FLAT, Gradient, Preactivation, Profile, Signal, inherited
 
 LONGEST = 1024
 """Positions of a dimension from which on fewer stand for all: borders hardly count there."""

@@ -62,6 +62,8 @@ class Node:
     """Whether the spreads of examples that are far apart, and of draws, are wanted, too."""
     sources: tuple[Hashable, ...] = ()
     """Names of the tensors that it reads, by which two are one; all are different if empty."""
+    mixed: bool = False
+    """Whether drawn weights made what it reads first, which then is about normal."""
     dependent: bool = False
     """Whether two of them that are different are made of one tensor without drawn weights between."""
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from math import prod
 
+import numpy as np
+
 
 @dataclass(frozen=True, slots=True)
 class Shape:
@@ -39,3 +41,8 @@ class Shape:
     @property
     def num_positions(self) -> int:
         return prod(size for axis, size in enumerate(self.sizes) if axis not in (self.batch, self.units))
+
+
+def fading(near: float, distance: float | np.ndarray) -> np.ndarray:
+    """`Signal.near` of positions some steps apart: of means over windows that slide apart, r = 1 - d·(1 - r₁)."""
+    return np.maximum(0.0, 1 - (1 - near) * np.asarray(distance))

@@ -164,6 +164,7 @@ class _Pass:
                 training=True,
                 spreads=False,
                 sources=leaf.reads,
+                mixed=origins.mixed(leaf),
                 dependent=origins.dependent(leaf, self.signals),
             )
             origins.add(leaf, node.parameters)

@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 
 from modelforge.core.frozen import FrozenDict
-from modelforge.signal.value import Profile, fading
+from modelforge.signal.shape import fading
+from modelforge.signal.value import Profile
 
 
 @dataclass(frozen=True, slots=True)

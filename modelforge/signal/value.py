@@ -20,12 +20,14 @@ whole. What norms took out of a gradient, or made of it, is `radial`, `turned`, 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from math import log, sqrt
 from typing import Any
 
 import numpy as np
+from torch import Tensor
 
 from modelforge.core.frozen import FrozenDict
 from modelforge.core.matrix import Activation
@@ -56,6 +58,17 @@ class Preactivation:
     """Correlation of one unit in two examples."""
     near: float = 0.0
     """The `near` of the normal numbers."""
+
+    def moved(self, factor: float, shift: float = 0.0) -> Preactivation:
+        """That of a number times what was made, and another one added."""
+        name = f"{factor:.6g} times {self.activation.name} + {shift:.6g}"
+        return replace(self, activation=Activation(name, _moved(self.activation.function, factor, shift)))
+
+
+@lru_cache(maxsize=1024)
+def _moved(function: Callable[[Tensor], Tensor], factor: float, shift: float) -> Callable[[Tensor], Tensor]:
+    """One function for equal numbers, so that its moments are computed once."""
+    return lambda x: factor * function(x) + shift
 
 
 @dataclass(frozen=True, slots=True)
@@ -236,7 +249,7 @@ class Signal:
             **{name: square * getattr(self, name) for name in ("second", "along", "across", "placed")},
             third=factor**3 * self.third,
             table=self.table and (self.table[0], factor * self.table[1]),
-            preactivation=None,
+            preactivation=self.preactivation and self.preactivation.moved(factor),
         )
 
 
@@ -326,11 +339,6 @@ class Gradient:
     def amplified(self, ratio: float) -> Gradient:
         """The gradient of `ratio` times the energy."""
         return replace(self, energy=ratio * self.energy, along=ratio * self.along, across=ratio * self.across)
-
-
-def fading(near: float, distance: float | np.ndarray) -> np.ndarray:
-    """`Signal.near` of positions some steps apart: of means over windows that slide apart, r = 1 - d·(1 - r₁)."""
-    return np.maximum(0.0, 1 - (1 - near) * np.asarray(distance))
 
 
 def inherited(gradient: Gradient) -> Gradient:

@@ -37,8 +37,8 @@ FILES: Mapping[str, str] = MappingProxyType(
 """Where each file of this folder goes."""
 WELCOME = (".*", "LICENSE*", "COPYING*", "README*")
 """What a folder may hold before: what git, an editor or a host of repositories puts there. It stays as it is."""
-TAKEN = ("conf", "tests", "train")
-"""Names that the project has for something else than its package."""
+TAKEN = ("conf", "runs", "tests", "train")
+"""Names that the project has for something else than its package; `runs` is not in its repository."""
 
 
 @dataclass(frozen=True)

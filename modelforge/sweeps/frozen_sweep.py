@@ -15,6 +15,7 @@ from modelforge.config.composition import plain
 from modelforge.config.sweeps import read_sweep, running_sweep
 from modelforge.core.errors import ForgeError, Problem
 from modelforge.core.files import SWEEP, write_atomically
+from modelforge.core.quoting import quoted
 from modelforge.core.words import plural
 from modelforge.report.stream import complain
 from modelforge.runs.jobs import JobEntry
@@ -59,7 +60,9 @@ def run(
     folder, config, arguments = multirun.folder, multirun.config, multirun.arguments
     resumes = OmegaConf.select(config, "sweep.resume") is not None
     with claimed(folder, busy(folder)), _removing_if_empty(folder):
-        jobs, threads = _resumed(folder, arguments) if resumes else _frozen(folder, config, arguments)
+        _check_batch_size(max_batch_size)
+        every = [*hydra_overrides(config), *arguments]
+        jobs, threads = _resumed(folder, every) if resumes else _frozen(folder, config, every)
         if jobs:
             with saying_how_to_go_on(lambda: way_on(folder)):
                 most = len(jobs) if resumes else running_sweep(config).num_jobs  # as `start_early` counts them
@@ -68,12 +71,19 @@ def run(
                 _launch(launcher, folder, jobs, max_batch_size or len(jobs))
 
 
-def _frozen(folder: Path, config: DictConfig, arguments: Sequence[str]) -> tuple[Sequence[JobEntry], int | None]:
+def _check_batch_size(size: object) -> None:
+    """Refuses a size that Hydra takes as it is."""
+    if size is not None and not (isinstance(size, int) and size > 0):
+        key = "hydra.sweeper.max_batch_size"
+        message = f"`{key}` must be a whole number above 0, or null for all jobs, but is {quoted(size)}"
+        raise ForgeError([Problem("MF001", key, message)])
+
+
+def _frozen(folder: Path, config: DictConfig, every: Sequence[str]) -> tuple[Sequence[JobEntry], int | None]:
     """Checks and freezes what the command line asks for; with the threads of the job that has the most."""
     remove_unfinished_freeze(folder)
     check_empty(folder)
     conf, name = main_config(config)
-    every = [*hydra_overrides(config), *arguments]
     sweep = read_sweep(conf, every)
     settings = parse_sweep(sweep.settings)
     selection = select(sweep, settings, conf, name, Checker().check, Shared().kept, datetime.now())
@@ -140,8 +150,8 @@ def main_config(config: DictConfig) -> tuple[Path, str]:
     return Path(folders[0]), str(config.hydra.job.config_name)
 
 
-def _resumed(folder: Path, arguments: Sequence[str]) -> tuple[Sequence[JobEntry], int | None]:
-    check_resuming(arguments)
+def _resumed(folder: Path, every: Sequence[str]) -> tuple[Sequence[JobEntry], int | None]:
+    check_resuming(every)
     sweep, jobs, warnings = resumed(folder)
     for warning in warnings:
         complain(warning)

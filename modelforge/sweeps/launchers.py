@@ -115,7 +115,7 @@ def start_early(config: DictConfig) -> AbstractContextManager[Callable[[], objec
     if _kind(settings) == "joblib" and settings.n_jobs != 1 and OmegaConf.select(config, "sweep.resume") is None:
         sweep = running_sweep(config)
         number = jobs_at_once(settings.n_jobs, _threads(config, sweep), sweep.num_jobs)
-        if number > 1 and not _options_set_threads(config, sweep):
+        if number != 1 and not _options_set_threads(config, sweep):
             from modelforge.sweeps.launchers_joblib import early_workers
 
             return early_workers(settings, number)
@@ -195,11 +195,11 @@ def run_all(launcher: Launcher, jobs: Jobs, status_of: Statuses) -> None:
         before = {number: _begun(status_of(number)) for number, _ in rest}
         if _launched(launcher, rest):
             break
-        ended = [job for job in rest if _begun(status_of(job[0])) != before[job[0]]]
+        ended = {number for number, _ in rest if _begun(status_of(number)) != before[number]}
         if not ended:  # no worker could even start
             break
-        killed += [job for job in ended if _is_killed(job[0], status_of)]
-        rest = [job for job in rest if job not in ended]
+        killed += [job for job in rest if job[0] in ended and _is_killed(job[0], status_of)]
+        rest = [job for job in rest if job[0] not in ended]
     for job in killed:
         _launched(launcher, [job])
 
@@ -227,9 +227,9 @@ def _begun(status: Mapping[str, Any]) -> str | None:
 def _is_killed(number: int, status_of: Statuses) -> bool:
     """Whether a job was killed with its pool, of which the last workers may take a moment to end."""
     deadline = time.monotonic() + PATIENCE
-    while status_of(number)["state"] == "running" and time.monotonic() < deadline:
+    while status_of(number).get("state") == "running" and time.monotonic() < deadline:
         time.sleep(0.1)
-    return status_of(number)["state"] == "killed"
+    return status_of(number).get("state", "killed") == "killed"  # none: after its folder was cleared for a new attempt
 
 
 def _kind(launcher: DictConfig) -> str:

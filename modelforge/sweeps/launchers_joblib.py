@@ -25,7 +25,9 @@ from hydra_plugins.hydra_joblib_launcher._core import process_joblib_cfg
 from joblib import Parallel, delayed
 from omegaconf import DictConfig
 
+from modelforge.core.errors import ForgeError, Problem
 from modelforge.core.lazy_extras import import_extras_late
+from modelforge.core.quoting import sentence
 from modelforge.results.collect import run_folders
 from modelforge.runs.liveness import SILENCE, silence
 from modelforge.runs.status import read_state
@@ -65,11 +67,19 @@ def early_workers(launcher: DictConfig, number: int) -> Generator[Callable[[], o
 def _workers(settings: Mapping[str, Any]) -> Generator[Generator[int]]:
     """The workers of a pool, new ones unless those of the same settings live; from their first instruction on, they
     leave Ctrl-C to this process. They end with the body, unless what it is given is exhausted.
+
+    Raises:
+        ForgeError: joblib refuses the settings.
     """
-    pool: Any = Parallel(**{**settings, "backend": "loky", "return_as": "generator"})
     ensure_running()  # of Python's own process for semaphores, whose start would let signals through
-    with held_back():
-        begun = pool(delayed(os.getpid)() for _ in range(settings["n_jobs"]))
+    try:
+        pool: Any = Parallel(**{**settings, "backend": "loky", "return_as": "generator"})
+        with held_back():
+            begun = pool(delayed(os.getpid)() for _ in range(settings["n_jobs"]))
+    except (ValueError, TypeError) as error:
+        raise ForgeError(
+            [Problem("MF077", "hydra.launcher", f"joblib refuses its settings: {sentence(error)}")]
+        ) from error
     try:
         yield begun
     finally:

@@ -21,7 +21,7 @@ from optuna.distributions import (
     distribution_to_json,
 )
 
-from modelforge.config.overrides import parse
+from modelforge.config.overrides import parse, set_again
 from modelforge.core.errors import ForgeError, Place, Problem
 
 MAX_CORNERS = 32
@@ -107,6 +107,7 @@ def read_space(overrides: Iterable[str], loader: ConfigLoader | None = None) -> 
         open_keys.pop(key, None)
         fixed.pop(key, None)
         written.pop(key, None)
+        problems += set_again(key, written, Place(override=override.input_line))
         if not override.is_sweep_override():
             fixed[key] = f"{key}={override.get_value_element_as_str()}"
             continue

@@ -16,7 +16,14 @@ from modelforge.runs.jobs import JobEntry, SweepFile, read_sweep_file
 from modelforge.runs.status import DONE, as_hydra_reads, read_state
 from modelforge.train.terminal import say
 
-ENGINE = ("hydra/launcher", "hydra.launcher", "hydra.sweeper.max_batch_size", "hydra.verbose", "hydra.sweep.dir")
+ENGINE = (
+    "hydra/launcher",
+    "hydra.launcher",
+    "hydra.sweeper.max_batch_size",
+    "hydra.verbose",
+    "hydra.sweep.dir",
+    "hydra.mode",
+)
 """Overrides that a resumed sweep may have: how its jobs are run."""
 SEARCH_ENGINE = ("hydra/sweeper", "hydra.sweeper.n_trials", "hydra.sweeper.n_jobs", "hydra.sweeper.timeout")
 """What a search that goes on may have besides: how its trials are run, and how many."""
@@ -29,9 +36,13 @@ def check_resuming(overrides: Sequence[str]) -> None:
         ForgeError: it does.
     """
     problems: list[Problem] = []
+    folders = [word for word in overrides if _key(word) == "hydra.sweep.dir"]
     for word in overrides:
         key = _key(word)
-        if key != "sweep.resume" and not key.startswith(ENGINE):
+        if key == "hydra.sweep.dir" and word != folders[-1]:  # the last is that of the sweep
+            message = f"`{key}` has no effect on a sweep that goes on: its folder is that of `sweep.resume`"
+            problems.append(Problem("MF077", key, message, "leave it out", Place(override=word)))
+        elif key != "sweep.resume" and not key.startswith(ENGINE):
             message = f"`{key}` cannot be set for a sweep that goes on: its jobs are frozen"
             hint = "leave it out, or start a new sweep; `hydra/launcher=...` may be set"
             problems.append(Problem("MF077", key, message, hint, Place(override=word)))

@@ -15,7 +15,11 @@ from torch import fx
 
 from modelforge.core.errors import Problem
 from modelforge.core.paths import is_below, join, parent, relative
+from modelforge.core.quoting import listed
 from modelforge.tracing.steps import Ref, Step
+
+MAX_NAMED = 4
+"""Containers that a message names."""
 
 
 @dataclass
@@ -80,6 +84,19 @@ def _alive(steps: Sequence[Step], wanted: Collection[fx.Node]) -> list[Step]:
 class _Nester:
     def __init__(self) -> None:
         self.problems: list[Problem] = []
+        self._taking_turns: set[frozenset[str]] = set()
+
+    def found_between(self, path: str, name: str, other: str) -> None:
+        """A layer that runs between those of a container; of two containers that take turns once."""
+        message = f"`{name}` runs between layers of `{path}`"
+        if not other:
+            hint = "a container runs as a whole: put layers that follow one another into one"
+            self.problems.append(Problem("MF133", path, message, hint, part="key"))
+        elif (pair := frozenset((path, other))) not in self._taking_turns:
+            self._taking_turns.add(pair)
+            message = f"`{path}` and `{other}` take turns: {message}"
+            hint = "a container runs as a whole: make one list of modules that each hold a layer of both"
+            self.problems.append(Problem("MF133", path, message, hint, part="key"))
 
     def level(self, path: str, steps: list[Step], places: dict[fx.Node, str], wanted: Collection[fx.Node]) -> Group:
         """One container, with the containers in it."""
@@ -99,7 +116,9 @@ class _Nester:
                     places[steps[index].node] = full
         items: list[list[int]] = [sorted(members) for members in groups.values()]
         items += [[index] for index in range(len(steps)) if index not in taken]
-        ordered = self._in_order(path, items, before)
+        names = [join(path, name) for name in groups]
+        names += [steps[index].path or steps[index].type for (index,) in items[len(groups) :]]
+        ordered = self._in_order(path, items, before, names)
         made = Group(path)
         for indices in ordered:
             inner = [steps[index] for index in indices]
@@ -114,17 +133,20 @@ class _Nester:
             _end_with(made, *wanted)
         return made
 
-    def _in_order(self, path: str, items: list[list[int]], before: list[list[int]]) -> list[list[int]]:
+    def _in_order(
+        self, path: str, items: list[list[int]], before: list[list[int]], names: Sequence[str]
+    ) -> list[list[int]]:
         """An order of execution, as near to that of the trace as possible."""
         item_of = {index: number for number, indices in enumerate(items) for index in indices}
         needs = {n: {item_of[i] for index in indices for i in before[index]} - {n} for n, indices in enumerate(items)}
         sorter = TopologicalSorter(needs)
         try:
             sorter.prepare()
-        except CycleError:
+        except CycleError as error:
             if not self.problems:
                 hint = "a container runs as a whole: put layers that follow one another into one"
-                message = "containers in it run in alternating parts"
+                turns = listed([names[number] for number in dict.fromkeys(error.args[1])], MAX_NAMED, quote="`")
+                message = f"{turns} run in alternating parts"
                 self.problems.append(Problem("MF133", path or "model", message, hint, part="key"))
             return []
         ordered: list[list[int]] = []
@@ -207,9 +229,7 @@ class _Gatherer:
                 ahead.update(self.before[index])
         for index in sorted((behind & ahead) - self.members):
             if index in self.taken or self.steps[index].has_state:
-                hint = "a container runs as a whole: put layers that follow one another into one"
-                message = f"`{self._name(index)}` runs between layers of `{self.path}`"
-                self.nester.problems.append(Problem("MF133", self.path, message, hint, part="key"))
+                self.nester.found_between(self.path, self._name(index), self._other(index))
                 return False
             self.members.add(index)
         return True
@@ -219,6 +239,10 @@ class _Gatherer:
         outside = [i for index, reads in enumerate(self.before) if index not in self.members for i in reads]
         asked = {index for index in self.members if self.steps[index].node in self.wanted}
         return (set(outside) & self.members) | asked
+
+    def _other(self, index: int) -> str:
+        """The container that a layer is in, beside this one; empty where it is in none."""
+        return join(parent(self.path), self.taken[index]) if index in self.taken else ""
 
     def _name(self, index: int) -> str:
         return self.steps[index].path or self.steps[index].type

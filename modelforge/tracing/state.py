@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 
-from torch import nn
+from torch import Tensor, nn
 from torch.nn.parameter import is_lazy
 from torch.nn.utils import parametrize
 from torch.nn.utils.spectral_norm import SpectralNorm
@@ -124,7 +124,16 @@ def _holdings(path: str, module: nn.Module) -> Iterator[Problem]:
         if names:
             noun = f"{kind}s" if len(names) > 1 else kind
             message = f"{type(module).__name__} holds the {noun} {', '.join(names)} itself, which only layers do"
-            yield _problem(path, module, message, _OWN)
+            yield _problem(path, module, message, "; ".join([_OWN, *_ready_made(table)]))
+
+
+def _ready_made(table: Mapping[str, Tensor | None]) -> Iterator[str]:
+    """The layer that there is for a vector before the first step, or for one a step."""
+    shapes = [tuple(value.shape) for value in table.values() if value is not None]
+    if any(len(shape) > 1 and set(shape[:-1]) == {1} for shape in shapes):
+        yield "a class token is `ClassToken` of `modelforge.layers.class_token`"
+    if any(len(shape) == 3 and shape[0] == 1 < shape[1] for shape in shapes):
+        yield "positions are `PositionEmbedding` of `modelforge.layers.positions`"
 
 
 def _shared(module: nn.Module, layers: Collection[str]) -> list[Problem]:

@@ -129,20 +129,27 @@ def _check_jobs(conf: Path, overrides: list[str]) -> list[Problem]:
     if (folder := sweep.settings.get("resume")) is not None:
         read_sweep_file(Path(str(folder)))  # a folder without a sweep is refused before anything is made in it
     config = Config({}, Origins.empty(), tuple(overrides), {}, sweep.hydra)
+    chosen = [f"sweep.{key}" for key in ("zip", "where", "skip_invalid") if sweep.settings.get(key)]
     if sweep.freezes:  # it composes and checks all jobs itself, and announces those of a sweep that goes on
         if folder is None:
-            chosen = any(sweep.settings.get(key) for key in ("zip", "where", "skip_invalid"))
             announce_jobs(config, sweep.num_jobs, "combination" if chosen else "job")
             if problems := [*_folder_problems(config, "sweep")]:
                 raise ForgeError(problems)
         load_plugins(conf.parent)
         return [*unread(config, overrides, multirun=True)]
+    if chosen:
+        raise ForgeError(map(_chooses_no_jobs, chosen))
     configs = compose_jobs(sweep, conf, MAX_COMPOSED)
     announce_jobs(config, sweep.num_jobs if sweep.axes else None)
     if problems := [*_folder_problems(config, "sweep"), *_long_names(configs)]:
         raise ForgeError(problems)
     load_plugins(conf.parent)
     return [*unread(config, overrides, multirun=True)]
+
+
+def _chooses_no_jobs(key: str) -> Problem:
+    message = f"`{key}` chooses among listed jobs, and the sweeper that is chosen does not read it"
+    return Problem("MF084", key, message, "leave it out, or choose the default: `hydra/sweeper=freezing`")
 
 
 def _guard(arguments: Sequence[str]) -> None:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -32,7 +33,8 @@ WORST = "test_worst.csv"
 class Examined(Callback):
     """Keeps what a test gives for each example, and writes it at the end.
 
-    A column holds one value an example; one of the task that is called `loss` or `example` becomes `prediction_loss`.
+    A column holds one value an example; one of the task that is called `loss` or `example`, or as where an example
+    comes from (`row`, `file`), becomes `prediction_loss`.
     What a task predicts in several places at once is left out. A task without
     right answers in words, such as the next token of a text, has the file of the worst alone.
 
@@ -40,13 +42,22 @@ class Examined(Callback):
         task: Gives the losses, predictions and right answers.
         fitted: What was measured on the training data; see `Examples.fitted`.
         folder: The run folder.
+        places: Columns that say where the examples come from; see `Examples.places`.
         world: The processes of the run; the first one writes what all found, in the order of the examples.
     """
 
-    def __init__(self, task: Task, fitted: Mapping[str, Any], folder: Path, world: World = SINGLE_PROCESS) -> None:
+    def __init__(
+        self,
+        task: Task,
+        fitted: Mapping[str, Any],
+        folder: Path,
+        places: Mapping[str, Sequence[Any]] = MappingProxyType({}),
+        world: World = SINGLE_PROCESS,
+    ) -> None:
         self.task = task
         self.fitted = fitted
         self.folder = folder
+        self.places = places
         self.world = world
         self.batches: list[Mapping[str, Array]] = []
         self.has_answers = False
@@ -70,7 +81,7 @@ class Examined(Callback):
         self.has_answers = bool(answers)
         columns = {**answers, **self.task.kept_predictions(scores, self.fitted)}
         flat = {name: column for name, column in columns.items() if column.ndim == 1}
-        named = dict(zip(apart(flat, ("example", "loss"), "prediction_"), flat.values(), strict=True))
+        named = dict(zip(apart(flat, ("example", *self.places, "loss"), "prediction_"), flat.values(), strict=True))
         self.batches.append({"loss": example_losses(self.task, scores, (inputs, targets)), **named})
 
     def on_test_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
@@ -80,7 +91,9 @@ class Examined(Callback):
         if not batches or dry or not self.world.is_rank_zero:
             return
         columns = {name: np.concatenate([batch[name] for batch in batches]) for name in batches[0]}
-        numbered: dict[str, Any] = {"example": np.arange(len(columns["loss"])), **columns}
+        number = len(columns["loss"])
+        places = {name: np.asarray(column)[:number] for name, column in self.places.items()}
+        numbered: dict[str, Any] = {"example": np.arange(number), **places, **columns}
         if np.isnan(columns["loss"]).all():
             return
         # What is not finite is worst.

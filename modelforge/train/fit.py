@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sys
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from functools import partial
@@ -48,6 +48,7 @@ from modelforge.train.hooks.steps import LogSteps, SeedSteps
 from modelforge.train.interrupt import Interrupts
 from modelforge.train.learner import Learner
 from modelforge.train.lengths import Lengths, lengths, out_of_step, too_short, too_short_to_evaluate, unmeasured
+from modelforge.train.misdeclared import misdeclared
 from modelforge.train.parallel.launch import Launch
 from modelforge.train.parallel.rendezvous import Rendezvous
 from modelforge.train.parallel.replicas import agreed_digest, check_dealt
@@ -56,11 +57,14 @@ from modelforge.train.parallel.world import SINGLE_PROCESS, RunSpec, World
 from modelforge.train.prepare import Job, located, prepare, settled
 from modelforge.train.preprocessing import write_preprocessing
 from modelforge.train.progress import EpochBar, of_optimized
-from modelforge.train.resume import ASK, adopt, check_data
+from modelforge.train.resume import ASK, adopt, behind_its_epoch, check_data
 from modelforge.train.rows import Rows
+from modelforge.train.settings import training_of
+from modelforge.train.siblings import on_other_data
 from modelforge.train.tasks.task import Task
 from modelforge.train.trackers.history import History, history_of
 from modelforge.train.trainer import check_trainer, complaint, device_of, make_trainer, quiet, size_of, substituted
+from modelforge.train.validations import without_validation
 
 
 @dataclass(frozen=True)
@@ -85,6 +89,7 @@ def fit(
     interrupts: Interrupts,
     note: Callable[[Problem], object],
     show_plan: bool = True,
+    siblings: Sequence[Path] = (),
     rendezvous: Rendezvous | None = None,
 ) -> Outcome:
     """Trains what `config` declares; `folder` gets plan, ledger, metrics and checkpoints.
@@ -96,6 +101,7 @@ def fit(
         interrupts: What stops it.
         note: Called with each warning.
         show_plan: Whether to print the plan, and what is to be said of it, and to write the page of the diagnosis.
+        siblings: The folders of other jobs of its sweep.
         rendezvous: Of a worker with rank 0, which alone writes and prints; None in rank 0.
 
     Raises:
@@ -104,10 +110,13 @@ def fit(
         Interrupted: the run was asked to stop; last.ckpt is saved.
     """
     with located(config):
-        job = prepare(config)
+        try:
+            job = prepare(config)
+        except ForgeError as error:
+            raise ForgeError([*misdeclared(config, error.problems), *error.problems]) from None
         if wrong := check_trainer(job.trainer, job.optimizer):
             raise ForgeError(wrong)
-        run = Running(config, folder, console, interrupts, note, show_plan)
+        run = Running(config, folder, console, interrupts, note, show_plan, siblings)
         size = size_of(job.trainer, rendezvous.launch if rendezvous else None)
         for problem in substituted(job.trainer, size.device):
             run.warn(problem)
@@ -131,6 +140,7 @@ class Running:
     interrupts: Interrupts
     note: Callable[[Problem], object]
     show_plan: bool
+    siblings: Sequence[Path]
 
     def warn(self, problem: Problem, *, shown: bool = True) -> None:
         """Notes a warning, and prints it."""
@@ -157,7 +167,7 @@ def _begin(job: Job, run: Running, join: Callable[[], World], launch: Launch | N
         run.warn(problem)
     if run.show_plan:
         run.console.print(job.plan.table())
-    for problem in findings(job.plan):
+    for problem in findings(job.plan, training_of(run.config.values)):
         run.warn(problem, shown=run.show_plan)
     if run.show_plan:
         run.console.print()
@@ -172,7 +182,10 @@ def _begin(job: Job, run: Running, join: Callable[[], World], launch: Launch | N
     source = settings.data.model_copy(update={"task": settings.data.task.prepared(examples, settings.data)})
     if world.is_rank_zero:
         _write_json(folder / "plan.json", job.plan.to_dict())
-        complete(folder, data=examples.fitted["digest"], data_settings=settings_hash(run.config.values["data"]))
+        known = {"data": examples.fitted["digest"], "data_settings": settings_hash(run.config.values["data"])}
+        for problem in on_other_data(run.siblings, *known.values()):
+            run.warn(problem)
+        complete(folder, **known)
         write_preprocessing(folder, source, examples.fitted)
     with quiet(), threads(settings.num_threads):
         return _fit(job, source.task, run, examples, length, world, launch)
@@ -210,7 +223,7 @@ def _fit(
             callbacks=[
                 *_callbacks(job, run, hooks, checkpoints, world, shown=task.metric),
                 SaveOnInterrupt(run.interrupts, checkpoints, world),
-                Examined(task, examples.fitted, folder, world),
+                Examined(task, examples.fitted, folder, examples.places, world),
             ],
             launch=launch,
             some_thaw=bool(job.freezing.thaws),
@@ -284,9 +297,11 @@ def _check_lengths(job: Job, length: Lengths, examples: Examples) -> list[Proble
     for name, callback in job.settings.callbacks.items():
         found += callback.late(f"callbacks.{name}", job.terms, length.steps("epoch"), length.steps("step"))
     found += too_short(job.plan, job.settings.data, length)
+    found += behind_its_epoch(job.start, job.trainer, length.num_batches)
     train, val, test = (len(part) for part in (examples.train, examples.val, examples.test))
     found += too_short_to_evaluate(job.plan, job.settings.data, length, {"validation": val, "test": test})
     found += unmeasured(job.settings.data, length, {"train": train, "val": val})
+    found += without_validation(length, job.settings.metric)
     if wrong := [problem for problem in found if problem.severity == "error"]:
         raise ForgeError(wrong)
     return found

@@ -6,7 +6,7 @@ import ctypes
 import gc
 import os
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import fields
 from pathlib import Path
@@ -24,6 +24,7 @@ from modelforge.runs.liveness import STATUS, claimed
 from modelforge.runs.status import DONE, Status, check_idle, read
 from modelforge.train.aside import ASIDE, set_aside
 from modelforge.train.job import Result, execute
+from modelforge.train.siblings import siblings
 
 
 def work(folder: Path, number: int) -> Result:
@@ -52,12 +53,12 @@ def work(folder: Path, number: int) -> Result:
         if before is not None and before["state"] in DONE:
             print(printable(f"job {number} has a result: {before['state']}  ·  {run}"), flush=True)
             return Result(0, _status(before))
-        result = _execute(job, run, before)
+        result = _execute(job, run, before, siblings(folder, job))
     _give_back_memory()
     return Result(0 if result.status.state in DONE else result.exit_code, result.status)
 
 
-def _execute(job: FrozenJob, run: Path, before: Mapping[str, Any] | None) -> Result:
+def _execute(job: FrozenJob, run: Path, before: Mapping[str, Any] | None, others: Sequence[Path]) -> Result:
     """Runs a job, from the last checkpoint of the attempt before, if that left one: also without a readable status."""
     remove_leftovers(run)
     ckpt = _last_checkpoint(run)
@@ -71,6 +72,7 @@ def _execute(job: FrozenJob, run: Path, before: Mapping[str, Any] | None) -> Res
         show_plan=False,
         job={"number": job.number, "hash": job.hash},
         attempt=1 if before is None else before["attempt"] + 1,
+        siblings=others,
     )
 
 

@@ -104,6 +104,7 @@ def execute(
     repeats: str | None = None,
     job: Mapping[str, Any] | None = None,
     attempt: int = 1,
+    siblings: Sequence[Path] = (),
 ) -> Result:
     """Trains what `compose` returns in `folder`; progress goes to stdout, problems to stderr.
 
@@ -116,6 +117,7 @@ def execute(
         repeats: The folder of the run that it repeats, for the status.
         job: Number and hash of the frozen job that it runs, for the status.
         attempt: How often the job was begun, this time included.
+        siblings: The folders of other jobs, beside which the run's results will stand.
 
     Raises:
         Exception: a bug of ours or of a library's, after the status is written.
@@ -123,7 +125,7 @@ def execute(
     import_extras_late()
     record = _Record(folder, replace(begin(overrides, repeats), job=job, attempt=attempt), screen())
     try:
-        outcome = record.train(compose, without_effect, show_plan=show_plan)
+        outcome = record.train(compose, without_effect, show_plan=show_plan, siblings=siblings)
     except (Interrupted, KeyboardInterrupt) as error:  # the latter in the moment before `Interrupts`
         record.end("interrupted")
         record.say(f"interrupted  ·  {shown(folder)}")
@@ -163,7 +165,12 @@ class _Record:
         self.console.print(printable(line), markup=False, soft_wrap=True)
 
     def train(
-        self, compose: Callable[[], Config], without_effect: Callable[[Config], Iterable[Problem]], *, show_plan: bool
+        self,
+        compose: Callable[[], Config],
+        without_effect: Callable[[Config], Iterable[Problem]],
+        *,
+        show_plan: bool,
+        siblings: Sequence[Path],
     ) -> Outcome:
         """Trains; the status is `running` meanwhile, and `finished` afterwards."""
         with Interrupts(self.say) as interrupts, heartbeat(self.folder):
@@ -185,6 +192,7 @@ class _Record:
                 interrupts=interrupts,
                 note=self.noted.append,
                 show_plan=show_plan,
+                siblings=siblings,
             )
             ended = self._ended("finished", metrics=outcome.metrics, fit_seconds=outcome.seconds, pruned=outcome.pruned)
             write(ended, self.folder)

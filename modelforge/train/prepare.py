@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 import torch
 
 from modelforge.config.compose import Config
-from modelforge.core.errors import ForgeError, Problem
+from modelforge.core.errors import ForgeError, Problem, problems_of
 from modelforge.core.limits import unfit
 from modelforge.core.torch_state import num_cores
 from modelforge.core.words import plural
@@ -26,6 +26,7 @@ from modelforge.train.callbacks.registry import check_callbacks
 from modelforge.train.context import Terms
 from modelforge.train.data.source import Source
 from modelforge.train.freezing import Freezing, parse_freeze
+from modelforge.train.from_torch import example
 from modelforge.train.lengths import Lengths, lengths, out_of_step, too_short, without_steps
 from modelforge.train.named import missing_packages
 from modelforge.train.optimizers.left_behind import without_left_behind
@@ -98,7 +99,7 @@ def prepare(config: Config, studies: Studies | None = None, *, looks: Looks | No
     settings = found.take(parse_settings(config.values))
     found.problems += _too_many_threads(settings)
     optimizer, freezing = _optimizer(config, decided, found)
-    scheduler = _scheduler(config, settings, found)
+    scheduler = _scheduler(config, settings, optimizer, found)
     trainer = found.take(parse_trainer(config.values.get("trainer", {})))
     found.problems += [*_unfit_steps(optimizer, trainer), *_unfit_shards(optimizer, settings, trainer)]
     found.warnings += without_steps(trainer)
@@ -164,12 +165,17 @@ def _optimizer(config: Config, decided: Plan | None, findings: _Findings) -> tup
     return optimizer, freezing
 
 
-def _scheduler(config: Config, settings: Settings | None, findings: _Findings) -> SchedulerFactory | None:
-    """The scheduler; where the settings are wrong, any task's metrics will do for it."""
+def _scheduler(
+    config: Config, settings: Settings | None, optimizer: OptimizerFactory | None, findings: _Findings
+) -> SchedulerFactory | None:
+    """The scheduler, which must take the optimizer; where the settings are wrong, any task's metrics will do for it."""
     section = findings.section(config, "scheduler", scheduler_arguments())
     metrics = settings.directions if settings else val_metrics(*TASKS.names())
     metric = settings.metric if settings else "val/loss"
-    return findings.take(parse_scheduler(section, metrics, config.values.get("trainer"), metric))
+    scheduler = findings.take(parse_scheduler(section, metrics, config.values.get("trainer"), metric))
+    if scheduler is not None and optimizer is not None:
+        findings.problems += problems_of(lambda: scheduler(optimizer([("example", example())])))
+    return scheduler
 
 
 def _terms(config: Config, settings: Settings | None, trainer: Mapping[str, Any], findings: _Findings) -> Terms | None:

@@ -92,7 +92,9 @@ def _repeat(source: Path, overrides: list[str]) -> int:
         print(printable(f"  {change}"))
     if others := [*surroundings(environment.read(source), environment.here().to_dict())]:
         message = f"`{source}` was made with other versions: {listed(others, NUM_SHOWN)}"
-        complain(Problem("MW213", FLAG, message, "the last digits may differ", severity="warning"))
+        own = any(change.name == "code" for change in others)
+        hint = "the project's own modules are others: any number may differ" if own else "the last digits may differ"
+        complain(Problem("MW213", FLAG, message, hint, severity="warning"))
     result = execute_in(folder, lambda: config, tuple(overrides), repeats=str(source))
     if result.exit_code:
         return result.exit_code

@@ -111,11 +111,12 @@ def check_resumable(path: Path, config: Config, metric: str, batches: Batches = 
         problem = _within_epoch(start.position, batches, checkpoint)
         if problem := problem or _within_step(start.position, checkpoint, config):
             raise ForgeError([problem])
-        most, done = (config.values.get("trainer") or {}).get("max_epochs"), start.position.epoch
-        if isinstance(most, int) and 0 <= most < done:
-            message = f"`{path}` comes from a run of {done:,} epochs already, but `trainer.max_epochs` is {most:,}"
-            hint = "it counts from the start of the run: give more"
-            raise ForgeError([misuse("trainer.max_epochs", message, hint)])
+        for unit, done in (("epochs", start.position.epoch), ("steps", _count(checkpoint["global_step"]))):
+            most = (config.values.get("trainer") or {}).get(f"max_{unit}")
+            if isinstance(most, int) and 0 <= most < done:
+                message = f"`{path}` comes from a run of {done:,} {unit} already, but `trainer.max_{unit}` is {most:,}"
+                hint = "it counts from the start of the run: give more"
+                raise ForgeError([misuse(f"trainer.max_{unit}", message, hint)])
         state = checkpoint["callbacks"].get(STATE)
         return start if state is None else _with_best(start, checkpoint, metric)
     except (LookupError, TypeError, ValueError, AttributeError, RecursionError) as error:
@@ -134,6 +135,21 @@ def check_data(start: Start, examples: Examples, source: Source) -> None:
     message = f"the data is no longer what `{start.ckpt}` was trained on: its digest differs"
     hint = "restore it, or start a new run from the values of that one: `weights=run weights.path=RUN`, without `ckpt`"
     raise ForgeError([misuse(f"data.{source.reads or 'type'}", message, hint)])
+
+
+def behind_its_epoch(start: Start, trainer: Mapping[str, Any], num_batches: int | None) -> Iterator[Problem]:
+    """The problem of a checkpoint from behind the end of an epoch as it is limited now: the first would be too long.
+
+    Args:
+        start: Where the run goes on.
+        trainer: The checked section.
+        num_batches: Of an epoch that is to come; None where that is not known.
+    """
+    done = start.position.num_batches
+    if done and num_batches is not None and num_batches <= done:
+        name = "overfit_batches" if trainer.get("overfit_batches") else "limit_train_batches"
+        message = f"the checkpoint is from the middle of an epoch, after {done:,} batches, but `{name}` ends it after"
+        yield misuse(f"trainer.{name}", f"{message} {num_batches:,}", "leave it out, or give more than that")
 
 
 def adopt(start: Start, folder: Path) -> None:

@@ -30,10 +30,10 @@ def other_code(folder: Path) -> tuple[Problem, ...]:
         return ()
     git = recorded.get("git")
     message = f"the project's own modules are no longer what `{folder}` was trained with: their digest differs"
-    hint = "if the change affects its layers, data or task, so are its predictions"
+    hint = "where that affects its layers, data or task, its predictions are no longer those of the training"
     if isinstance(git, dict) and git.get("commit"):
-        dirty = " and changes to it" if git.get("dirty") else ""
-        hint += f"; it was trained at commit {str(git['commit'])[:12]}{dirty}"
+        dirty = ", with changes that were not committed" if git.get("dirty") else ""
+        hint += f"; it is of commit {str(git['commit'])[:12]}{dirty}"
     return (Problem("MW213", "", message, hint, severity="warning"),)
 
 

@@ -44,7 +44,7 @@ QUIET = (
     ".*The dirpath has changed from .*",
     ".*Checkpoint directory .* exists and is not empty.*",
     ".*isinstance.treespec, LeafSpec.. is deprecated.*",
-    ".*You are using `overfit_batches`.*|.*overfit_batches.*sequential.*",
+    ".*You requested to overfit but enabled train dataloader shuffling.*",
     ".*callbacks used to create the checkpoint need to be provided.*",  # `best.ckpt` by another metric
     ".*resuming from a checkpoint that ended before the epoch ended.*",
     ".*GPU available but not used.*",

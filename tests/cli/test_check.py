@@ -155,3 +155,28 @@ def test_without_the_extra_it_says_so(text, monkeypatch):
 def test_piped_lines_end_where_their_text_does(run):
     shown = run("check", "--all", status=1).output
     assert [line for line in shown.splitlines() if line != line.rstrip()] == []
+
+
+PADDED = """\
+seed: 0
+model:
+  input: ${data.input}
+  layers:
+    words: {type: Embedding, num_embeddings: 300, embedding_dim: 8}
+    mean: {type: Mean, dim: 1}
+    head: {type: Linear, out_features: "${data.num_outputs}"}
+init: {scheme: xavier}
+data: {type: text_classification, path: a.csv, num_classes: 2, num_outputs: 2, padding_id: 0, context: 16,
+  input: {shape: [16], dtype: int64}, task: classification}
+optimizer: {type: Adam, lr: 1.0e-3}
+trainer: {max_epochs: 1}
+"""
+
+
+@pytest.mark.parametrize("command", ["check", "show", "lint"])
+def test_a_warning_that_depends_on_the_training_is_printed(text, tmp_path, command: str):
+    (tmp_path / "config.yaml").write_text(PADDED)
+    said = text(command, "seed=1", "--conf", str(tmp_path))
+    assert "warning[MW139]: Mean at `mean` averages over steps of padding" in said
+    (tmp_path / "config.yaml").write_text(PADDED.replace("optimizer:", "other:"))
+    assert "MW139" not in text("show", "seed=1", "--conf", str(tmp_path))

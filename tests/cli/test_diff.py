@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import pytest
 
+import modelforge as mf
 from modelforge.cli.diff import FAILING, fails
 from modelforge.review.document import MAX_CHANGES, Document
+from modelforge.review.documented import documented_diff
 from tests.review.test_document import SMALL
 
 from .conftest import git
@@ -111,6 +113,22 @@ def test_what_cannot_be_compared_may_differ_in_any_way():
     changes = [{**SMALL["changes"][0], **kinds, "num_redrawn": 0}]
     document = Document.model_validate({**SMALL, "changes": changes, "num_changes": 1})
     assert [name for name in FAILING if not fails(document, name)] == ["none"]
+
+
+def test_a_tie_is_a_parameter_that_starts_differently():
+    layers = {
+        "token": {"type": "Embedding", "num_embeddings": 8, "embedding_dim": 8},
+        "head": {"type": "Linear", "out_features": 8, "bias": False},
+    }
+    model = {"input": {"shape": [4], "dtype": "int64"}, "layers": layers}
+    plans = [
+        mf.plan(mf.parse({"model": {**model, **tie}, "init": {"scheme": "normal", "std": 0.02}}))
+        for tie in ({}, {"tie": {"head.weight": "token.weight"}})
+    ]
+    document = documented_diff(mf.diff(*plans))
+    assert not any(change.section == "init" or change.num_redrawn for change in document.changes)
+    assert fails(document, "changed-init")
+    assert not fails(document, "changed-training")
 
 
 def test_overrides_apply_to_both_sides(data):

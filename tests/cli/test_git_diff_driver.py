@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 from pathlib import Path
 
 import pytest
@@ -41,6 +42,17 @@ def test_a_renamed_file(text, before):
         "git-diff-driver", CHANGED, str(before), HASH, "1", str(before), HASH, "1", new, "similarity index 90%"
     )
     assert shown.splitlines()[0] == f"aaaaaaa:{CHANGED} → aaaaaaa:{new}"
+
+
+def test_a_file_that_moves_to_another_config_folder(text, before, repository):
+    shutil.copytree(repository / "conf", repository / "other/conf")
+    new = "other/conf/init/moved.yaml"
+    sides = (str(before), HASH, "1", str(before), HASH, "1")
+    shown = text("git-diff-driver", CHANGED, *sides, new, "similarity index 100%")
+    assert shown.splitlines() == [
+        f"aaaaaaa:{CHANGED} → aaaaaaa:{new}",
+        "the same values in another place; what reads them is not compared",
+    ]
 
 
 def test_a_folder_that_does_not_compose_falls_back_to_the_values_of_the_file(text, before, repository):

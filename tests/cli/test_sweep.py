@@ -43,6 +43,15 @@ def test_table(text, folder):
     assert "the loss is nan" in shown
 
 
+def test_what_was_not_run_has_a_way_on(text, tmp_path):
+    folder = gains(tmp_path)
+    assert "to go on" not in text("sweep", str(folder))
+    path = next(folder.glob("*/status.json"))
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"state": "failed"}))
+    (folder / "sweep.json").write_text("{}")
+    assert text("sweep", str(folder), status=1).endswith(f"\nto go on: python train.py sweep.resume={folder}")
+
+
 def test_another_metric(data, folder):
     answer = data("sweep", folder, "--metric", "test/loss")
     assert [row["folder"] for row in answer["rows"]] == ["0", "1", "2"]

@@ -13,6 +13,7 @@ import yaml
 import modelforge as mf
 from modelforge.cli.verify import verify
 from modelforge.core.errors import ForgeError
+from modelforge.report.table import to_text
 
 CONFIG = {
     "input": {"shape": [4]},
@@ -80,3 +81,20 @@ def test_a_checkpoint_that_is_not_there_is_a_problem_of_the_option(folder: Path)
     (problem,) = caught.value.problems
     assert (problem.code, problem.key) == ("MF110", "--ckpt")
     assert problem.message.endswith("checkpoints/best.ckpt` cannot be loaded: there is no such file")
+
+
+@pytest.mark.parametrize(
+    ("names", "words"),
+    [
+        (("hidden.bias", "head.bias"), "0 of 4 parameters are no longer as they started, 2 are not in it"),
+        (("hidden.weight", "hidden.bias", "head.bias"), "started, 1 is not in it"),
+        ((), "0 of 4 parameters are no longer as they started, 4 are not in it"),
+    ],
+)
+def test_what_a_checkpoint_lacks_is_not_called_changed(folder: Path, names: tuple[str, ...], words: str):
+    whole = torch.load(folder / "a.ckpt")["state_dict"]
+    part = {name: whole[f"model.{name}"] for name in names}
+    torch.save(part | {"other": torch.zeros(2)}, folder / "part.pt")
+    answer = verify(folder, str(folder / "part.pt"))
+    assert answer.status == 1
+    assert words in to_text(answer.text, 200)

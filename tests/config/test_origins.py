@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import pickle
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -163,7 +164,8 @@ def test_forms_of_yaml(write):
       2]
     """
     origins = compose(write({"config.yaml": text})).origins
-    assert str(origins.place("merged.x")) == "conf/config.yaml:1:18"
+    assert marked(merged := origins.place("merged.x")) == "<<"
+    assert str(merged and merged.via) == "conf/config.yaml:1:18"
     assert marked(origins.place("merged.y")) == "2"
     assert marked(origins.place("empty")) == "empty"
     assert marked(origins.place("folded")) == ">"
@@ -239,3 +241,50 @@ def test_origins_can_be_copied_and_pickled(at_tree):
     origins.place("seed")
     for other in (copy.deepcopy(origins), pickle.loads(pickle.dumps(origins))):
         assert other.place("model.input.shape.1") == origins.place("model.input.shape.1")
+
+
+ALIASED = """\
+input: {shape: [4]}
+layers:
+  a:
+    type: Linear
+    out_features: &width 8
+    init: &start
+      scheme: xavier
+      gain: 2
+  b: {type: Linear, out_features: *width}
+  c: {type: Linear, out_features: 3, init: *start}
+  d:
+    <<: &whole {type: Linear, out_features: 7}
+    bias: false
+  e:
+    <<: *whole
+    bias: true
+  f: {type: Concat, inputs: [&one a, *one]}
+"""
+
+
+@pytest.mark.parametrize(
+    ("key", "part", "where", "via"),
+    [
+        ("a.out_features", "value", "5:19", ""),
+        ("b.out_features", "value", "9:21", "5:19"),
+        ("b.out_features", "key", "9:21", ""),
+        ("b.type", "value", "9:13", ""),
+        ("c.init", "key", "10:38", ""),
+        ("c.init.gain", "value", "10:38", "8:13"),
+        ("c.init.gain", "key", "10:38", "8:7"),
+        ("d.out_features", "value", "12:45", ""),
+        ("e.out_features", "value", "15:5", "12:45"),
+        ("e.bias", "value", "16:11", ""),
+        ("f.inputs.0", "value", "17:30", ""),
+        ("f.inputs.1", "value", "17:29", "17:30"),
+    ],
+)
+def test_both_ends_of_an_alias(write, key: str, part: Any, where: str, via: str):
+    """The place was that of the anchor alone, wherever the value was wrong."""
+    conf = write({"config.yaml": "defaults: [model: aliased]", "model/aliased.yaml": ALIASED})
+    place = compose(conf).origins.place(f"model.layers.{key}", part)
+    assert place is not None
+    assert str(place) == f"conf/model/aliased.yaml:{where}"
+    assert (str(place.via).rpartition("yaml:")[2] if place.via else "") == via

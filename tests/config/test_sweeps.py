@@ -165,6 +165,14 @@ def test_jobs_as_hydra_itself_makes_them(folder: Path) -> None:
             """,
         ),
         (
+            ["init.gain=1,2,3", "seed=0,1", "++init.gain=4"],
+            """
+            error[MF082]: `init.gain` is set again, so that `init.gain=1,2,3` has no effect
+              --> override ++init.gain=4
+               = help: leave one out, or write both keys alike: the later one counts
+            """,
+        ),
+        (
             ["init=a,b,ab"],
             """
             error[MF082]: `init=a` and `init=ab` make the same config: two jobs would be equal

@@ -229,6 +229,19 @@ def test_a_computed_number_of_copies_below_0_names_what_it_comes_from():
     assert problem.hint == "`depth` is 1: choose another value"
 
 
+@pytest.mark.parametrize("when", [False, "${arg:on}"])
+def test_a_container_of_which_all_is_left_out_needs_a_condition_itself(when: Any):
+    inner = {"type": "Sequential", "layers": {"fc": {"type": "Linear", "out_features": 4, "when": when}}}
+    layers = {"trunk": inner, "head": {"type": "Linear", "out_features": 2}}
+    with pytest.raises(mf.ForgeError) as caught:
+        mf.parse(model(layers, args={"on": False} if when else {}))
+    (problem,) = caught.value.problems
+    assert (problem.code, problem.key) == ("MF017", "model.layers.trunk.layers")
+    assert problem.hint == "give what holds them the same `when`"
+    whole = {"trunk": {**inner, "when": when}, "head": {"type": "Linear", "out_features": 2}}
+    assert list(mf.parse(model(whole, args={"on": False} if when else {})).layers) == ["head"]
+
+
 def test_copies_are_not_written_by_hand():
     fc = {"type": "Linear", "out_features": 16}
     copies = {"0": {"z": {"type": "Linear", "out_features": 3}}}

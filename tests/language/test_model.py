@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import pickle
+from typing import Any
 
 import pytest
 from pydantic import ValidationError
@@ -74,6 +75,16 @@ def test_each_output_has_a_name_of_its_own(outputs: object, message: str):
         mf.parse({"input": {"shape": [4]}, "layers": layers, "outputs": outputs}, init="zeros")
     (problem,) = caught.value.problems
     assert (problem.code, problem.key, problem.message) == ("MF014", "model.outputs", message)
+
+
+@pytest.mark.parametrize(
+    "part", [{"outputs": [0]}, {"outputs": {"a": 0}}, {"layers": {0: "ReLU", 1: {"type": "Add", "inputs": [0]}}}]
+)
+def test_a_name_that_is_a_number_stands_in_quotes(part: dict[str, Any]):
+    with pytest.raises(mf.ForgeError) as caught:
+        mf.parse({"input": {"shape": [4]}, "layers": {0: "ReLU"}, **part}, init="zeros")
+    (problem,) = caught.value.problems
+    assert "a name that is a number in quotes: " in problem.hint
 
 
 def test_one_layer_may_be_several_outputs():

@@ -93,6 +93,27 @@ def test_templates_stand_for_any_value():
     assert faults("model", {"input": "${data.input}", "layers": layers}) == []
 
 
+SECTIONS = ("args", "blocks", "init", "input", "layers", "lint", "outputs", "size", "sizes", "tie")
+
+
+@pytest.mark.parametrize("section", SECTIONS)
+def test_a_section_may_be_an_interpolation(section: str):
+    model = {"input": {"shape": [3]}, "layers": {"a": "ReLU"}, section: "${common.part}"}
+    assert faults("model", model) == []
+    assert faults("model", {**model, section: 3.5}) != [] or section == "size"
+
+
+@pytest.mark.parametrize("value", [3, "ReLU", [0, 1], {"scheme": "xavier"}, None, True])
+def test_an_argument_beside_args_may_have_any_value(value: Any):
+    block = {"args": {"x": None}, "layers": {"c": "ReLU"}}
+    use = {"a": {"type": "b", "x": "${arg:own}"}}
+    model = {"input": {"shape": [3]}, "args": {"own": "???"}, "own": value, "blocks": {"b": block}, "layers": use}
+    mf.parse(model)
+    assert faults("model", model) == []
+    del model["args"]
+    assert (faults("model", model) == []) is isinstance(value, int | str)
+
+
 NOTHING = [
     *((name,) for name in ("args", "blocks", "init", "input", "layers", "lint", "outputs", "size", "sizes", "tie")),
     *(("layers", "a", name) for name in ("init", "inputs", "out_features", "in_features", "when", "type")),

@@ -97,6 +97,8 @@ def test_surroundings_that_both_name():
     now = {"python": "3.12.1", "device": None, "packages": {"torch": "2.2", "numpy": "2"}, "data": "ab"}
     assert [*map(str, surroundings(before, now))] == ["`python`: '3.11.1' → '3.12.1'", "`torch`: '2.1' → '2.2'"]
     assert [*surroundings({}, now)] == []
+    codes = [*surroundings({"code": "a" * 64}, {"code": "b" * 64})]
+    assert [*map(str, codes)] == ["`code`: 'aaaaaaaaaaaa' → 'bbbbbbbbbbbb'"]
 
 
 def test_the_order_of_layers_is_a_difference_and_that_of_settings_is_none():

@@ -58,3 +58,17 @@ def test_jobs_without_a_result_are_not_compared(tmp_path: Path):
     job(root / "9,seed=9", "failed", ["seed=9"])
     (root / "9,seed=9" / ENVIRONMENT).write_text(json.dumps(SAME | {"data": "b"}))
     assert collect(root).unequal == ()
+
+
+def test_equal_overrides_of_different_configs_are_said(tmp_path: Path):
+    results = {("orthogonal", gain, 0): 0.5 for gain in ("1", "2")}
+    roots = [swept(tmp_path / name, results, config_hash=name) for name in "ab"]
+    (said,) = collect(*roots).unequal
+    assert said == (
+        "jobs of equal overrides had different configs, so they are no repetitions: a/0 and b/0, and so for 1 other"
+    )
+    assert collect(roots[0]).unequal == ()
+    same = [swept(tmp_path / name, results, config_hash="same") for name in "cd"]
+    assert collect(*same).unequal == ()
+    old = swept(tmp_path / "e", results)
+    assert collect(roots[0], old).unequal == (), "earlier versions did not note it"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 
 import modelforge as mf
+from modelforge.linting.subject import Training
 from modelforge.review.consequences import consequences
 from modelforge.review.diff import diff
 
@@ -52,3 +53,13 @@ def test_a_second_note_of_one_kind_about_one_block_is_new():
     assert "GELU" in note.message
     (gone,) = consequences(both, old, diff(both, old)).old_findings
     assert gone == note
+
+
+def test_a_note_that_depends_on_the_training_is_found_on_either_side():
+    old, new = plan("xavier", head=HEAD), plan({"scheme": "normal", "std": 3.0}, head=HEAD)
+    classes, others = (Training("Adam", by_width=False, num_classes=number) for number in (4, None))
+    found = diff(old, new)
+    trained = consequences(old, new, found, trained=(classes, classes))
+    assert [problem.code for problem in trained.new_findings] == ["MW138"]
+    assert consequences(old, new, found).new_findings == ()
+    assert consequences(old, new, found, trained=(classes, others)).new_findings == ()

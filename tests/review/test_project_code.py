@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -44,8 +45,41 @@ def test_a_module_that_git_does_not_know_yet(trees: Path, git: Callable[..., str
         Path(path).write_text("x = 1\n", encoding="utf-8")
     with open_sides("HEAD", ".", None, ()) as pair:
         assert pair.code == ("mine/layers.py",)
+    git("commit", "--quiet", "--allow-empty", "--message=three")
     with open_sides("HEAD~1", "HEAD", None, ()) as pair:
         assert pair.code == ()
+
+
+@pytest.mark.parametrize("below", ["", "mine"])
+def test_another_list_of_plugins_is_no_silence(
+    trees: Path, git: Callable[..., str], monkeypatch: pytest.MonkeyPatch, below: str
+):
+    Path("mine").mkdir()
+    Path("mine/layers.py").write_text("x = 1\n", encoding="utf-8")
+    for plugins in (["mine.layers"], ["others"], []):
+        Path("pyproject.toml").write_text(f"[tool.modelforge]\nplugins = {plugins}\n", encoding="utf-8")
+        git("add", ".")
+        git("commit", "--quiet", f"--message={plugins}")
+    monkeypatch.chdir(trees / below)
+    document = documented(review("HEAD~2", "HEAD~1"))
+    assert not document.equal
+    assert [one.title for one in document.changes] == [
+        "pyproject.toml: it names other plugins: what they do is not compared"
+    ]
+    with open_sides("HEAD~2", ".", None, ()) as pair:
+        assert pair.code == ("pyproject.toml",)
+
+
+def test_a_plugin_that_is_gone_is_no_silence(trees: Path, git: Callable[..., str]):
+    Path("mine.py").write_text("x = 1\n", encoding="utf-8")
+    Path("pyproject.toml").write_text('[tool.modelforge]\nplugins = ["mine"]\n', encoding="utf-8")
+    git("add", ".")
+    git("commit", "--quiet", "--message=two")
+    Path("mine.py").unlink()
+    Path("pyproject.toml").unlink()
+    git("commit", "--quiet", "--all", "--message=three")
+    with open_sides("HEAD~1", "HEAD", None, ()) as pair:
+        assert pair.code == ("pyproject.toml", "mine.py")
 
 
 def test_code_beside_the_plugins_is_not_mentioned(trees: Path, git: Callable[..., str]):
@@ -54,3 +88,18 @@ def test_code_beside_the_plugins_is_not_mentioned(trees: Path, git: Callable[...
     git("commit", "--quiet", "--message=two")
     with open_sides("HEAD~1", "HEAD", None, ()) as pair:
         assert pair.code == ()
+
+
+@pytest.mark.parametrize("here", [".", "..", "part"])
+def test_the_project_of_the_config_folder_counts_wherever_one_stands(
+    trees: Path, git: Callable[..., str], monkeypatch: pytest.MonkeyPatch, here: str
+):
+    shutil.copytree("conf", "part/conf")
+    for text in ("x = 1\n", "x = 2\n"):
+        Path("part/pyproject.toml").write_text('[tool.modelforge]\nplugins = ["mine"]\n', encoding="utf-8")
+        Path("part/mine.py").write_text(text, encoding="utf-8")
+        git("add", ".")
+        git("commit", "--quiet", "--message=more")
+    monkeypatch.chdir(trees / here)
+    with open_sides("HEAD~1", "HEAD", trees / "part/conf", ()) as pair:
+        assert pair.code == ("part/mine.py",)

@@ -62,7 +62,7 @@ def cause(found: Review) -> Callable[[str], TracedCause]:
     """The cause that an edit of this key is."""
 
     def of(name: str) -> TracedCause:
-        (one,) = (one for one in found.causes if one.edits[0].change.name == name)
+        (one,) = (one for one in found.causes if [edit.change.name for edit in one.edits] == [name])
         return one
 
     return of
@@ -70,8 +70,7 @@ def cause(found: Review) -> Callable[[str], TracedCause]:
 
 def test_all_edits_are_causes_each_on_its_line(found: Review):
     lines: dict[str, str] = {}
-    for one in found.causes:
-        (written,) = one.edits
+    for written in (written for one in found.causes for written in one.edits):
         place = written.change.new_place or written.change.old_place
         assert place is not None
         lines[written.change.name] = f"{place.file}:{place.line}"
@@ -89,6 +88,20 @@ def test_all_edits_are_causes_each_on_its_line(found: Review):
         "blocks.stage.layers.convs.layers.act": "conf/model/vgg.yaml:35",
     }
     assert found.not_compared == ()
+
+
+def test_what_several_edits_do_to_one_parameter_is_a_cause_of_its_own(found: Review):
+    together = {
+        frozenset(written.change.name for written in one.edits): {
+            item.path for outcome in one.outcomes for item in (outcome.diff.parameters if outcome.diff else ())
+        }
+        for one in found.causes
+        if len(one.edits) > 1
+    }
+    size, gain, forget = "layers.rnn.hidden_size", "gain", "layers.rnn.init.bias.forget"
+    assert together.pop(frozenset({size, gain})) == {"rnn.weight_ih_l0", "rnn.weight_hh_l0", "head.weight"}
+    assert together.pop(frozenset({size, forget})) == {"rnn.bias_ih_l0"}
+    assert [*together] == [frozenset({"sizes.nano.width", "sizes.nano.depth"})]
 
 
 def test_an_edit_has_the_effects_that_it_has_alone(cause: Callable[[str], TracedCause]):

@@ -9,8 +9,8 @@ from torch.nn.functional import avg_pool1d
 
 import modelforge as mf
 from modelforge.signal.resampled import adaptive_means, matrix_of, resampled
-from modelforge.signal.shape import Shape
-from modelforge.signal.value import Gradient, Signal, fading
+from modelforge.signal.shape import Shape, fading
+from modelforge.signal.value import Gradient, Signal
 from tests.signal.measured import measured
 from tests.signal.nets import chain
 
@@ -63,6 +63,6 @@ def test_neighbours_that_share_what_they_read_are_averaged_as_alike(pool):
         CONV, pool, CONV, "BatchNorm2d", {"type": "AvgPool2d", "kernel_size": 2}, shape=[8, 14, 14], init="xavier"
     )
     plan = mf.plan(spec)
-    last = mf.predict(plan, batch=16).nodes[-1]
+    last = mf.predict(plan, batch_size=16).nodes[-1]
     found = measured(plan, spec, seeds=4, batch=16)[last.path].forward
     assert last.signal.log_mean == pytest.approx(np.mean(found), abs=0.12)

@@ -121,8 +121,8 @@ def test_an_interrupt_leaves_nothing(tmp_path, monkeypatch, step, place):
 
 
 def test_a_package_is_never_one_that_exists(tmp_path):
-    assert [package_of(name) for name in ("conf", "numpy", "json", "été", "a-b.c", "---", "None")] == [
-        *("my_conf", "my_numpy", "my_json", "été", "a_b_c", "project", "none")
+    assert [package_of(name) for name in ("conf", "runs", "numpy", "json", "été", "a-b.c", "---", "None")] == [
+        *("my_conf", "my_runs", "my_numpy", "my_json", "été", "a_b_c", "project", "none")
     ]
     create(tmp_path / "torch")
     assert 'plugins = ["my_torch"]' in (tmp_path / "torch" / "pyproject.toml").read_text()

@@ -79,6 +79,33 @@ def test_folders_that_the_command_line_calls_otherwise_hold_the_jobs_of_their_nu
     assert sorted((row.number, row.folder) for row in collect(root).rows) == [(0, "2"), (1, "1")]
 
 
+@pytest.mark.parametrize("size", ["-1", "0", "1.5", "two"])
+def test_a_batch_of_no_jobs_is_refused_before_any_is_frozen(command: Command, tmp_path: Path, capfd, size: str):
+    root = tmp_path / "sweep"
+    assert command("-m", "seed=1,2", f"hydra.sweeper.max_batch_size={size}", f"hydra.sweep.dir={root}") == 1
+    assert "`hydra.sweeper.max_batch_size` must be a whole number above 0" in capfd.readouterr().err
+    assert not (root / "sweep.json").exists()
+
+
+@pytest.mark.parametrize("setting", ["n_jobs=0", "batch_size=-3"])
+def test_what_joblib_refuses_is_said_before_any_job_is_frozen(command: Command, tmp_path: Path, capfd, setting: str):
+    pytest.importorskip("hydra_plugins.hydra_joblib_launcher")
+    root = tmp_path / "sweep"
+    words = ("-m", "seed=1,2", "hydra/launcher=joblib", f"hydra.launcher.{setting}", f"hydra.sweep.dir={root}")
+    assert command(*words) == 1
+    assert "joblib refuses its settings" in capfd.readouterr().err
+    assert not (root / "sweep.json").exists()
+
+
+@pytest.mark.parametrize("word", ["hydra.sweep.dir=elsewhere", "hydra.sweep.subdir=x", "hydra.sweeper.params.seed=1"])
+def test_what_has_no_effect_on_a_sweep_that_goes_on_is_refused(swept: Path, command: Command, capfd, word: str):
+    assert command("-m", f"sweep.resume={swept}", f"hydra.sweep.dir={swept}") == 0
+    capfd.readouterr()
+    assert command("-m", f"sweep.resume={swept}", f"+{word}" if "params" in word else word) == 1
+    assert "error[MF077]" in capfd.readouterr().err
+    assert not Path("elsewhere").exists()
+
+
 def test_a_failed_job_is_run_again_on_demand(swept: Path):
     root = swept
     path = root / read_sweep_file(root).jobs[0].folder / "status.json"

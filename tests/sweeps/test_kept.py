@@ -14,6 +14,7 @@ from modelforge.config.folder import default_conf
 from modelforge.core.errors import ForgeError
 from modelforge.runs import environment
 from modelforge.runs.jobs import FrozenJob, JobEntry, hash_of, make_jobs_folder, write_job
+from modelforge.runs.status import read as read_status
 from modelforge.sweeps import kept
 from modelforge.sweeps.kept import check_kept, with_result
 from modelforge.sweeps.tune_gain import TuningSettings, tune_gain
@@ -159,3 +160,16 @@ def test_a_search_for_a_gain_does_not_go_on_with_other_data(tmp_path: Path, monk
     table(path, power=2)
     with pytest.raises(ForgeError, match="no longer what job 0 trained on"):
         tune_gain(settings, tmp_path / "search", say=lines.append)
+
+
+def test_one_job_beside_others_on_other_data_says_so_at_its_start(swept: Path, tmp_path: Path, capfd):
+    """The table alone said it, when all was over."""
+    assert work_one(swept, 1) == 0
+    said = capfd.readouterr().out
+    assert "warning[MW213]: 1 other job of this sweep had other data, by the same settings: `0," in said
+    assert said.index("MW213") < said.index("test accuracy")
+    assert [one["code"] for one in read_status(next(swept.glob("1,*")))["warnings"]].count("MW213") == 1
+    shutil.rmtree(next(swept.glob("1,*")))
+    table(tmp_path / "a.csv")
+    assert work_one(swept, 1) == 0
+    assert "MW213" not in capfd.readouterr().out

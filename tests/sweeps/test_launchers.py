@@ -60,6 +60,22 @@ def test_a_status_of_an_earlier_sweep_is_no_end_of_this_one():
     assert pool.run(0, 1, 2, 3) == {0: "killed", 1: "finished", 2: "finished", 3: "finished"}
 
 
+def test_a_job_that_is_killed_before_it_writes_its_new_status_is_run_again():
+    """A job that begins again clears its folder first, its status too."""
+    pool = Pool()
+    pool.found = {0: {"state": "failed", "started": 7}}
+
+    def launch(overrides, initial_job_idx):
+        if not pool.launches:
+            pool.launches.append([0])
+            pool.found.clear()
+            raise BrokenProcessPool
+        Pool.launch(pool, overrides, initial_job_idx)
+
+    pool.launch = launch
+    assert pool.run(0) == {0: "finished"}
+
+
 def test_a_pool_that_cannot_start_is_not_tried_for_ever():
     pool = Pool()
     pool.launch = lambda *_: (_ for _ in ()).throw(BrokenProcessPool())

@@ -50,6 +50,13 @@ def test_the_last_override_of_a_key_counts():
     assert space.open == {"b": CategoricalDistribution(["3", "4"])}
 
 
+def test_a_key_in_two_spellings_is_no_two_keys():
+    """The value of the command line would come first in each trial, and that of the space would count."""
+    with pytest.raises(ForgeError, match="`a` is set again, so that `a=interval\\(0, 1\\)` has no effect"):
+        read_space(["a=interval(0, 1)", "b=1,2", "++a=3"])
+    assert read_space(["+a=3", "a=1,2"]).fixed == ("+a=3",)
+
+
 def test_a_point_as_overrides():
     space = read_space(["init.gain=interval(0, 1)", "+model.n=int(interval(1, 9))", "init='x y',z", "seed=1"])
     point = {"init.gain": 1e-05, "+model.n": 3, "init": "'x y'"}

@@ -68,6 +68,8 @@ def test_zipped_keys_go_together(conf: Path):
         "init=a seed=1 init.gain=3", "init=a seed=2 init.gain=3",
         "init=b seed=1 init.gain=4", "init=b seed=2 init.gain=4",
     ]  # fmt: skip
+    found = selected(conf, "+new=0", "new=1,2", "seed=3,4", zip=(("new", "seed"),))
+    assert words(found) == ["+new=0 new=1 seed=3", "+new=0 new=2 seed=4"]
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from typing import Any
 
 from torch import Tensor, nn
@@ -35,4 +34,15 @@ def test_two_lists_in_turn():
 
     layers, norms = (nn.ModuleList([make(), make()]) for make in (linear, lambda: nn.LayerNorm(4)))
     text = refused(Net(forward, layers=layers, norms=norms))
-    assert re.search(r"`(norms|layers)\.[01]` runs between layers of `(layers|norms)`", text)
+    assert "`layers` and `norms` take turns: `norms.0` runs between layers of `layers`" in text
+    assert "make one list of modules that each hold a layer of both" in text
+    assert text.count("error[") == 1
+
+
+def test_a_layer_between_those_of_a_list():
+    def forward(module: Any, x: Tensor) -> Tensor:
+        return module.layers[1](module.middle(module.layers[0](x)))
+
+    text = refused(Net(forward, layers=nn.ModuleList([linear(), linear()]), middle=linear()))
+    assert "`middle` runs between layers of `layers`" in text
+    assert "put layers that follow one another into one" in text

@@ -25,6 +25,19 @@ class Holder(nn.Module):
         return self.first(x + self.token) + self.shift
 
 
+@pytest.mark.parametrize(
+    ("shape", "layer"),
+    [((1, 1, 4), "a class token is `ClassToken`"), ((1, 9, 4), "positions are `PositionEmbedding`"), ((4,), "")],
+)
+def test_a_parameter_for_which_there_is_a_layer(shape: tuple[int, ...], layer: str):
+    holder = Holder()
+    holder.token = nn.Parameter(torch.zeros(shape))
+    lines = refused(nn.Sequential(holder, linear())).splitlines()
+    hint = next(line for line in lines if "mf.register_layer" in line)  # that of the parameter comes first
+    assert layer in hint
+    assert (";" in hint) == bool(layer)
+
+
 def test_parameters_and_buffers_of_no_layer():
     text = refused(nn.Sequential(Holder(), linear()))
     assert "Holder holds the parameter token itself, which only layers do\n  --> 0" in text

@@ -46,6 +46,24 @@ BASIC = "hydra/sweeper=basic"
             "error[MF051]: `max_epochs` of Trainer must be a whole number or null, but is 'x'\n"
             "  --> override trainer.max_epochs=x\n",
         ),
+        (
+            ["-m", "hydra.launcher=joblib", "seed=1,2"],
+            "error[MF001]: `hydra.launcher` holds the settings of an option\n"
+            "  --> override hydra.launcher=joblib\n"
+            "   = help: choose an option with a slash: `hydra/launcher=joblib`\n",
+        ),
+        (
+            ["-m", "hydra/sweeper=basic", "seed=1,2", "sweep.where='seed < 2'"],
+            "error[MF084]: `sweep.where` chooses among listed jobs, and the sweeper that is chosen does not read it\n"
+            "  --> sweep.where\n"
+            "   = help: leave it out, or choose the default: `hydra/sweeper=freezing`\n",
+        ),
+        (
+            ["hydra.sweeper.params=3"],
+            "error[MF001]: `hydra.sweeper.params` holds keys with their values\n"
+            "  --> override hydra.sweeper.params=3\n"
+            "   = help: write `KEY=a,b,c`, or `hydra.sweeper.params={KEY: a,b,c}`\n",
+        ),
     ],
 )
 def test_a_mistake_is_refused_with_a_way_out(

@@ -70,6 +70,30 @@ def test_a_table_has_the_names_of_its_classes(train, here: Path):
     assert {row["target"] for row in rows} | {row["prediction"] for row in rows} <= {"a", "b", "c"}
 
 
+def test_each_row_says_where_its_example_comes_from(train, here: Path):
+    sizes = ("data.num_features=3", "data.num_outputs=3")
+    train("model=mlp", "data=csv", "data.path=flowers.csv", "data.target=kind", *sizes)
+    raw = table(here / "flowers.csv")
+    rows = table(here / "run" / "test_predictions.csv")
+    assert list(rows[0])[:3] == ["example", "row", "loss"]
+    assert [raw[int(row["row"]) - 1]["kind"] for row in rows] == [row["target"] for row in rows]
+
+
+def test_a_picture_is_named_by_its_file(train, tmp_path: Path):
+    image = pytest.importorskip("PIL.Image", reason="the extra `train`")
+    random = np.random.default_rng(0)
+    for number in range(40):
+        folder = tmp_path / "pictures" / "ab"[number % 2]
+        folder.mkdir(parents=True, exist_ok=True)
+        image.fromarray(random.integers(0, 255, (8, 8), np.uint8)).save(folder / f"{number}.png")
+    pictures = ("data=image_folder", f"data.path={tmp_path / 'pictures'}", "data.channels=1", "data.size=8")
+    train("model=mlp", *pictures, "data.num_classes=2", "trainer.max_epochs=1")
+    rows = table(tmp_path / "run" / "test_worst.csv")
+    assert list(rows[0])[:3] == ["example", "file", "loss"]
+    assert all((tmp_path / "pictures" / row["file"]).is_file() for row in rows)
+    assert [row["file"].partition("/")[0] for row in rows] == [row["target"] for row in rows]
+
+
 def test_text_keeps_the_worst_alone(train, book: Path):
     train("model=char_lstm", "data=text", f"data.files={book}", "data.context=8", "trainer.max_epochs=1")
     assert not (book.parent / "run" / "test_predictions.csv").exists()

@@ -44,6 +44,11 @@ BATCH_NORM = ("+model.layers.norm=BatchNorm1d", "+model.layers.last={type: Linea
             "then the learning rate rises again: `scheduler.T_max=30`",
         ),
         (
+            ["optimizer.type=Adagrad", "scheduler=onecycle"], "scheduler",
+            "OneCycleLR refuses its arguments: optimizer must support momentum or beta1 with `cycle_momentum` option "
+            "enabled", "",
+        ),
+        (
             ["scheduler=cosine", "trainer.max_epochs=-1"], "scheduler",
             "`cosine` needs the length of the training, but nothing limits it",
             "limit it: `trainer.max_epochs`, `+trainer.max_steps`; or give `scheduler.horizon`",

@@ -254,6 +254,18 @@ def test_a_step_that_would_be_cut_is_refused(train, tmp_path: Path):
         assert train(*resumed, f"trainer.accumulate_grad_batches={number}", folder=f"{number}").exit_code == 0
 
 
+def test_limits_that_the_run_has_passed_are_refused(train, tmp_path: Path):
+    """Nothing would be trained, or an epoch of neither length."""
+    assert train("data.batch_size=128", "+trainer.max_steps=6", folder="a").exit_code == 0
+    resumed = ("data.batch_size=128", *resuming(tmp_path / "a"))
+    limits = {"max_steps": "5", "limit_train_batches": "6", "overfit_batches": "0.4"}
+    for name, limit in limits.items():
+        (problem,) = train(*resumed, f"+trainer.{name}={limit}", folder=name).status.error
+        assert (problem["code"], problem["path"]) == ("MF051", f"trainer.{name}")
+    for name, limit in {"max_steps": "6", "limit_train_batches": "7"}.items():
+        assert train(*resumed, f"+trainer.{name}={limit}", folder=f"{name} more").exit_code == 0
+
+
 def test_layers_in_another_order_are_refused(train, tmp_path: Path):
     """Their parameters have the same names and shapes, but they would be another model's."""
     layers = ("model=mlp", "+model.layers.last={type: LayerNorm}", "trainer.max_epochs=1")

@@ -28,7 +28,7 @@ def test_predictions_with_other_code_are_warned_of(changed: Path):
     run = load_run(changed)
     (warning,) = run.evaluate().warnings
     assert warning.message.startswith(f"the project's own modules are no longer what `{changed}` was trained with")
-    assert warning.hint.endswith("; it was trained at commit 0123456789ab and changes to it")
+    assert warning.hint.endswith("; it is of commit 0123456789ab, with changes that were not committed")
     with pytest.warns(UserWarning, match="own modules are no longer"):
         run.predict(run.source.raw(_picture(changed)))
 

@@ -35,7 +35,7 @@ def codes(folder: Path) -> list[str]:
             ["MW204", "MW208", "MW208"],
         ),
         (("+scheduler={type: CosineAnnealingLR, T_max: 31}",), [], ["MW211"]),
-        (("callbacks=swa", "+trainer.max_steps=19"), [], ["MW211"]),
+        (("callbacks=swa", "+trainer.max_steps=19"), [], ["MW211", "MW221"]),
         (("callbacks=ema", "callbacks.ema.start_step=19"), [], []),
         (("callbacks=ema", "callbacks.ema.start_step=20"), [], ["MW211"]),
         (

@@ -9,10 +9,10 @@ from math import prod
 from modelforge.signal.own_values import by_fan
 from modelforge.signal.rule import Node, Passed, Values, passed, register_signal
 from modelforge.signal.rules.dense import as_units, normal_noise, unweighted, weighted
-from modelforge.signal.shape import Shape
+from modelforge.signal.shape import Shape, fading
 from modelforge.signal.sums import mixed_profile
 from modelforge.signal.taps import Taps, along_each, spread, taps_of
-from modelforge.signal.value import FLAT, Gradient, Profile, Signal, fading
+from modelforge.signal.value import FLAT, Gradient, Profile, Signal
 
 
 @register_signal("Conv1d", "Conv2d", "Conv3d", own_values=by_fan)

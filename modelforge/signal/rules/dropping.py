@@ -9,6 +9,8 @@ from typing import Any
 
 import numpy as np
 
+from modelforge.signal.elements import Elements
+from modelforge.signal.laws import OF_DROPOUT
 from modelforge.signal.rule import Node, Passed, Predict, passed, register_signal
 from modelforge.signal.rules.dense import as_units
 from modelforge.signal.scatter import GradientScatter, Scatter, lognormal, shared_part, thinned
@@ -76,7 +78,17 @@ def _thinned(signal: Signal, p: float) -> Signal:
     third = _cube(signal) / (1 - p) ** 2 - 3 * signal.mean * signal.second / (1 - p) + 2 * signal.mean**3
     tail = (signal.tail + 1) / (1 - p) - 1
     loose = 1 - (1 - signal.loose) * signal.tail / tail if tail > 0 else signal.loose
-    return replace(signal, third=third, tail=tail, loose=loose, balanced=False, preactivation=None, scatter=scatter)
+    elements = replace(signal.elements or Elements(), thinned=True)
+    return replace(
+        signal,
+        third=third,
+        tail=tail,
+        loose=loose,
+        balanced=False,
+        preactivation=None,
+        scatter=scatter,
+        elements=elements,
+    )
 
 
 @register_signal("Dropout1d", "Dropout2d", "Dropout3d")
@@ -154,6 +166,7 @@ def alpha_dropout(signal: Signal, p: float, node: Node) -> Passed:
         level=None,
         weight_gain=None,
         preactivation=None,
+        elements=replace(signal.elements or Elements(), bent=OF_DROPOUT),
         scatter=None,
     )
     if signal.scatter is not None:

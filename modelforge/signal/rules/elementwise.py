@@ -12,7 +12,6 @@ import torch
 
 from modelforge.core.frozen import FrozenDict
 from modelforge.core.matrix import Activation
-from modelforge.inits.gains.statistics import evaluate
 from modelforge.language import registry
 from modelforge.signal.held import alike, before_norms, loose_part, realigned, refuse_zeros
 from modelforge.signal.laws import again, bent
@@ -167,7 +166,7 @@ def _over_examples(function: Activation, signal: Signal, one: Single, power: flo
     count = shape.num_examples
     before = signal.scatter or Scatter.normal(total, shared_part(total, signal.drift, count), signal.lift)
     found = over_energies(function, signal.mean, signal.variance, np.append(before.logs, 0.0))
-    if not (found[:4] > 0).all() or (before.present < 1 and evaluate(function.function, torch.zeros(1)) != 0):
+    if not (found[:4] > 0).all():
         return None
     second, fourth, slope_second, slope_fourth, moved, aligned = found[:, :-1]
     own = float(MASSES @ (fourth / second**2 - 1)) / shape.num_units
@@ -346,6 +345,7 @@ def rescale(node: Node) -> Passed:
 def scale(node: Node) -> Passed:
     """Learned numbers times the signal: E y² = E w²·E x²; E g² ← E w²·E g²."""
     weight = node.values("weight")
-    signal = node.signal.times(weight.second**0.5)
-    mean = weight.mean * node.signal.mean
-    return passed(replace(signal, mean=mean), lambda gradient: gradient.amplified(weight.second))
+    signal = node.signal.times(weight.mean if weight.std == 0 else weight.second**0.5)
+    if weight.std:
+        signal = replace(signal, mean=weight.mean * node.signal.mean, preactivation=None)
+    return passed(signal, lambda gradient: gradient.amplified(weight.second))

@@ -11,6 +11,7 @@ import numpy as np
 
 from modelforge.core.frozen import FrozenDict
 from modelforge.signal.causal import as_later
+from modelforge.signal.elements import Elements
 from modelforge.signal.normed import Centre, normalized
 from modelforge.signal.own_values import of_norm
 from modelforge.signal.rule import Index, Node, Passed, passed, register_signal
@@ -20,21 +21,24 @@ from modelforge.signal.value import FLAT, Gradient, Profile, Signal
 AnyMoments = TypeVar("AnyMoments", Signal, Gradient)
 UNKNOWN = 1.0
 """The energy that stands for one that is not known."""
+OF_UNKNOWN = "a norm of what is not known, and that may not be normal"
 
 
 def _arriving(node: Node, units: int) -> Signal:
     """What a norm reads; of what is not known, something of energy 1."""
     if node.signals[0] is not None:
         return as_units(node.signals[0], units)
-    shape = node.shape(units)
-    return Signal(shape, 0.0, UNKNOWN, 0.0, 0.0)
+    elements = None if node.mixed else Elements(OF_UNKNOWN)
+    return Signal(node.shape(units), 0.0, UNKNOWN, 0.0, 0.0, elements=elements)
 
 
 def _noted(node: Node, result: Passed) -> Passed:
     """The result without a way back where what arrives is not known."""
     if node.signals[0] is not None:
         return result
-    return replace(result, back=lambda gradients: (None,), note="known again: a norm; positions taken as independent")
+    mean = " and of mean 0" if node.layer.type == "RMSNorm" and not node.mixed else ""
+    note = f"known again: a norm; positions taken as independent{mean}"
+    return replace(result, back=lambda gradients: (None,), note=note)
 
 
 def _even(result: Passed, signal: Signal) -> Passed:
@@ -122,10 +126,15 @@ def _as_given(node: Node, signal: Signal, eps: float) -> Passed:
     factor = (weight.second if "weight" in node.parameters else 1.0) / (1 + eps)
     scaled = signal.times(factor**0.5)
     more = {name: getattr(scaled, name) + bias.second for name in ("second", "along", "across")}
-    level = None if bias.std else scaled.level
-    return passed(
-        replace(scaled, mean=scaled.mean + bias.mean, level=level, **more), lambda gradient: gradient.amplified(factor)
+    drawn = weight.std or bias.std
+    made = replace(
+        scaled,
+        mean=scaled.mean + bias.mean,
+        level=None if bias.std else scaled.level,
+        preactivation=None if drawn or scaled.preactivation is None else scaled.preactivation.moved(1.0, bias.mean),
+        **more,
     )
+    return passed(made, lambda gradient: gradient.amplified(factor))
 
 
 @register_signal("GroupNorm", restarts=True, own_values=of_norm)

@@ -15,10 +15,11 @@ from torch.nn.functional import avg_pool1d, interpolate
 from modelforge.core.frozen import FrozenDict
 from modelforge.signal.maxima import Maxima, Windows, maxima
 from modelforge.signal.resampled import adaptive_means, matrix_of, resampled
-from modelforge.signal.rule import Index, Node, Passed, register_signal
+from modelforge.signal.rule import Index, Node, Passed, Unpredictable, register_signal
 from modelforge.signal.rules.dense import as_units, normal_noise
+from modelforge.signal.shape import fading
 from modelforge.signal.taps import Taps, spread, taps_of, widest
-from modelforge.signal.value import FLAT, Gradient, Profile, Signal, fading, inherited
+from modelforge.signal.value import FLAT, Gradient, Profile, Signal, inherited
 
 
 @register_signal("AvgPool1d", "AvgPool2d", "AvgPool3d", averages=True)
@@ -72,6 +73,8 @@ def max_pool(node: Node) -> Passed:
             )
             for size, count, kernel in zip(sizes, made, kernels, strict=True)
         )
+    if signal.elements is not None and signal.elements.bent and signal.preactivation is None:
+        raise Unpredictable(f"it reads {signal.elements.bent}")
     found = _maxima(signal, taps)
     profile = _times(_read(taps, signal.profile), _by_place(signal, taps))
     output = signal.remade(

@@ -55,7 +55,12 @@ def reshape(node: Node) -> Passed:
 
 def _unflattened(gradient: Gradient, made: Shape, read: Shape) -> Gradient:
     """The gradient in the shape of before, where a position may have had other units."""
-    return replace(gradient, profile=FLAT, radial=gradient.radial if made.num_units == read.num_units else None)
+    radial = gradient.radial if made.num_units == read.num_units else None
+    sent = replace(gradient, profile=FLAT, radial=radial)
+    if made.num_positions > 1 or read.num_positions == 1:
+        return sent
+    # What were units do not depend on each other: only equal positions of two examples have something in common.
+    return replace(sent, along=0.0, across=gradient.across / read.num_positions)
 
 
 @register_signal("Select")

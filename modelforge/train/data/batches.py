@@ -56,7 +56,12 @@ class Batched(Dataset[Batch]):
             inputs, targets = self.part.varied(rows, keys)
         else:
             inputs, targets = self.part.batch(rows)
-        return mapped(torch.from_numpy, inputs), torch.from_numpy(targets)
+        return mapped(_tensor, inputs), _tensor(targets)
+
+
+def _tensor(array: Array) -> Tensor:
+    """An array as a tensor on the same memory, where its order allows that: torch has no negative strides."""
+    return torch.from_numpy(np.ascontiguousarray(array))
 
 
 def read_by(model: nn.Module, inputs: Inputs) -> Any:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Generator, Iterable
 from contextlib import contextmanager
-from glob import escape, glob
+from glob import escape, glob, has_magic
 from importlib import import_module
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -21,6 +21,8 @@ from modelforge.train.data.refusals import fault, refusal
 
 SHOWN = 20_000_000
 """Bytes of a file from which on its reading is shown."""
+MANY = "tables written as Parquet can be a folder of files: `data=parquet`"
+"""What a hint says of data in many files."""
 
 
 def existing(path: str | None, *, folder: bool | None = False, key: str = "path") -> Path:
@@ -39,10 +41,12 @@ def existing(path: str | None, *, folder: bool | None = False, key: str = "path"
         raise refusal(key, f"`{key}` names no {kind}", f"write `data.{key}=...`")
     found = _expanded(path, key)
     if not found.exists():
-        raise refusal(key, f"there is no {kind} `{path}`", _nearest(found))
+        pattern = f"it names one {kind}, and is no pattern; {MANY}" if has_magic(path) else ""
+        raise refusal(key, f"there is no {kind} `{path}`", pattern or _nearest(found))
     there = kind_of(found.stat().st_mode) or "a file"
     if there not in ("a file", "a folder") or (folder is not None and folder != (there == "a folder")):
-        raise refusal(key, f"`{path}` is {there}, not a {kind}", f"write `data.{key}=...`")
+        hint = f"join its files into one; {MANY}" if folder is False and there == "a folder" else ""
+        raise refusal(key, f"`{path}` is {there}, not a {kind}", hint or f"write `data.{key}=...`")
     return found
 
 

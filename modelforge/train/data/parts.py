@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
@@ -80,6 +80,8 @@ class Examples:
     """What was measured on the data, as plain data: scales, names of classes, an alphabet."""
     text: Text | None = None
     """The text that the examples are windows of, if they are."""
+    places: Mapping[str, Sequence[Any]] = field(default_factory=dict[str, Sequence[Any]])
+    """Where the examples of the test part come from: their `file`, or their `row` in a table, counted from 1."""
 
     @classmethod
     def of(

@@ -107,7 +107,7 @@ def assembled(
             names = range(source.num_outputs) if isinstance(targets.names, str) else targets.names
             found += missing_labels(targets.parts, names, named)
     both = [array if ids is None else (array, ids[part]) for array, part in zip(inputs.parts, parts, strict=True)]
-    return Examples.of(map(Arrays, both, answers), found, kept)
+    return replace(Examples.of(map(Arrays, both, answers), found, kept), places={"row": kept["rows"]["test"] + 1})
 
 
 def encoded(

@@ -104,7 +104,10 @@ class Grouping:
                 decay = options.get("weight_decay", base.get("weight_decay"))
                 if decays_by_rate and member.rate != 1 and decay is not None:
                     options["weight_decay"] = decay / member.rate
-                groups[kind] = Group(_name(key, unit, bare, member.rate), FrozenDict(options))
+                name = _name(key, unit, bare, member.rate)
+                while any(group.name == name for group in groups.values()):  # a parameter may be called `default`
+                    name += "'"
+                groups[kind] = Group(name, FrozenDict(options))
             found[member.path] = groups[kind]
         return found
 

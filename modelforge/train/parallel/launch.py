@@ -6,6 +6,7 @@ Imports no torch.
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -95,12 +96,12 @@ def _first_host(environment: Mapping[str, str]) -> str:
     """The first of the nodes of a job.
 
     Example:
-        >>> _first_host({"SLURM_STEP_NODELIST": "gpu[08-11,15],login1"}), _first_host({"SLURM_NODELIST": "a1,a2"})
-        ('gpu08', 'a1')
+        >>> lists = "gpu[08-11,15],a1", "a1,gpu[08-11]", "r[0-1]n[2-3]-ib"
+        >>> [_first_host({"SLURM_STEP_NODELIST": nodes}) for nodes in lists]
+        ['gpu08', 'a1', 'r0n2-ib']
     """
     nodes = environment.get("SLURM_STEP_NODELIST") or environment.get("SLURM_NODELIST") or "127.0.0.1"
-    before, bracket, within = nodes.partition("[")
-    return f"{before}{within.replace('-', ',').replace(']', ',').split(',')[0]}" if bracket else nodes.split(",")[0]
+    return re.sub(r"\[(\w+)[^]]*\]", r"\1", nodes).partition(",")[0]
 
 
 def _port(environment: Mapping[str, str]) -> int:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from statistics import fmean
+
 import pytest
 import torch
 
 import modelforge as mf
 from modelforge.layers import unregister_layer
+from tests.signal.measured import measured
 from tests.signal.nets import chain, check
 
 LINEAR = {"type": "Linear", "out_features": 64}
@@ -58,3 +61,44 @@ def test_an_activation_of_what_an_activation_made_is_not_predicted(between):
 @pytest.mark.parametrize("act", ["ReLU", "Hardtanh"])
 def test_an_activation_of_its_own_values_gives_them_again(act):
     check(chain(LINEAR, act, act, LINEAR, shape=[64], init={"scheme": "kaiming", "gain": 2.0}))
+
+
+@pytest.mark.parametrize("norm", ["BatchNorm1d", "LayerNorm", "RMSNorm"])
+def test_a_norm_does_not_make_what_an_activation_made_normal(norm):
+    """ReLU, BatchNorm, ReLU: taken as normal, 0.15 off in ln E x² and 0.5 in ln E g²."""
+    layers = [{"type": "Linear", "out_features": 32}, "ReLU", norm, "Tanh"]
+    unknown = mf.predict(mf.plan(chain(*layers, shape=[32], init="kaiming"))).unknown
+    assert [(node.type, "what an activation made" in node.note) for node in unknown] == [("Tanh", True)]
+
+
+@pytest.mark.parametrize(
+    ("drop", "act", "known"),
+    [
+        ("Dropout", "Tanh", False),
+        ("Dropout", "ReLU", True),
+        ("AlphaDropout", "ReLU", False),
+        ("DropPath", "Sigmoid", False),
+        ("DropPath", "Tanh", True),
+    ],
+)
+def test_an_activation_of_what_a_dropout_left(drop, act, known):
+    """Zeros and normal numbers: only a function that keeps the scale has the energy of normal ones."""
+    layers = [{"type": "Linear", "out_features": 64, "bias": False}, {"type": drop, "p": 0.5}, act]
+    for training in (True, False):
+        spec = chain(*layers, shape=[64], init="kaiming")
+        plan = mf.plan(spec)
+        last = mf.predict(plan, batch_size=16, training=training).nodes[-1]
+        assert (last.signal is not None) == (known or not training), last.note
+        if last.signal is not None:
+            found = measured(plan, spec, seeds=12, batch=16, training=training)[last.path]
+            spread = last.signal.spread / len(found.forward) ** 0.5
+            assert last.signal.log_mean == pytest.approx(fmean(found.forward), abs=0.02 + 3 * spread)
+
+
+@pytest.mark.parametrize(("before", "known"), [("GELU", False), ({"type": "Linear", "out_features": 32}, True)])
+def test_a_norm_of_what_is_not_known_is_normal_where_weights_made_that(before, known):
+    layers = [{"type": "Linear", "out_features": 32}, "GELU", "Tanh", before, "RMSNorm", "SiLU"]
+    nodes = mf.predict(mf.plan(chain(*layers, shape=[32], init="kaiming"))).nodes
+    assert nodes[-2].signal is not None
+    assert (nodes[-1].signal is not None) == known
+    assert nodes[-2].note.endswith("independent") == known

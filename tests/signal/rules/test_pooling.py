@@ -69,3 +69,22 @@ def test_long_sequences(size):
     layers = [{"type": "AvgPool1d", "kernel_size": 4}, {"type": "AdaptiveAvgPool1d", "output_size": 1}]
     prediction = mf.predict(mf.plan(chain(*layers, shape=[2, size], init={"scheme": "kaiming"})))
     assert [node.signal.second for node in prediction.nodes[1:]] == pytest.approx([1 / 4, 1 / size], rel=1e-3)
+
+
+@pytest.mark.parametrize(
+    "between",
+    ["BatchNorm2d", {"type": "GroupNorm", "num_groups": 1}, {"type": "Rescale", "factor": 2.0}],
+    ids=["BatchNorm2d", "GroupNorm", "Rescale"],
+)
+@pytest.mark.parametrize("training", [True, False])
+def test_maxima_of_what_is_left_of_an_activation(between, training):
+    """A number times it, or a norm of it, is no normal number either: ReLU, batch norm and pool in this order."""
+    conv, pool = {"type": "Conv2d", "out_channels": 32, "kernel_size": 3}, {"type": "MaxPool2d", "kernel_size": 2}
+    check(chain(conv, "ReLU", between, pool, shape=[8, 12, 12], init="kaiming"), training=training, spare=0.03)
+
+
+@pytest.mark.parametrize("drop", ["Dropout", "AlphaDropout"])
+def test_maxima_of_what_a_dropout_left_of_an_activation_are_not_known(drop):
+    conv, pool = {"type": "Conv2d", "out_channels": 32, "kernel_size": 3}, {"type": "MaxPool2d", "kernel_size": 2}
+    spec = chain(conv, "ReLU", {"type": drop, "p": 0.5}, pool, shape=[8, 12, 12], init="kaiming")
+    assert [node.type for node in mf.predict(mf.plan(spec)).unknown] == ["MaxPool2d"]

@@ -74,3 +74,11 @@ def test_means_over_some_positions(dim, keepdim):
     kind = "Conv2d" if keepdim else "Conv1d" if isinstance(dim, int) else "Linear"
     last = {"out_features": 8} if kind == "Linear" else {"out_channels": 8, "kernel_size": 1}
     check(chain(mean, {"type": kind, **last}, shape=[8, 6, 6], init="kaiming"))
+
+
+def test_gradients_of_what_is_flattened_do_not_depend_on_each_other():
+    """A batch norm takes the mean over examples out, which is none over positions: energies fell below 0."""
+    conv, double = {"type": "Conv2d", "out_channels": 8, "kernel_size": 1}, {"type": "Upsample", "scale_factor": 2}
+    head = ["Flatten", {"type": "Linear", "out_features": 16}, "BatchNorm1d"]
+    layers = [conv, double, double | {"mode": "bilinear"}, double, *head]
+    check(chain(*layers, shape=[4, 3, 3], init="xavier"), spare=0.2)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 import torch
 
 import modelforge as mf
-from modelforge.train.data.batches import Shuffle
+from modelforge.train.data.batches import Batched, Shuffle
 from modelforge.train.data.module import DataModule
-from modelforge.train.data.parts import Examples
+from modelforge.train.data.parts import Arrays, Examples
 from modelforge.train.data.refusals import refusal
 from tests.train.tables import digits
 
@@ -46,6 +47,20 @@ def test_workers_bring_the_same_batches():
     alone, helped = digits(), digits(num_workers=1)
     one, two = (next(iter(DataModule(source, source.read(), 0).val_dataloader())) for source in (alone, helped))
     assert all(torch.equal(left, right) for left, right in zip(one, two, strict=True))
+
+
+class Backwards(Arrays):
+    """A part of one's own whose batches are views in the other order."""
+
+    def batch(self, rows):
+        inputs, targets = super().batch(rows)
+        return inputs[::-1], targets[::-1]
+
+
+def test_a_part_may_give_views():
+    x = np.arange(6, dtype=np.float32).reshape(3, 2)
+    inputs, targets = Batched(Backwards(x, np.arange(3))).__getitems__([0, 2])
+    assert (inputs.tolist(), targets.tolist()) == ([[4, 5], [0, 1]], [2, 0])
 
 
 class Vanished:

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from pydantic import ValidationError
 
+from modelforge.train.data.files import MANY
 from modelforge.train.data.read import read
 from tests.train.tables import TWO, csv, told, write
 
@@ -28,7 +29,11 @@ NUMBER = "`data.target=price data.task=regression 'data.categorical=[kind]' data
             {"path": "none/flowers.csv"},
             [("data.path", "there is no file `none/flowers.csv`", "`.` exists, but holds no `none`")],
         ),
-        ({"path": "."}, [("data.path", "`.` is a folder, not a file", "write `data.path=...`")]),
+        ({"path": "."}, [("data.path", "`.` is a folder, not a file", f"join its files into one; {MANY}")]),
+        (
+            {"path": "*.csv"},
+            [("data.path", "there is no file `*.csv`", f"it names one file, and is no pattern; {MANY}")],
+        ),
         (
             {"target": "kinds", "ignore": ["widht"]},
             [

@@ -69,6 +69,18 @@ def test_every_parameter_that_is_trained_is_there_once():
     assert sorted(given) == sorted({id(weight) for weight in model.parameters() if weight.requires_grad})
 
 
+@pytest.mark.parametrize(("name", "others"), [("default", ["layer.weight"]), ("no_decay", ["layer.bias"])])
+def test_a_group_of_the_name_of_another_stays_apart(name: str, others: list[str]):
+    model = nn.Module()
+    model.register_parameter(name, nn.Parameter(torch.ones(2)))
+    model.add_module("layer", nn.Linear(2, 2))
+    groups = mf.param_groups(model, lr=0.1, groups={name: {"lr": 9.0}})
+    assert len(groups) == 3
+    found = by_name(groups, model)
+    assert (found[name], found[f"{name}'"]) == ([name], others)
+    assert {group["name"]: group["lr"] for group in groups}[f"{name}'"] == 0.1
+
+
 def test_rates_by_width_come_from_the_ledger():
     scheme = {"scheme": "mup", "width": 8, "base_width": 2}
     layers = {name: {"type": "Linear", "out_features": 8} for name in ("one", "two")}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal
 
@@ -136,7 +137,9 @@ class ImageFolder(Bounded, SplitSource):
         train, val, test = (whole[part] for part in parts)
         augmentation, _ = self._augmentation()
         fitted = {"classes": list(found.classes), "inputs": {"levels": LEVELS, "mean": mean, "std": std}}
-        return Examples.of((every.part(train, augmentation), every.part(val), every.part(test)), warnings, fitted)
+        three = every.part(train, augmentation), every.part(val), every.part(test)
+        places = {"file": [found.files[row].relative_to(root).as_posix() for row in test]}
+        return replace(Examples.of(three, warnings, fitted), places=places)
 
     def raw(self, path: Path) -> PictureFiles:
         """The pictures in a folder, at any depth, or one picture."""

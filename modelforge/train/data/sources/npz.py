@@ -48,7 +48,8 @@ class Npz(Bounded, Table):
                 raise
             raise refusal("path", f"{named} cannot be read: it is damaged", "save it again") from None
         except UNREADABLE as error:
-            hint = "pickled objects are code, and not read" if "allow_pickle" in str(error) else ""
+            ragged = "examples of several lengths are an array of objects, which are code: pad them to one shape"
+            hint = ragged if "allow_pickle" in str(error) else ""
             raise refusal("path", f"{named} cannot be read: {error}", hint) from None
         problems = list(_wrong(self, inputs, targets, named))
         if any(problem.key != "data.input.shape" for problem in problems):
@@ -96,7 +97,7 @@ class Npz(Bounded, Table):
 
     def _guess(self, archive: ZipFile, known: list[str]) -> str:
         """The hint that the larger of two arrays may hold the inputs."""
-        target, features = sorted(known, key=lambda name: _num_bytes(archive, name))
+        features, target = sorted(known, key=lambda name: -_num_bytes(archive, name))  # of equal ones the first
         lines = [setting("features", features), setting("target", target)]
         try:
             self.model_copy(update={"features": features, "target": target}).read()

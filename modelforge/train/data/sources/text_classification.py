@@ -229,6 +229,8 @@ class TextClassification(Bounded, SplitSource):
         """The two columns of a table; classes may be absent unless `labelled`."""
         if (ending := path.suffix.lower()) not in TABLES:
             hint = f"a table ends in {', '.join(TABLES)}"
+            if ending in (".json", ".jsonl"):
+                hint += f"; pandas converts it: `read_json(..., lines=True).to_parquet('{path.stem}.parquet')`"
             raise refusal("path", f"`{path}` is neither a table nor a folder", hint)
         table = TABLES[ending](existing(str(path)), "path", self.max_bytes)
         columns = table.column_names

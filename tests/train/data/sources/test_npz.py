@@ -124,12 +124,18 @@ def test_arrays_that_do_not_fit(here: Path, arrays, fields, expected):
     assert told(npz(**fields)) == [expected]
 
 
+def test_of_two_arrays_of_one_size_the_first_is_taken_for_the_inputs(here: Path):
+    np.savez(here / "arrays.npz", inputs=np.array([{}] * 60, dtype=object), answers=np.array([{}] * 60, dtype=object))
+    hint = told(npz())[0][2]
+    assert hint.endswith("if `inputs` holds the inputs: `data.features=inputs data.target=answers`")
+
+
 def test_pickled_arrays_are_not_read(here: Path):
     np.savez(here / "arrays.npz", x=np.array([{}] * 60, dtype=object), y=Y)
     ((path, message, hint),) = told(npz())
     assert path == "data.path"
     assert message.startswith("`arrays.npz` cannot be read: Object arrays cannot be loaded")
-    assert hint == "pickled objects are code, and not read"
+    assert hint == "examples of several lengths are an array of objects, which are code: pad them to one shape"
     (here / "arrays.npz").write_text("hello")
     assert told(npz())[0][1].startswith("`arrays.npz` cannot be read: ")
 

@@ -190,9 +190,12 @@ def test_tables_that_are_refused(tmp_path: Path, written: str, problems: list[tu
 
 def test_files_that_are_no_tables(tmp_path: Path):
     (tmp_path / "table.json").write_text("{}")
+    (tmp_path / "table.jsonl").write_text("{}")
     (tmp_path / "table.parquet").write_text("{}")
     (tmp_path / "empty").mkdir()
     assert refused(lambda: read(texts(path="table.json")))[0][1] == "`table.json` is neither a table nor a folder"
+    hint = refused(lambda: read(texts(path="table.jsonl")))[0][2]
+    assert hint.endswith("; pandas converts it: `read_json(..., lines=True).to_parquet('table.parquet')`")
     assert refused(lambda: read(texts(path="table.parquet")))[0][1].startswith("`table.parquet` cannot be read")
     assert refused(lambda: read(texts(path="empty")))[0][1] == "`empty` has no folders with texts"
     assert refused(lambda: read(texts(path="none.csv")))[0][1] == "there is no file `none.csv`"
