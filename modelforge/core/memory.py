@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import ctypes
 import mmap
-from contextlib import suppress
+from functools import cache
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -15,17 +17,15 @@ _GROUP = Path("/sys/fs/cgroup")
 
 
 def allocate(shape: torch.Size, dtype: torch.dtype, device: torch.device) -> torch.Tensor:
-    """Uninitialised memory. On Linux, large tensors lie in large pages, if the system grants them: a first write is
-    several times faster then. Their storage cannot be resized, as that of shared tensors.
+    """Uninitialised memory. On Linux, large tensors ask for large pages: a first write is several times faster then.
 
     Raises:
         RuntimeError: there is not enough memory.
-        MemoryError: the same, of the system's own.
     """
-    num_bytes = shape.numel() * dtype.itemsize
-    if device.type != "cpu" or num_bytes < 2 * _LARGE_PAGE or not hasattr(mmap, "MADV_HUGEPAGE"):
-        return torch.empty(shape, dtype=dtype, device=device)
-    return torch.frombuffer(_large_pages(num_bytes), dtype=dtype, count=shape.numel()).view(shape)
+    empty = torch.empty(shape, dtype=dtype, device=device)
+    if empty.device.type == "cpu" and empty.nbytes >= 2 * _LARGE_PAGE:
+        _ask_for_large_pages(empty)
+    return empty
 
 
 def free(device: torch.device) -> int | None:
@@ -62,18 +62,16 @@ def _free_of_group() -> int | None:
     return None if most.strip() == "max" else max(int(most) - int(used) + int(facts["inactive_file"]), 0)
 
 
-def _large_pages(num_bytes: int) -> mmap.mmap:
-    """Memory of the system's own, and the advice before anything is written. An allocator writes down sizes beside
-    what it gives, and what has one small page keeps small ones: 2 MiB of each tensor. Without, neighbours share
-    large pages.
+def _ask_for_large_pages(tensor: torch.Tensor) -> None:
+    """Advice: what it is worth is the system's to decide, and values are the same with and without."""
+    if (advise := _madvise()) is not None:
+        address = tensor.data_ptr()
+        start = -(-address // mmap.PAGESIZE) * mmap.PAGESIZE
+        stop = (address + tensor.nbytes) // mmap.PAGESIZE * mmap.PAGESIZE
+        advise(ctypes.c_void_p(start), ctypes.c_size_t(stop - start), mmap.MADV_HUGEPAGE)
 
-    Raises:
-        MemoryError: there is not enough.
-    """
-    try:
-        pages = mmap.mmap(-1, num_bytes, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
-    except OSError as error:
-        raise MemoryError(f"{num_bytes:,} bytes cannot be allocated: {error}") from error
-    with suppress(OSError):  # advice: what it is worth is the system's to decide
-        pages.madvise(mmap.MADV_HUGEPAGE)
-    return pages
+
+@cache
+def _madvise() -> Any:
+    """The C library's `madvise`, or None where there are no large pages to ask for."""
+    return getattr(ctypes.CDLL(None), "madvise", None) if hasattr(mmap, "MADV_HUGEPAGE") else None

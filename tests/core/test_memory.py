@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
+import ctypes
 import mmap
-import pickle
 import sys
-from copy import deepcopy
-from pathlib import Path
 
 import pytest
 import torch
-from torch import nn
 
 from modelforge.core import memory
 
@@ -26,61 +23,28 @@ def test_shape_and_type(shape, dtype):
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="large pages are asked for on Linux")
-def test_neighbours_share_large_pages():
-    made = [memory.allocate(torch.Size([3 << 20]), torch.float32, torch.device("cpu")).fill_(1.0) for _ in range(4)]
-    areas = [area for area in _areas() if any(area[0] <= tensor.data_ptr() < area[1] for tensor in made)]
-    assert all("hg" in flags for *_, flags in areas), "advised, before anything was written"
-    for tensor in made:
-        assert any(start <= tensor.data_ptr() and tensor.data_ptr() + tensor.nbytes <= stop for start, stop, _ in areas)
+def test_the_advice_is_whole_pages_inside_the_tensor(monkeypatch):
+    asked: list[tuple[int, int, int]] = []
+    real = memory._madvise()
 
+    def advise(start: ctypes.c_void_p, length: ctypes.c_size_t, advice: int) -> None:
+        asked.append((start.value or 0, length.value, advice))
+        assert real(start, length, advice) == 0
 
-def _areas() -> list[tuple[int, int, list[str]]]:
-    """Start, stop and flags of each area of this process's memory."""
-    found: list[tuple[int, int, list[str]]] = []
-    span = (0, 0)
-    for line in Path("/proc/self/smaps").read_text().splitlines():
-        first, *others = line.split()
-        if first == "VmFlags:":
-            found.append((*span, others))
-        elif not first.endswith(":"):
-            start, _, stop = first.partition("-")
-            span = int(start, 16), int(stop, 16)
-    return found
+    monkeypatch.setattr(memory, "_madvise", lambda: advise)
+    assert memory.allocate(torch.Size([1000]), torch.float32, torch.device("cpu")).numel() == 1000
+    assert not asked
+    made = memory.allocate(torch.Size([(5 << 20) + 3]), torch.uint8, torch.device("cpu"))
+    [(start, length, advice)] = asked
+    assert start % mmap.PAGESIZE == length % mmap.PAGESIZE == 0
+    assert made.data_ptr() <= start
+    assert start + length <= made.data_ptr() + made.nbytes
+    assert advice == mmap.MADV_HUGEPAGE
 
 
 def test_systems_without_large_pages(monkeypatch):
-    monkeypatch.delattr(mmap, "MADV_HUGEPAGE", raising=False)
-    made = memory.allocate(torch.Size([3 << 20]), torch.float32, torch.device("cpu"))
-    assert made.untyped_storage().resizable()
-
-
-@pytest.mark.skipif(sys.platform != "linux", reason="large pages are asked for on Linux")
-def test_a_large_tensor_is_like_any_other():
-    made = memory.allocate(torch.Size([1025, 1031]), torch.float32, torch.device("cpu")).normal_()
-    assert (made.is_leaf, made.is_contiguous()) == (True, True)
-    assert not nn.Parameter(made)._is_view()
-    assert made.untyped_storage().nbytes() == made.nbytes
-    assert torch.equal(pickle.loads(pickle.dumps(made)), made)
-    copy = deepcopy(made)
-    assert torch.equal(copy, made)
-    assert copy.untyped_storage().resizable()
-    values = made.clone()
-    assert torch.equal(made.share_memory_(), values)
-    weight = nn.Parameter(made)
-    weight.square().sum().backward()
-    torch.optim.SGD([weight], lr=0.5).step()
-    assert not weight.detach().any()
-
-
-@pytest.mark.skipif(sys.platform != "linux", reason="large pages are asked for on Linux")
-def test_no_memory_is_an_error_that_is_known(monkeypatch):
-    def refuse(*args: object, **rest: object) -> None:
-        raise OSError(12, "Cannot allocate memory")
-
-    monkeypatch.setattr(mmap, "mmap", refuse)
-    with pytest.raises(MemoryError, match="12,582,912 bytes cannot be allocated") as caught:
-        memory.allocate(torch.Size([3 << 20]), torch.float32, torch.device("cpu"))
-    assert memory.ran_out(caught.value)
+    monkeypatch.setattr(memory, "_madvise", lambda: None)
+    assert memory.allocate(torch.Size([3 << 20]), torch.float32, torch.device("cpu")).numel() == 3 << 20
 
 
 # --- models that do not fit -------------------------------------------------------------------------------------------
