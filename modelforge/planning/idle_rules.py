@@ -80,7 +80,7 @@ def _overridden(parameters: Sequence[ParameterPlan], origins: Origins) -> Iterab
                 other = parameter.rule.key if over else nearest.setdefault(part, rule.key)
                 if from_file or other == rule.key:
                     acting.setdefault(rule.key, set()).add(part)
-                elif is_meant(rule, part):
+                elif is_meant(rule, part) and (over or not _is_needed(rule, part)):
                     such = f"such as `{other}` for `{parameter.path}`"
                     idle.setdefault(rule.key, {}).setdefault(part, such)
     for key, parts in idle.items():
@@ -98,3 +98,9 @@ def _parts(rule: Rule) -> tuple[str, ...]:
     """What a rule says: its scheme, its fields, the matrices."""
     own = (rule.scheme, "scheme"), (rule.matrices, "matrices")
     return (*(name for value, name in own if value is not None), *rule.fields)
+
+
+def _is_needed(rule: Rule, part: str) -> bool:
+    """Whether it is a field that the rule's scheme cannot do without."""
+    fields = {} if rule.initializer is None else type(rule.initializer).model_fields
+    return part in fields and fields[part].is_required()

@@ -71,7 +71,7 @@ class Taps:
     def apart(self) -> float:
         """The number of taps that two windows compare: those that read the signal in both."""
         shares = (self.reads >= 0).mean(axis=0)
-        return float(shares.sum() ** 2 / (shares**2).sum())
+        return float(shares.sum() ** 2 / (shares**2).sum()) if shares.any() else 1.0
 
     def alike(self, near: float) -> float:
         """The share of pairs of taps that read the same, the more often the nearer they are."""

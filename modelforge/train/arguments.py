@@ -31,7 +31,7 @@ def check_arguments(
         target: A class or function; its annotations are the types of the arguments.
         values: The section of the config.
         path: Override key of `values`, for the problems.
-        reserved: Arguments that a config may not give, each with the reason.
+        reserved: Arguments that a config may not give, unless it is their default, each with the reason.
 
     Returns:
         The arguments, ready to pass, and all that is wrong with them.
@@ -45,6 +45,8 @@ def check_arguments(
     for key, value in values.items():
         where = f"{path}.{key}"
         if key in reserved:
+            if key in parameters and value == parameters[key].default:
+                continue  # torch's signature, written out
             problems.append(misuse(where, f"`{key}` of {name} is not for a config to set", reserved[key]))
         elif key not in known:
             problems.append(misuse(where, f"{name} has no argument `{key}`", did_you_mean(key, known), part="key"))

@@ -29,6 +29,7 @@ from modelforge.core.quoting import printable
 from modelforge.core.words import plural
 from modelforge.report.stream import complain
 from modelforge.runs import environment
+from modelforge.runs.jobs import FREE
 from modelforge.runs.liveness import claimed, heartbeat
 from modelforge.runs.status import State, Status, begin, check_idle, read_state, resume_command, write, write_end
 from modelforge.train.arguments import misuse
@@ -230,9 +231,8 @@ def _count(warnings: Sequence[Problem]) -> list[str]:
 def _describe(status: Status, values: Mapping[str, Any]) -> Status:
     """The status with the seed and the tags of a config that is not checked yet."""
     seed, tags = values.get("seed", 0), values.get("tags") or ()
-    same = plain(values)
-    if "ckpt" in same:
-        same["ckpt"] = None  # where a run goes on from does not change what it computes
+    # Where a run goes on from does not change what it computes, either.
+    same = {name: None if name == "ckpt" else value for name, value in plain(values).items() if name not in FREE}
     text = json.dumps(same, default=str)
     return replace(
         status,

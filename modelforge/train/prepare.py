@@ -172,8 +172,9 @@ def _scheduler(
     section = findings.section(config, "scheduler", scheduler_arguments())
     metrics = settings.directions if settings else val_metrics(*TASKS.names())
     metric = settings.metric if settings else "val/loss"
-    scheduler = findings.take(parse_scheduler(section, metrics, config.values.get("trainer"), metric))
-    if scheduler is not None and optimizer is not None:
+    scheduler, refused = parse_scheduler(section, metrics, config.values.get("trainer"), metric)
+    findings.problems += refused
+    if scheduler is not None and optimizer is not None and not refused:
         findings.problems += problems_of(lambda: scheduler(optimizer([("example", example())])))
     return scheduler
 

@@ -38,6 +38,11 @@ def test_a_field_that_nearer_rules_set_everywhere():
     assert idle(layers, own={"scheme": "xavier", **both}) == [("model.init.gain", "`gain`")]
 
 
+def test_a_field_that_its_scheme_needs_cannot_be_removed():
+    normal = {"scheme": "normal", "std": 0.1}
+    assert not idle({"a": dense()}, {**normal, "params": {"a.weight": {"std": 0.2}}})
+
+
 @pytest.mark.parametrize(
     "layers",
     [

@@ -69,7 +69,7 @@ def test_metrics_are_one_line_an_epoch(train, tmp_path: Path):
 
 
 def test_a_run_is_a_function_of_its_config(train):
-    first, again, other = train(folder="a"), train(folder="b"), train("seed=1", folder="c")
+    first, again, other = train(folder="a"), train("tags=[second]", folder="b"), train("seed=1", folder="c")
     assert first.status.metrics == again.status.metrics
     assert first.status.config_hash == again.status.config_hash
     assert first.status.metrics != other.status.metrics

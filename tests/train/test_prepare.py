@@ -194,6 +194,7 @@ def test_model_and_data_must_fit(train, overrides, code, message):
         ("optimizer: {lr: 0.5}\ntags: [a]\n", "sets `optimizer` and `tags` below `experiment`, where nothing reads it"),
         ("# @package _global_\noptimizer: {lr: 0.5}\n", ""),
         ("note: {lr: 0.5}\n", ""),
+        ("data: /data/pictures\nlogger: /logs\n", ""),
     ],
 )
 def test_sections_of_an_experiment_that_lie_below_it_are_warned_of(tmp_path, text, told):

@@ -61,7 +61,7 @@ def padding_drain(subject: Subject) -> Iterator[Found]:
             continue
         share = _share_left(subject, leaf, kernel)
         if share is not None and share < 1:
-            left[path] *= share
+            left[path] *= max(share, 0.0)
             drained[path][kernel.path] = kernel
     reported = set[str]()
     for path in dict.fromkeys(source.maker for source in ends(subject)):
@@ -80,11 +80,12 @@ def padding_drain(subject: Subject) -> Iterator[Found]:
 
 
 def _joined(subject: Subject, reads: Sequence[Source], left: Mapping[str, float]) -> float:
-    """The share of its energy that is left of what a layer reads; of several tensors by their energies."""
+    """The share of its energy that is left of what a layer reads; of several tensors by their energies, unless padding
+    took all of one: what it has is a bias's."""
     shares = [left.get(read.maker, 1.0) for read in reads]
     signals = [signal_of(subject, read) for read in reads]
     energies = [signal.second * prod(signal.shape.sizes) for signal in signals if signal is not None]
-    if len(energies) < len(shares) or not any(energies):
+    if len(energies) < len(shares) or not any(energies) or 0 in shares:
         return max(shares, default=1.0)
     return sum(energies) / sum(energy / share for energy, share in zip(energies, shares, strict=True) if energy)
 

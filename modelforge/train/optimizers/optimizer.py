@@ -41,7 +41,7 @@ class OptimizerFactory:
     """Whether learning rates follow the initializers, as width-aware ones ask for."""
     grouping: Grouping = field(default_factory=Grouping)
     groups: Mapping[str, Group] = FrozenDict()
-    """The group of each parameter of a model, by path; see `following`."""
+    """The group of each parameter of a model, by path; see `grouped`."""
 
     def __call__(self, parameters: Iterable[tuple[str, torch.nn.Parameter]]) -> Optimizer:
         """The optimizer of named parameters."""

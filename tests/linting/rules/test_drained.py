@@ -47,3 +47,12 @@ def test_ways_that_are_parallel_do_not_multiply(first: int, second: int, merge: 
     layers = {"two": {"type": "Parallel", "branches": branches, "merge": merge}, "flat": "Flatten", "head": HEAD}
     problems = found(layers, 2)
     assert sum(problem.num for problem in problems) == drained
+
+
+def test_padding_that_takes_all_is_no_division_by_zero():
+    conv = {"type": "Conv2d", "out_channels": 8, "kernel_size": 2, "dilation": 4, "padding": 2}
+    conv |= {"init": {"bias": {"scheme": "constant", "value": 1.0}}}
+    both = {"type": "Add", "inputs": ["first", "second"]}
+    layers = {"first": conv, "second": {**conv, "inputs": ["input"]}, "both": both}
+    [problem] = found({**layers, "flat": "Flatten", "head": HEAD}, 1)
+    assert problem.message.startswith("zero padding of 2 convolutions on small maps leaves 0 % of the energy")

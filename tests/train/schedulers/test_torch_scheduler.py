@@ -96,6 +96,7 @@ def steps(section: Mapping[str, Any], number: int) -> list[tuple[float, ...]]:
                 )
             ],
         ),
+        ({"type": "ExponentialLR", "gamma": 0.9, "last_epoch": -1}, []),  # torch's own default
         (
             {"type": "ExponentialLR", "gamma": 0.9, "last_epoch": 5},
             [
