@@ -235,7 +235,7 @@ def _stopped(entry: EntryDiff, review: Review) -> tuple[str, str]:
     if review.lacks_plugins and entry.unknown_names:
         return "needs-plugins", f"cannot be planned {side} without the project's plugins: {why}{meant}"
     kind = f"broken-{entry.broken}" if entry.broken else "new-unplanned"
-    return kind, f"cannot be {_step(entry)} {side}: {why}"
+    return kind, f"cannot be {'planned' if entry.num_values else 'composed'} {side}: {why}"
 
 
 def _option(entry: EntryDiff, how: str) -> str:
@@ -252,10 +252,6 @@ def _like(entry: EntryDiff, review: Review) -> str:
     """The removed option that a new one is similar to."""
     path = next((note.file.like for note in review.files if note.file.path == entry.file), "")
     return f", similar to {label_of(path)}, which is removed" if path and entry.kind == "added" else ""
-
-
-def _step(entry: EntryDiff) -> str:
-    return "planned" if entry.num_values else "composed"
 
 
 def _size(entry: EntryDiff) -> str:
@@ -348,8 +344,7 @@ def _not_compared(review: Review) -> Iterator[NotCompared]:
         yield NotCompared(name=bounded(label), reason=bounded(f"it cannot be composed alone: {why}"))
     for entry in review.entries:
         if entry.broken == "both":
-            why = entry.problems[0].message
-            lacking = (
-                ", and the project's plugins are not imported" if review.lacks_plugins and entry.unknown_names else ""
-            )
-            yield NotCompared(name=bounded(entry.label), reason=bounded(f"neither side can be planned: {why}{lacking}"))
+            reason = f"neither side can be planned: {entry.problems[0].message}"
+            if review.lacks_plugins and entry.unknown_names:
+                reason += ", and the project's plugins are not imported"
+            yield NotCompared(name=bounded(entry.label), reason=bounded(reason))

@@ -48,13 +48,13 @@ from modelforge.train.hooks.steps import LogSteps, SeedSteps
 from modelforge.train.interrupt import Interrupts
 from modelforge.train.learner import Learner
 from modelforge.train.lengths import Lengths, lengths, out_of_step, too_short, too_short_to_evaluate, unmeasured
-from modelforge.train.misdeclared import misdeclared
+from modelforge.train.misdeclared import prepared
 from modelforge.train.parallel.launch import Launch
 from modelforge.train.parallel.rendezvous import Rendezvous
 from modelforge.train.parallel.replicas import agreed_digest, check_dealt
 from modelforge.train.parallel.workers import run_workers
 from modelforge.train.parallel.world import SINGLE_PROCESS, RunSpec, World
-from modelforge.train.prepare import Job, located, prepare, settled
+from modelforge.train.prepare import Job, located, settled
 from modelforge.train.preprocessing import write_preprocessing
 from modelforge.train.progress import EpochBar, of_optimized
 from modelforge.train.resume import ASK, adopt, behind_its_epoch, check_data
@@ -110,10 +110,7 @@ def fit(
         Interrupted: the run was asked to stop; last.ckpt is saved.
     """
     with located(config):
-        try:
-            job = prepare(config)
-        except ForgeError as error:
-            raise ForgeError([*misdeclared(config, error.problems), *error.problems]) from None
+        job = prepared(config)
         if wrong := check_trainer(job.trainer, job.optimizer):
             raise ForgeError(wrong)
         run = Running(config, folder, console, interrupts, note, show_plan, siblings)
@@ -240,8 +237,7 @@ def _fit(
         seconds = time.monotonic() - started
     with nullcontext(folder) if world.is_rank_zero else TemporaryDirectory() as own:
         # All processes: each runs its part of a sharded model.
-        finish = partial(task.finish, model, examples, metrics, seed=settings.seed)
-        metrics |= finish(folder=Path(own), console=run.console)
+        metrics |= task.finish(model, examples, metrics, seed=settings.seed, folder=Path(own), console=run.console)
     words = (*task.results(metrics, examples), *of_optimized(job.settings.metric, task.metric, metrics))
     return Outcome(metrics, seconds, words, pruned.is_set())
 
@@ -249,10 +245,9 @@ def _fit(
 def _start(job: Job, run: Running, world: World) -> Model:
     """The model with its initial values, which all processes agree on, and the page about them."""
     model = _build(job, run.folder, world)
-    if run.show_plan and job.settings.diagnose:
-        said = write_diagnosis(job.plan, model, run.config, run.folder, measure=not world.sharded)
-        if said:
-            run.say(f"{FILE}: {said}")
+    diagnoses = run.show_plan and job.settings.diagnose
+    if diagnoses and (said := write_diagnosis(job.plan, model, run.config, run.folder, measure=not world.sharded)):
+        run.say(f"{FILE}: {said}")
     if world.size > 1:
         copies = job.trainer.get("num_replicas", 1) if world.sharded else world.size
         run.say(f"initial values: digest {agreed_digest(model, world, copies)}, equal on {world.size} ranks")

@@ -83,7 +83,7 @@ def execute_in(
             else:
                 place = set_aside([folder / CHECKPOINTS], folder)
                 message = f"`{shown(folder)}` holds the checkpoints of a run that did not finish"
-                print(printable(f"{message}: they are now in {shown(place)}, and the run begins anew"), flush=True)
+                print(printable(f"{message}: they are now in {shown(place)}, and this run starts anew"), flush=True)
         return execute(compose, folder, overrides, show_plan=show_plan, without_effect=without_effect, repeats=repeats)
 
 

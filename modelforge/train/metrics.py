@@ -153,7 +153,7 @@ def mean_loss() -> MeanMetric:
 
 
 def guard(meter: Any, failed: Callable[[str], object]) -> None:
-    """Makes a counter NaN where it cannot be computed, as of too few examples; `failed` is told why."""
+    """Makes a metric NaN where it cannot be computed, such as from one example, and calls `failed` with the reason."""
     compute = meter.compute
 
     def computed() -> Any:

@@ -299,8 +299,7 @@ def _back(
         shared = shared_part(scatter.noise, signal.overlap(*each) / unit, examples)
         scatter = replace(scatter, shared_noise=shared)
         drift, lift = lognormal(scatter.log_of_mean(drawn.made, examples))
-        if signal.scatter is None:
-            scatter = scatter.flat()
+        scatter = scatter.flat() if signal.scatter is None else scatter
     factor, profile = _by_place(gradient.profile, signal.profile, sway)
     followed = homogeneous(function, signal.mean, signal.variance) if gradient.holds else 0.0
     less, pull, divided = before_norms(gradient, function, signal, one)
